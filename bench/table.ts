@@ -1,0 +1,57 @@
+/** The result of a run as a table for people. */
+import { table } from '../src/cli/table.ts';
+import type { AttachResult } from './attach.ts';
+import type { DatapathResult } from './datapath.ts';
+import { type DockerResult, dockerFigures } from './docker.ts';
+import { networkNames } from './docker-networks.ts';
+import { type MetricName, metrics } from './metrics.ts';
+
+/** Medians with their ratio to the path's baseline, one line for each path. */
+export function datapathTable(result: DatapathResult): string {
+  const names = (Object.keys(metrics) as MetricName[]).filter((m) => result.rows.some((r) => r.metric === m));
+  const lines = [...new Set(result.rows.map((r) => r.path))].map((path) => [
+    path,
+    ...names.map((metric) => {
+      const row = result.rows.find((r) => r.path === path && r.metric === metric);
+      const ratio = result.ratios[`${path}/${metric}`];
+      if (!row) return '';
+      return `${row.median.toLocaleString('en')}${ratio === undefined ? '' : ` ×${ratio.toFixed(2)}`}`;
+    }),
+  ]);
+  const notes = [
+    `Kernel ${result.kernel}, ${result.date}. Medians of ${result.rounds} rounds; both ends on core ${result.core}.`,
+    '× is over the bare hosts, on one host over one veth pair; routed over the same within a subnet; for 10,000 flows over one.',
+    ...result.skipped.map(({ path, why }) => `Not measured: ${path}. ${why}.`),
+  ];
+  const header = ['path', ...names.map((m) => `${metrics[m].title}, ${metrics[m].unit}`)];
+  return `${table(header, lines)}\n${notes.join('\n')}\n`;
+}
+
+/** Latencies, one line each. */
+export function attachTable(result: AttachResult): string {
+  const lines = (['attach_ms', 'detach_ms', 'reach_ms'] as const).map((name) => [
+    name.replace('_ms', ''),
+    String(result[name].p50),
+    String(result[name].p99),
+  ]);
+  return `${table(['milliseconds', 'p50', 'p99'], lines)}\nKernel ${result.kernel}, ${result.date}. ${result.count} repetitions.\n`;
+}
+
+/** Figures as lines, networks as columns; × is Heddle's over that network's. */
+export function dockerTable(result: DockerResult): string {
+  const lines = dockerFigures.map(([figure, title]) => [
+    title,
+    ...networkNames.map((name) => {
+      const median = result.networks[name][figure]?.median;
+      const ratio = result.ratios[`${figure}/${name}`];
+      if (median === undefined) return '';
+      return `${median.toLocaleString('en')}${ratio === undefined ? '' : ` ×${ratio.toFixed(2)}`}`;
+    }),
+  ]);
+  const { kernel, date, engine, count, core, none } = result;
+  const notes = [
+    `Kernel ${kernel}, Docker ${engine}, ${date}. Medians of ${count} rounds; both ends of traffic on core ${core}.`,
+    `× is Heddle's over it. docker run with no network: ${none.run_ms?.median} ms.`,
+  ];
+  return `${table(['', ...networkNames], lines)}\n${notes.join('\n')}\n`;
+}

@@ -1,0 +1,32 @@
+/**
+ * Writes what is generated: `generate.ts header [file]` the C header, `generate.ts docs [file]` the page of drop reasons,
+ * `generate.ts cli [file]` the page of the command line. Without arguments: the checked-in pages.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { headerText, reasonsPage } from '../src/datapath/generated.ts';
+
+/** The commands are loaded only for their page: a build of the datapath does not need them. */
+async function commandsPage(): Promise<string> {
+  const [{ buildProgram }, { cliPage }] = await Promise.all([
+    import('../src/cli/program.ts'),
+    import('../src/cli/reference.ts'),
+  ]);
+  const { signal } = new AbortController();
+  const nowhere = () => undefined;
+  return cliPage(buildProgram({ out: nowhere, err: nowhere, colour: false, signal }));
+}
+
+const outputs: Record<string, { file: string; text: () => string | Promise<string> }> = {
+  header: { file: 'build/generated.h', text: headerText },
+  docs: { file: 'docs/reference/reasons.md', text: reasonsPage },
+  cli: { file: 'docs/reference/cli.md', text: commandsPage },
+};
+const [what, file] = process.argv.slice(2);
+for (const name of what === undefined ? ['docs', 'cli'] : [what]) {
+  const output = outputs[name];
+  if (!output) throw new Error(`generate: unknown output ${name}; one of ${Object.keys(outputs).join(', ')}`);
+  const path = file ?? output.file;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, await output.text());
+}

@@ -1,0 +1,133 @@
+import type { MapRow } from '../compile/map-row.ts';
+import {
+  BEGUN_WORDS,
+  begunKey,
+  gateRow,
+  indexKey,
+  isArray,
+  type MapName,
+  maps,
+  portRow,
+  stationKey,
+  tallyKey,
+  tallyRow,
+  trafficRow,
+} from '../datapath/layouts.ts';
+import { type ReasonName, reasons } from '../datapath/reasons.ts';
+import type { BpfMap, BpfObject } from '../kernel/bpf.ts';
+import type { PortCounters } from '../model/host-state.ts';
+import { type RowOwner, RowTable } from './row-table.ts';
+
+/** Counters and rates that the datapath writes itself; the rows of all other maps are stated by the plan. */
+const written: ReadonlySet<MapName> = new Set([
+  'gates',
+  'traffic',
+  'tally',
+  'service_rate',
+  'flood_rate',
+  'flood_copies',
+  'begun',
+]);
+const planned = (Object.keys(maps) as MapName[]).filter((name) => !written.has(name));
+
+/** Where a port has its slot: a device, or a segment by its NIC and tag (0: none). */
+export const placeKey = (ifindex: number, vlan?: number): string =>
+  vlan === undefined ? `${ifindex}` : `${ifindex}/${vlan}`;
+
+/** The pinned BPF maps, with what is desired in them and the counters that come out of them. */
+export class DatapathMaps {
+  readonly #object: BpfObject;
+  readonly #table = new RowTable();
+
+  constructor(object: BpfObject) {
+    this.#object = object;
+    this.adopt();
+  }
+
+  /** Takes the kernel's rows as the actual state; returns how many differ from what was believed. */
+  adopt(): number {
+    return this.#table.adopt(this.#read());
+  }
+
+  state(owner: RowOwner, rows: readonly MapRow[]): void {
+    this.#table.state(owner, rows);
+  }
+
+  /** See {@link RowTable.apply}. A removed array row becomes zeros, as arrays have no holes. */
+  apply(options: { whole: boolean }): Map<RowOwner, unknown> {
+    return this.#table.apply(
+      {
+        put: ({ map, key, value }) => this.#map(map).update(key, value),
+        remove: (map, key) =>
+          isArray(maps[map])
+            ? this.#map(map).update(key, new Uint8Array(maps[map].value.size))
+            : this.#map(map).delete(key),
+      },
+      options,
+    );
+  }
+
+  get size(): { desired: number; actual: number } {
+    return this.#table.size;
+  }
+
+  /** Slots in use by {@link placeKey}, as the pinned maps have them: a restarted agent keeps them, and with them the counters. */
+  slots(): Map<string, number> {
+    const devices = [...this.#map('ports').entries()].map(
+      ([key, value]) => [placeKey(indexKey.decode(key).index), portRow.decode(value).slot] as const,
+    );
+    const segments = [...this.#map('stations').entries()].flatMap(([key, value]) => {
+      const { ifindex, vlan, mac } = stationKey.decode(key);
+      return mac.some((b) => b !== 0) ? [] : [[placeKey(ifindex, vlan), portRow.decode(value).slot] as const];
+    });
+    return new Map([...devices, ...segments]);
+  }
+
+  /** A slot's counters; slot 0 is the host itself. */
+  counters(slot: number): PortCounters {
+    const perCpu = (this.#map('traffic').lookupPerCpu(indexKey.encode({ index: slot })) ?? []).map(trafficRow.decode);
+    const sum = (field: 'tx_packets' | 'tx_bytes' | 'rx_packets' | 'rx_bytes'): string =>
+      perCpu.reduce((n, row) => n + row[field], 0n).toString();
+    const tally: Record<string, string> = {};
+    for (const [reason, { name }] of reasons.entries()) {
+      const value = this.#map('tally').lookup(tallyKey.encode({ slot, reason }));
+      if (value) tally[name satisfies ReasonName] = tallyRow.decode(value).packets.toString();
+    }
+    return {
+      txPackets: sum('tx_packets'),
+      txBytes: sum('tx_bytes'),
+      rxPackets: sum('rx_packets'),
+      rxBytes: sum('rx_bytes'),
+      reasons: tally,
+    };
+  }
+
+  /** Until when a segment's frames pass here, nanoseconds of CLOCK_MONOTONIC; 0: always. */
+  gate(slot: number, until: bigint): void {
+    this.#map('gates').update(indexKey.encode({ index: slot }), gateRow.encode({ until }));
+  }
+
+  /** The same as it is. */
+  gateUntil(slot: number): bigint {
+    const row = this.#map('gates').lookup(indexKey.encode({ index: slot }));
+    return row ? gateRow.decode(row).until : 0n;
+  }
+
+  /** Sets a slot's counters to zero, forgets what began there, and shuts its gate, for its next owner: a segment listens first. */
+  resetCounters(slot: number): void {
+    this.gate(slot, 1n);
+    this.#map('traffic').zeroPerCpu(indexKey.encode({ index: slot }));
+    for (let word = 0; word < BEGUN_WORDS; word++) this.#map('begun').delete(begunKey.encode({ slot, word }));
+    for (const reason of reasons.keys()) this.#map('tally').delete(tallyKey.encode({ slot, reason }));
+  }
+
+  *#read(): Generator<MapRow> {
+    for (const map of planned) {
+      const array = isArray(maps[map]);
+      for (const [key, value] of this.#map(map).entries())
+        if (!array || value.some((b) => b !== 0)) yield { map, key, value };
+    }
+  }
+
+  #map = (name: MapName): BpfMap => this.#object.map(name);
+}

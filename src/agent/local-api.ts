@@ -1,0 +1,112 @@
+import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import { inTheWay, listenUnix } from '../listen/unix-socket.ts';
+import { DnsLookupQuery } from '../model/dns-lookup.ts';
+import { errors, HeddleError, toProblem } from '../model/errors.ts';
+import { LeaveRequest } from '../model/leave.ts';
+import { type AttachmentDetails, type AttachmentList, AttachRequest } from '../model/local-api.ts';
+import type { Attacher } from './attach.ts';
+import type { Attachments } from './attachments.ts';
+import type { Dns } from './dns/start.ts';
+import type { Leave } from './leave/leave.ts';
+
+/** What the local API serves. */
+export interface LocalApi {
+  readonly attacher: Attacher;
+  readonly attachments: Attachments;
+  /** The agent's condition in one object, for `heddle status` and for people at night. */
+  readonly status: () => unknown;
+  readonly dns: Pick<Dns, 'lookUp'>;
+  readonly leave: Pick<Leave, 'plan' | 'run' | 'answered'>;
+  readonly log: Logger;
+}
+
+/** Serves the agent's local API on a unix socket that only root can open. Disposing closes it and removes the socket. */
+export async function serveLocalApi(
+  socket: string,
+  { attacher, attachments, status, dns, leave, log }: LocalApi,
+): Promise<AsyncDisposable> {
+  const refuse = (e: FastifyError, _request: unknown, reply: FastifyReply) => {
+    const problem = toProblem(known(e));
+    if (errors[problem.code].family === 'broken') log.error({ err: e }, 'a local request failed');
+    return reply.status(problem.status).type('application/problem+json').send(problem);
+  };
+  const app = Fastify({
+    loggerInstance: log as never,
+    logController: new LogController({ disableRequestLogging: true }),
+    // User data and keys at their largest, escaped.
+    bodyLimit: 256 * 1024,
+    frameworkErrors: refuse,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, discriminator: true } },
+  });
+  app.setErrorHandler(refuse);
+  app.setNotFoundHandler((request) => {
+    throw new HeddleError('ROUTE_UNKNOWN', { method: request.method, path: request.url });
+  });
+  app.get('/v1/status', async () => status());
+  app.get('/v1/dns', { schema: { querystring: DnsLookupQuery } }, async (request) =>
+    dns.lookUp(request.query as DnsLookupQuery),
+  );
+  app.get('/v1/attachments', async (): Promise<AttachmentList> => ({ items: attachments.all() }));
+  app.post('/v1/attachments', { schema: { body: attachBody } }, async (request) =>
+    attacher.attach(request.body as AttachRequest),
+  );
+  app.get('/v1/attachments/:port', async (request): Promise<AttachmentDetails> => {
+    const { port, tenant } = named(request);
+    return attacher.details(port, tenant);
+  });
+  app.delete('/v1/attachments/:port', async (request) => {
+    const { port, tenant } = named(request);
+    return attacher.detach(attacher.find(port, tenant).port);
+  });
+  app.get('/v1/leave', async () => leave.plan);
+  app.post('/v1/leave', { schema: { body: LeaveRequest } }, async (request, reply) => {
+    // Whether the answer was sent, or whoever asked is gone.
+    reply.raw.once('close', () => leave.answered());
+    return leave.run(request.body as LeaveRequest);
+  });
+  await app.ready();
+  await listenUnix(app.server, socket);
+  return {
+    async [Symbol.asyncDispose]() {
+      app.server.close();
+      app.server.closeAllConnections();
+      await app.close();
+    },
+  };
+}
+
+/** The attachment that a request is about. */
+const named = (request: FastifyRequest) => ({
+  ...(request.params as { port: string }),
+  ...(request.query as { tenant?: string }),
+});
+
+/** The same shapes, so that what is wrong is told of the one that `kind` names. */
+const attachBody = {
+  type: 'object',
+  required: ['kind'],
+  discriminator: { propertyName: 'kind' },
+  oneOf: AttachRequest.anyOf,
+};
+
+/** Fastify's own errors as ours. */
+function known(e: FastifyError): unknown {
+  const invalid = e.validation?.[0];
+  if (invalid)
+    return new HeddleError(
+      'INVALID',
+      { field: invalid.instancePath.slice(1).replaceAll('/', '.'), problem: invalid.message ?? 'invalid' },
+      e,
+    );
+  if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: 64 * 1024 }, e);
+  if (e instanceof SyntaxError || /^FST_ERR_(CTP|BAD_URL|MAX_PARAM)/.test(e.code))
+    return new HeddleError('BAD_REQUEST', { problem: e.message }, e);
+  return e;
+}
+
+/** @throws HOST_MISMATCH if an agent answers on the socket already (two would undo each other's work), or the path is no socket */
+export async function requireAlone(socket: string): Promise<void> {
+  const problem = await inTheWay(socket);
+  if (problem !== undefined) throw new HeddleError('HOST_MISMATCH', { problem });
+}

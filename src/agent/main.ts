@@ -1,0 +1,276 @@
+import { release } from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { openClient } from '../client/client.ts';
+import { layoutHash, maps as mapTable } from '../datapath/layouts.ts';
+import { Gateways } from '../gateway/gateways.ts';
+import { Guard } from '../gateway/guard.ts';
+import { controlPlaneOf } from '../gateway/uplinks.ts';
+import { ensureBpffs, openBpf, removeOtherPins } from '../kernel/bpf.ts';
+import { openNetlink } from '../kernel/netlink.ts';
+import { parseIp } from '../model/address.ts';
+import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
+import { type PortId, parseName } from '../model/ids.ts';
+import { Allocation } from './allocation.ts';
+import { Arrivals } from './arrivals.ts';
+import { Attacher } from './attach.ts';
+import { Attachments } from './attachments.ts';
+import { CacheWriter } from './cache-writer.ts';
+import { DatapathMaps } from './datapath-maps.ts';
+import { startDhcp } from './dhcp/start.ts';
+import { startDns } from './dns/start.ts';
+import { HostTeller } from './host-word.ts';
+import { kernelFeatures } from './kernel-features.ts';
+import { LeaseBook } from './lease-book.ts';
+import { Leases } from './leases.ts';
+import { Leave } from './leave/leave.ts';
+import { removeIfEmpty } from './leave/sweep.ts';
+import { requireAlone, serveLocalApi } from './local-api.ts';
+import { LocalWorkloads } from './local-workloads.ts';
+import { startMetadata } from './metadata/start.ts';
+import { Moves } from './moves.ts';
+import { NetworkUsers } from './network-users.ts';
+import { Reconciler } from './reconciler.ts';
+import { Segments } from './segment/start.ts';
+import { ServerNamespaces } from './server-namespaces.ts';
+import { Sharing } from './shared/start.ts';
+import { readStateCache } from './state-cache.ts';
+import { agentStatus } from './status.ts';
+import { ControllerStream } from './stream.ts';
+import { defaultVtep, Underlay } from './underlay.ts';
+import { Upkeep } from './upkeep.ts';
+import { Uploads } from './uploads.ts';
+import { WorkloadDevices } from './workload-devices.ts';
+import type { Workloads } from './workloads.ts';
+
+/** How to run an agent; every field but the last four has a flag of `heddle agent`. */
+export interface AgentOptions {
+  /** This host's name; the host is made at the controller if it is not there. */
+  readonly name: string;
+  /** Underlay address; default: the source address of the default route. */
+  readonly vtep?: string;
+  /** "http://address:port" or "unix:/path". */
+  readonly controller: string;
+  /** Directory of attachments and the cached host state. */
+  readonly stateDir: string;
+  /** Path of the local API's unix socket. */
+  readonly socket: string;
+  /** A bpffs, mounted if it is not one; pins go to a directory of the layout's name in it. */
+  readonly bpfDir: string;
+  /** UDP port of VXLAN. */
+  readonly vxlanPort: number;
+  /** Prefixes that no workload of this host gets to by its gateway, besides other hosts; "none": hosts neither. */
+  readonly guard?: readonly string[];
+  /** Names the resolvers that workloads' queries for outside names are forwarded to. */
+  readonly resolvConf: string;
+  readonly version: string;
+  /** Ends the workload integrations, when the host leaves. */
+  readonly integrations?: () => Promise<void>;
+  /** The host has left, and the process is to end; with what cut it off, if so. */
+  readonly onLeft?: (cause?: unknown) => void;
+  readonly log: Logger;
+}
+
+/** An agent that runs. */
+export interface Agent extends AsyncDisposable {
+  /** For the workload integrations in this process. */
+  readonly workloads: Workloads;
+}
+
+/** What the object's maps must be like. */
+const mapShapes = Object.fromEntries(
+  Object.entries(mapTable).map(([name, m]) => [
+    name,
+    { keySize: m.key.size, valueSize: m.value.size, maxEntries: m.max },
+  ]),
+);
+const bpfObject = fileURLToPath(new URL('../../build/heddle.bpf.o', import.meta.url));
+
+/**
+ * Starts an agent. Disposing it ends the process's part; the kernel goes on as it is.
+ * @throws KERNEL_UNSUPPORTED, HOST_MISMATCH (another agent runs; no device has the VTEP), NAME_INVALID, ADDRESS_INVALID, KERNEL
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { log, stateDir, controller, version } = options;
+  const name = parseName(options.name);
+  const features = kernelFeatures(release());
+  await requireAlone(options.socket);
+  await using open = new AsyncDisposableStack();
+
+  const nl = open.use(openNetlink());
+  const vtep = options.vtep === undefined ? defaultVtep(nl) : parseIp(options.vtep);
+  ensureBpffs(options.bpfDir);
+  const bpf = open.use(openBpf({ object: bpfObject, pinDir: `${options.bpfDir}/${layoutHash}`, shapes: mapShapes }));
+  const maps = new DatapathMaps(bpf);
+  const controlPlane = controlPlaneOf(controller);
+  const underlay = new Underlay({ nl, vtep, udpPort: options.vxlanPort, features, bpf, log });
+  const attachments = new Attachments(stateDir);
+  const devices = new WorkloadDevices({
+    nl,
+    programs: {
+      from: bpf.program('from_port'),
+      toHost: bpf.program('to_host'),
+      fromSegment: bpf.program('from_segment'),
+    },
+    resetCounters: (slot) => maps.resetCounters(slot),
+    recorded: attachments.all,
+    servers: new ServerNamespaces(),
+    underlay: () => [...underlay.facts.paths.keys(), ...(controlPlane ? [controlPlane.address] : [])],
+    log,
+  });
+  devices.scan(maps.slots());
+  const guard = new Guard(options.guard);
+  const netnsDir = `${dirname(options.socket)}/netns`;
+  const gateways = open.use(
+    new Gateways({
+      nl,
+      program: bpf.program('from_port'),
+      dir: netnsDir,
+      vxlanPort: options.vxlanPort,
+      vtep,
+      controlPlane,
+      guard,
+      log,
+    }),
+  );
+  /** What of the agent acts by itself. */
+  const services = open.use(new AsyncDisposableStack());
+  const reconciler = new Reconciler(
+    { maps, devices, underlay, gateways, attachments, log },
+    readStateCache(stateDir, log),
+  );
+  services.use(reconciler);
+  services.use(
+    reconciler.watchItems((key, item) => {
+      if (key.startsWith('server/')) guard.heed(key, item as ServerItem | undefined);
+    }),
+  );
+  const dns = services.use(startDns({ resolvConf: options.resolvConf, reconciler, attachments, gateways, log }));
+  const dhcp = services.use(startDhcp({ reconciler, attachments, gateways, underlay, log }));
+  const metadata = services.use(startMetadata({ reconciler, attachments, gateways, hostName: name, log }));
+  /** This connection has brought the whole state: the controller knows this host. */
+  let connected = false;
+  const common = {
+    attachments,
+    reconciler,
+    devices,
+    log,
+    client: openClient(controller),
+    hostName: name,
+    connected: () => connected,
+  };
+  const users = new NetworkUsers(stateDir);
+  const book = new LeaseBook(stateDir, attachments.all);
+  const uploads = services.use(new Uploads(common));
+  const segments = services.use(new Segments({ ...common, book, nl, maps }));
+  const moves = services.use(new Moves(common));
+  services.use(new Arrivals({ ...common, onArrival: moves.arrived }));
+  services.use(new Sharing({ ...common, segments }));
+  const leases = services.use(new Leases({ ...common, book, users }));
+  const local = { ...common, book, users, leases, uploads, allocation: new Allocation(book, leases) };
+  gateways.outside.onProblem = (ports) => {
+    for (const port of ports) reconciler.touchPort(port);
+  };
+  const { onLeft = () => undefined, integrations = () => Promise.resolve() } = options;
+  const leave = new Leave({
+    ...{ ...common, controller, users, gateways, nl, stateDir, netnsDir, integrations },
+    bpfDir: options.bpfDir,
+    services: () => services.disposeAsync(),
+    onEnd: onLeft,
+  });
+  const attacher = new Attacher({ ...local, leaves: () => leave.begun });
+  attacher.undoUnfinished();
+  reconciler.pass();
+
+  const cache = services.use(new CacheWriter(stateDir, reconciler));
+  let lastLoss = '';
+  const stream = services.use(
+    new ControllerStream(controller, {
+      hello: () => ({
+        type: 'hello',
+        protocol: PROTOCOL,
+        name,
+        vtep,
+        mtuBytes: underlay.facts.underlayMtuBytes,
+        version,
+        kernel: release(),
+      }),
+      welcome(message) {
+        log.info({ host: message.host, controller }, 'connected to the controller');
+        lastLoss = '';
+        connected = false;
+        teller.end();
+        reconciler.welcome(message);
+      },
+      changes(message) {
+        reconciler.changes(message);
+        if (!message.synced || connected) return;
+        connected = true;
+        teller.begin();
+        uploads.retell();
+        void moves.tell();
+        void uploads.tell().then(() => leases.tend());
+      },
+      ask: ({ ports }) =>
+        Object.fromEntries(
+          ports.flatMap((id: PortId) => (devices.all.has(id) ? [[id, maps.counters(devices.all.get(id)!.slot)]] : [])),
+        ),
+      lost(err) {
+        connected = false;
+        teller.end();
+        // Tried again every few seconds; what is said once is not said again.
+        if (err.message !== lastLoss)
+          log.warn({ problem: err.message, controller }, 'no stream to the controller; going on with what is known');
+        lastLoss = err.message;
+      },
+    }),
+  );
+  const teller = services.use(
+    new HostTeller({
+      addresses: () => underlay.addresses,
+      held: () => gateways.published.held,
+      send: (word) => stream.tell(word),
+      log,
+    }),
+  );
+  gateways.published.onChange = () => teller.heed();
+  reconciler.onTold = () => leases.heed();
+  let swept = false;
+  reconciler.onPass = (report) => {
+    // All devices run this agent's programs now: those of another layout are of no use any more.
+    if (reconciler.synced && !swept) removeOtherPins(options.bpfDir, layoutHash);
+    swept ||= reconciler.synced;
+    stream.report(report);
+    cache.touch();
+  };
+  services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
+  const status = () =>
+    agentStatus({
+      name,
+      version,
+      controller,
+      reconciler,
+      underlay,
+      maps,
+      stream,
+      book,
+      uploads,
+      dns,
+      dhcp,
+      metadata,
+      segments,
+      gateways,
+    });
+  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, dns, leave, log }));
+  log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
+  const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
+  const ended = open.move();
+  return {
+    workloads,
+    async [Symbol.asyncDispose]() {
+      await ended.disposeAsync();
+      if (leave.begun) removeIfEmpty(dirname(options.socket));
+    },
+  };
+}

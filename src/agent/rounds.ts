@@ -1,0 +1,71 @@
+import type { Logger } from 'pino';
+
+/** Waits between rounds while something is left to do: doubled from the first to the last. */
+const backoffMs = { first: 500, last: 15_000 } as const;
+
+/** Work that is done in rounds, one at a time; what is not done in one is tried again in another. */
+export class Rounds implements Disposable {
+  readonly #round: () => Promise<boolean>;
+  readonly #log: Logger;
+  #next: PromiseWithResolvers<void> | undefined;
+  #active = false;
+  #timer: NodeJS.Timeout | undefined;
+  #waitMs: number = backoffMs.first;
+  #ended = false;
+  #said = '';
+
+  /** `round`: true if nothing is left to do. */
+  constructor(round: () => Promise<boolean>, log: Logger) {
+    this.#round = round;
+    this.#log = log;
+  }
+
+  /** Resolves when a round that began after the call has ended, well or not. */
+  run(): Promise<void> {
+    this.#next ??= Promise.withResolvers<void>();
+    const { promise } = this.#next;
+    if (!this.#active) void this.#work();
+    return promise;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#next?.resolve();
+  }
+
+  async #work(): Promise<void> {
+    this.#active = true;
+    clearTimeout(this.#timer);
+    // What asks in the same turn shares the round; and whoever asked has its own answer out before.
+    await new Promise(setImmediate);
+    let whole = true;
+    while (this.#next && !this.#ended) {
+      const { resolve } = this.#next;
+      this.#next = undefined;
+      whole = await this.#attempt();
+      resolve();
+    }
+    this.#active = false;
+    if (whole) this.#waitMs = backoffMs.first;
+    else if (!this.#ended) this.#later();
+  }
+
+  async #attempt(): Promise<boolean> {
+    try {
+      const whole = await this.#round();
+      this.#said = '';
+      return whole;
+    } catch (err) {
+      const { message } = err as Error;
+      if (message !== this.#said && !this.#ended) this.#log.warn({ err }, 'not done yet; it is tried again');
+      this.#said = message;
+      return false;
+    }
+  }
+
+  #later(): void {
+    this.#timer = setTimeout(() => void this.run(), this.#waitMs).unref();
+    this.#waitMs = Math.min(this.#waitMs * 2, backoffMs.last);
+  }
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { Ip, Mac } from '../../model/address.ts';
+import { HeddleError } from '../../model/errors.ts';
+import type { PortItem } from '../../model/host-state.ts';
+import { type NetworkId, newId, type PortId } from '../../model/ids.ts';
+import { Learner } from './learner.ts';
+
+const machine = '02:00:00:00:00:0a' as Mac;
+const [given, free] = ['10.0.0.12', '10.0.0.13'] as Ip[] as [Ip, Ip];
+
+test('a machine does not get an address that its host has just given to a workload, whatever the controller would do', async () => {
+  const network = newId<NetworkId>();
+  const segment = { id: newId<PortId>(), name: 'plant', network } as unknown as PortItem;
+  const created: object[] = [];
+  const asked: Ip[][] = [];
+  const client = {
+    async create(_: string, body: object) {
+      assert.equal(asked.length, 1, 'they are kept from others meanwhile');
+      created.push(body);
+    },
+  };
+  const nobody = { byMac: () => undefined, byIp: () => undefined, isInside: () => true };
+  using learner = new Learner({
+    client: client as never,
+    known: { ...nobody, learned: new Map(), limit: 10, ageMs: 300_000 },
+    asking(owner, of, addresses) {
+      assert.deepEqual([owner, of], [machine, network]);
+      if (addresses.includes(given)) throw new HeddleError('ADDRESS_TAKEN', { address: given, port: 'container' });
+      asked.push([...addresses]);
+      return { [Symbol.dispose]: () => void asked.pop() };
+    },
+    segment: () => ({ port: segment, tenant: 'acme' }),
+    send: () => true,
+    log: pino({ enabled: false }),
+  });
+  learner.heard({ mac: machine, ip: given });
+  while (learner.status.ignored.refused !== 1) await turn();
+  learner.heard({ mac: machine, ip: free });
+  while (created.length === 0) await turn();
+  while (learner.status.ignored.refused !== 1 || asked.length > 0) await turn();
+  assert.deepEqual(created, [
+    { name: 'plant-02000000000a', network, behind: segment.id, mac: machine, addresses: [free], ephemeral: true },
+  ]);
+  assert.deepEqual(asked, []);
+});

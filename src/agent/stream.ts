@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import WebSocket from 'ws';
+import { HeddleError } from '../model/errors.ts';
+import type {
+  AgentMessage,
+  Ask,
+  Changes,
+  ControllerMessage,
+  Hello,
+  HostWord,
+  Report,
+  Welcome,
+} from '../model/host-state.ts';
+
+/** What the agent does with what the controller says. */
+export interface StreamListener {
+  hello(): Hello;
+  welcome(message: Welcome): void;
+  changes(message: Changes): void;
+  /** The answer to a question, or throws. */
+  ask(question: Ask['question']): unknown;
+  /** The stream ended, or could not be opened; it is tried again until closed. */
+  lost(cause: Error): void;
+}
+
+/** Waits between attempts: doubled from the first to the last, with jitter, so that a thousand agents do not return at once. */
+const backoffMs = { first: 50, last: 5_000 } as const;
+/** The controller pings every 5 s; so long a silence means that it, or the way to it, is gone. */
+const silenceMs = 15_000;
+
+/** The one stream to the controller: opened again for ever, with backoff, until disposed. */
+export class ControllerStream {
+  readonly #url: string;
+  readonly #listener: StreamListener;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+  #socket: WebSocket | undefined;
+  /** What was said of this host, as JSON. */
+  #hello = '';
+
+  /** `controller`: "http://address:port" or "unix:/path". */
+  constructor(controller: string, listener: StreamListener) {
+    this.#url = controller.startsWith('unix:')
+      ? `ws+unix:${controller.slice(5)}:/v1/stream`
+      : `${controller.replace(/^http/, 'ws')}/v1/stream`;
+    this.#listener = listener;
+    this.#done = this.#run();
+  }
+
+  /** Sends a report if connected; if not, the whole is reported after the next welcome. */
+  report(report: Omit<Report, 'type'>): void {
+    this.#send({ type: 'report', ...report });
+  }
+
+  /** Says of this host what others must know, if connected. */
+  tell(word: HostWord): void {
+    this.#send(word);
+  }
+
+  /** Begins the stream anew if what it said of this host at its beginning has changed. */
+  refresh(): void {
+    if (this.connected && JSON.stringify(this.#listener.hello()) !== this.#hello) this.#socket?.close();
+  }
+
+  get connected(): boolean {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#socket?.terminate();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let wait: number = backoffMs.first; !signal.aborted; wait = Math.min(wait * 2, backoffMs.last)) {
+      const opened = Date.now();
+      try {
+        await this.#session();
+      } catch (cause) {
+        if (!signal.aborted) this.#listener.lost(cause as Error);
+      }
+      if (Date.now() - opened > backoffMs.last) wait = backoffMs.first;
+      await delay(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(ignoreAbort);
+    }
+  }
+
+  /** One connection, until it ends. @throws always, with the reason, unless it was closed on purpose */
+  #session(): Promise<never> {
+    const socket = new WebSocket(this.#url, { perMessageDeflate: false, handshakeTimeout: 5_000 });
+    this.#socket = socket;
+    return new Promise((_, reject) => {
+      const silence = setTimeout(() => socket.terminate(), silenceMs);
+      socket.on('open', () => {
+        const hello = this.#listener.hello();
+        this.#hello = JSON.stringify(hello);
+        this.#send(hello);
+      });
+      socket.on('ping', () => silence.refresh());
+      socket.on('error', reject);
+      socket.on('close', (code) => {
+        clearTimeout(silence);
+        reject(new Error(`the stream was closed (${code})`));
+      });
+      socket.on('message', (data) => {
+        silence.refresh();
+        try {
+          this.#receive(JSON.parse(data.toString()) as ControllerMessage);
+        } catch (cause) {
+          reject(cause);
+          socket.terminate();
+        }
+      });
+    });
+  }
+
+  #receive(message: ControllerMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        this.#listener.welcome(message);
+        break;
+      case 'changes':
+        this.#listener.changes(message);
+        break;
+      case 'ask':
+        this.#answer(message);
+        break;
+      case 'refusal':
+        throw new HeddleError('HOST_MISMATCH', {
+          problem: `the controller refuses this host: ${message.problem.detail}`,
+        });
+    }
+  }
+
+  #answer({ id, question }: Ask): void {
+    try {
+      this.#send({ type: 'answer', id, result: this.#listener.ask(question) });
+    } catch (e) {
+      this.#send({ type: 'answer', id, problem: { detail: (e as Error).message.slice(0, 500) } });
+    }
+  }
+
+  #send(message: AgentMessage): void {
+    if (this.connected) this.#socket!.send(JSON.stringify(message));
+  }
+}
+
+function ignoreAbort(e: unknown): void {
+  if ((e as Error).name !== 'AbortError') throw e;
+}

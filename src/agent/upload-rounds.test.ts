@@ -1,0 +1,220 @@
+/** In which order the controller is told, and that nothing is told falsely, twice with effect, or not at all. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import type { Client } from '../client/client.ts';
+import { parseIp, parseMac } from '../model/address.ts';
+import { HeddleError } from '../model/errors.ts';
+import { type NetworkId, newId, type PortId } from '../model/ids.ts';
+import type { Port } from '../model/kinds.ts';
+import type { Attachment, LocalPort, PairAttachment } from '../model/local-api.ts';
+import { newLocalPort } from './local-port.ts';
+import { type UploadParts, Uploads } from './uploads.ts';
+
+const network = newId<NetworkId>() as NetworkId;
+const made = (n: number, local: Partial<LocalPort> = {}, state: Attachment['state'] = 'attached'): PairAttachment => ({
+  ...{ port: newId<PortId>() as PortId, tenant: 't', network: 'n', name: `p${n}`, kind: 'pair', owner: `o${n}` },
+  owned: true,
+  state,
+  local: {
+    ...newLocalPort(network, [{ ip: parseIp(`10.0.0.${n}`), mac: parseMac(`02:00:00:00:00:0${n}`) }]),
+    ...local,
+  },
+});
+
+/** Uploads against a controller in memory; `said` is what it was asked, `refuse` answers instead of it. */
+function world(...records: Attachment[]) {
+  const attachments = new Map<PortId, Attachment>(records.map((a) => [a.port, a]));
+  const ports = new Map<string, Port>();
+  const said: string[] = [];
+  const net = { connected: true, revision: 10, refuse: (_: string): Error | undefined => undefined };
+  const asked = (line: string): void => {
+    said.push(line);
+    const error = net.refuse(line);
+    if (error) throw error;
+  };
+  const client = {
+    async create(_: 'port', body: { id: string; name: string }) {
+      asked(`create ${body.name}`);
+      const port = { ...body, host: 'me', revision: String(++net.revision) } as unknown as Port;
+      ports.set(body.id, port);
+      return port;
+    },
+    async update(_: 'port', id: string, patch: object) {
+      asked(`update ${Object.keys(patch).join()} of ${ports.get(id)?.name}`);
+      const port = { ...ports.get(id)!, ...patch, revision: String(++net.revision) };
+      ports.set(id, port);
+      return port;
+    },
+    async remove(_: 'port', id: string, { ifRevision }: { ifRevision?: string }) {
+      asked(`remove ${attachments.get(id as PortId)?.name}`);
+      if (ifRevision !== ports.get(id)?.revision)
+        throw new HeddleError('REVISION_CONFLICT', { want: ifRevision ?? '', have: ports.get(id)?.revision ?? '' });
+      ports.delete(id);
+    },
+    async get(_: 'port', id: string) {
+      const port = ports.get(id);
+      if (!port) throw new HeddleError('NOT_FOUND', { kind: 'port', name: id });
+      return port;
+    },
+  };
+  const parts = {
+    client: client as unknown as Client,
+    attachments: {
+      get: (id: PortId) => attachments.get(id),
+      all: () => [...attachments.values()],
+      put: (a: Attachment) => attachments.set(a.port, a),
+      remove: (id: PortId) => attachments.delete(id),
+    },
+    reconciler: {
+      touchPort() {},
+      abandon() {},
+      host: { id: 'me' } as { id: string } | undefined,
+      state: { networks: new Map(), told: new Map(), all: new Map() },
+      synced: true,
+      revision: '0',
+    },
+    log: pino({ level: 'silent' }),
+    hostName: 'h1',
+    connected: () => net.connected,
+  };
+  const uploads = new Uploads(parts as unknown as UploadParts);
+  const local = (a: Attachment) => attachments.get(a.port)?.local;
+  const bound = (a: Attachment, where: object) =>
+    ports.set(a.port, { id: a.port, name: a.name, revision: '7', ...where } as unknown as Port);
+  return { uploads, attachments, ports, said, net, local, bound, reconciler: parts.reconciler };
+}
+
+test('removals are told first, then new ports, then changes; each by age', async () => {
+  const [a, b, c, d] = [made(1), made(2, {}, 'detaching'), made(3, { confirmed: '5', changed: ['labels'] }), made(4)];
+  const w = world(a, b, c, d);
+  using uploads = w.uploads;
+  w.bound(b, { host: 'me' });
+  w.ports.set(c.port, { ...c.local, name: c.name } as unknown as Port);
+  assert.equal(uploads.pending, 4);
+  await uploads.tell();
+  assert.deepEqual(w.said, ['remove p2', 'create p1', 'create p4', 'update labels of p3']);
+  assert.equal(uploads.pending, 0);
+  assert.equal(w.attachments.has(b.port), false);
+  assert.equal(w.local(a)?.confirmed, '11');
+  await uploads.tell();
+  assert.equal(w.said.length, 4, 'once');
+});
+
+test('what changes while it is told is told afterwards', async () => {
+  const a = made(1);
+  const w = world(a);
+  using uploads = w.uploads;
+  w.net.refuse = () => {
+    const now = w.attachments.get(a.port) as PairAttachment;
+    if (now.local.changed.length === 0)
+      w.attachments.set(a.port, { ...now, local: { ...now.local, dnsNames: ['x'], changed: ['dnsNames'] } });
+    return undefined;
+  };
+  await uploads.tell();
+  assert.deepEqual(w.said, ['create p1', 'update dnsNames of p1']);
+  assert.deepEqual([w.ports.get(a.port)?.dnsNames, uploads.pending], [['x'], 0]);
+});
+
+test('a controller that is away is asked nothing more in that round; nothing is lost', async () => {
+  const w = world(made(1), made(2));
+  using uploads = w.uploads;
+  w.net.refuse = () => new HeddleError('CONTROLLER_UNREACHABLE', { address: 'x', problem: 'y' });
+  await uploads.tell();
+  assert.deepEqual([w.said, uploads.pending], [['create p1'], 2]);
+  w.net.refuse = () => undefined;
+  await uploads.tell();
+  assert.deepEqual([w.said.slice(1), uploads.pending], [['create p1', 'create p2'], 0]);
+});
+
+test('before the stream is there only removals are told: the controller may not know the host yet', async () => {
+  const w = world(made(1), made(2, {}, 'detaching'));
+  using uploads = w.uploads;
+  for (const a of w.attachments.values()) w.bound(a, { host: 'me' });
+  w.net.connected = false;
+  await uploads.tell();
+  assert.deepEqual([w.said, uploads.pending], [['remove p2'], 1]);
+});
+
+test('a refusal is for good, is that port’s alone, and ends with its removal', async () => {
+  const [a, b] = [made(1), made(2)];
+  const w = world(a, b);
+  using uploads = w.uploads;
+  w.net.refuse = (line) =>
+    line === 'create p1' ? new HeddleError('ADDRESS_TAKEN', { address: '10.0.0.1', port: 'q' }) : undefined;
+  await uploads.tell();
+  await uploads.tell();
+  assert.deepEqual(w.said, ['create p1', 'create p2']);
+  assert.deepEqual([w.local(a)?.refused?.code, w.local(b)?.refused, uploads.pending], ['ADDRESS_TAKEN', undefined, 0]);
+  w.attachments.set(a.port, { ...w.attachments.get(a.port)!, state: 'detaching' });
+  await uploads.tell();
+  assert.equal(w.attachments.has(a.port), false);
+});
+
+test('a port behind which somebody has put others stays for them, bound nowhere', async () => {
+  const a = made(1, {}, 'detaching');
+  const w = world(a);
+  using uploads = w.uploads;
+  w.bound(a, { host: 'me' });
+  w.net.refuse = (line) =>
+    line === 'remove p1' ? new HeddleError('IN_USE', { kind: 'port', name: 'p1', by: 'port', count: 1 }) : undefined;
+  await uploads.tell();
+  assert.deepEqual(w.said, ['remove p1', 'update host of p1']);
+  assert.deepEqual([w.ports.get(a.port)?.host, w.attachments.has(a.port)], [null, false]);
+});
+
+test('a port that was made here, and that another host has meanwhile, is left to that one', async () => {
+  for (const [where, said] of [
+    [{ host: 'other', standby: 'me' }, ['update standby of p1', 'update standby of p1']],
+    [{ host: 'other', standby: 'me', origin: 'me' }, ['update standby of p1']],
+    [{ host: 'me', standby: 'other' }, ['update host of p1']],
+    [{ host: 'other' }, []],
+  ] as const) {
+    const a = made(1, { confirmed: '5' }, 'detaching');
+    const w = world(a);
+    using uploads = w.uploads;
+    w.bound(a, where);
+    await uploads.tell();
+    assert.deepEqual([w.said, w.ports.has(a.port), w.attachments.has(a.port)], [said, true, false]);
+  }
+});
+
+test('a host that does not know yet which one it is gives no port up', async () => {
+  const a = made(1, {}, 'detaching');
+  const w = world(a);
+  using uploads = w.uploads;
+  w.bound(a, { host: 'me' });
+  w.reconciler.host = undefined;
+  await uploads.tell();
+  assert.deepEqual([w.said, w.attachments.has(a.port), uploads.pending], [[], true, 1]);
+  w.reconciler.host = { id: 'me' };
+  await uploads.tell();
+  assert.deepEqual([w.said, w.attachments.has(a.port)], [['remove p1'], false]);
+});
+
+test('a taken name is replaced by the first one like it that is free', async () => {
+  const a = made(1);
+  const w = world(a);
+  using uploads = w.uploads;
+  w.net.refuse = (line) =>
+    ['create p1', 'create p1-h1'].includes(line)
+      ? new HeddleError('NAME_TAKEN', { kind: 'port', name: 'p1' })
+      : undefined;
+  await uploads.tell();
+  const name = `p1-${a.port.slice(-6)}`;
+  assert.deepEqual(w.said, ['create p1', 'create p1-h1', `create ${name}`]);
+  assert.equal(w.attachments.get(a.port)?.name, name);
+});
+
+test('a port whose first answer was lost, and that has changed since, is taken for ours', async () => {
+  const a = made(1, { labels: { a: 'b' } });
+  const w = world(a);
+  using uploads = w.uploads;
+  const { network: on, mac, addresses } = a.local;
+  w.ports.set(a.port, { id: a.port, name: 'p1', network: on, mac, addresses, host: 'me' } as unknown as Port);
+  w.net.refuse = (line) =>
+    line.startsWith('create') ? new HeddleError('ID_TAKEN', { kind: 'port', id: a.port }) : undefined;
+  await uploads.tell();
+  assert.deepEqual(w.said, ['create p1', 'update name,dnsNames,publish,labels of p1']);
+  assert.deepEqual([w.local(a)?.confirmed, w.local(a)?.refused], ['11', undefined]);
+});

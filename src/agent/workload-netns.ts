@@ -1,0 +1,100 @@
+import { addressAdd } from '../kernel/address.ts';
+import { hasErrno } from '../kernel/libc.ts';
+import { awaitOperational, type Link, linkByName, linkList, linkSet } from '../kernel/link.ts';
+import { openNetlink } from '../kernel/netlink.ts';
+import type { Netns } from '../kernel/netns.ts';
+import { leadsByMain, routeAdd, routeList } from '../kernel/route.ts';
+import { sysctlWrite } from '../kernel/sysctl.ts';
+import { type Ip, ipFamily, parsePrefix, prefixHas } from '../model/address.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { NetworkItem, PortItem } from '../model/host-state.ts';
+
+/**
+ * The kernel would take `%d` for a pattern. Without a namespace: it is yet to be made.
+ * @throws IFNAME_INVALID; IFNAME_TAKEN if the namespace has an interface of that name
+ */
+export function parseIfname(ifname: string, netns: Netns | undefined): string {
+  if (!/^[^\s/:%]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..')
+    throw new HeddleError('IFNAME_INVALID', { ifname: ifname.slice(0, 40) });
+  if (!netns) return ifname;
+  using nl = openNetlink(netns);
+  if (linkByName(nl, ifname)) throw new HeddleError('IFNAME_TAKEN', { ifname, netns: netns.path });
+  return ifname;
+}
+
+/** The first of `stem`0, `stem`1, … that the namespace does not have and nobody is about to make there. */
+export function freeIfname(netns: Netns | undefined, stem: string, reserved: ReadonlySet<string>): string {
+  using nl = netns && openNetlink(netns);
+  const taken = new Set(nl ? linkList(nl).map((link: Link) => link.name) : []);
+  for (let n = 0; ; n++) if (!taken.has(`${stem}${n}`) && !reserved.has(`${stem}${n}`)) return `${stem}${n}`;
+}
+
+/** What the workload's end is to be set up with. */
+export interface WorkloadConfig {
+  readonly port: PortItem;
+  readonly network: NetworkItem;
+  /** A route there by way of the gateway. */
+  readonly routes: readonly { readonly dst: string; readonly gateway: Ip }[];
+}
+
+/**
+ * Sets up the workload's end: loopback up, addresses (no duplicate detection: the controller gave them once), link-local
+ * from the MAC if the port has IPv6 and no IPv6 at all if not, device up, routes, of which a default one gives way to one
+ * that the namespace has.
+ */
+export function configureWorkload(netns: Netns, ifname: string, { port, network, routes }: WorkloadConfig): void {
+  configureIpv6(
+    netns,
+    ifname,
+    port.addresses.some((ip) => ipFamily(ip) === 6),
+  );
+  using nl = openNetlink(netns);
+  const lo = linkByName(nl, 'lo');
+  if (lo && !lo.up) linkSet(nl, lo.ifindex, { up: true });
+  const link = linkByName(nl, ifname);
+  if (!link) throw new HeddleError('KERNEL', { operation: 'configure', errno: 'ENODEV', object: ifname });
+  for (const ip of port.addresses)
+    addressAdd(nl, { ifindex: link.ifindex, ip, prefixLength: prefixLength(ip, network) }, { nodad: true });
+  linkSet(nl, link.ifindex, { up: true });
+  awaitOperational(nl, ifname);
+  for (const { dst, gateway } of routes)
+    if (!dst.endsWith('/0') || !routeList(nl).some((r) => r.dst === dst && leadsByMain(r)))
+      routeAdd(nl, { dst, gateway, oif: link.ifindex });
+}
+
+/** A default route for each family in which the port's subnet has a gateway. */
+export const defaultRoutes = (port: PortItem, network: NetworkItem): WorkloadConfig['routes'] =>
+  gatewaysOf(port, network).map((gateway) => ({ dst: ipFamily(gateway) === 4 ? '0.0.0.0/0' : '::/0', gateway }));
+
+/**
+ * With IPv6: no duplicate address detection (the controller gives an address once), no waiting for router advertisements.
+ * Without: none at all. The kernel may lack IPv6 altogether; then there is nothing to set.
+ */
+function configureIpv6(netns: Netns, ifname: string, wanted: boolean): void {
+  const values = wanted ? { accept_dad: 0, accept_ra: 0 } : { disable_ipv6: 1 };
+  try {
+    for (const [name, value] of Object.entries(values)) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], value);
+  } catch (e) {
+    if (wanted || !hasErrno(e, 'ENOENT')) throw e;
+  }
+}
+
+/** The subnet that one of a port's addresses is in. */
+export const subnetOf = (ip: Ip, network: NetworkItem) =>
+  network.subnets.find((s) => prefixHas(parsePrefix(s.cidr), ip));
+
+/** Of the address's subnet; of the whole address if that is gone. */
+export function prefixLength(ip: Ip, network: NetworkItem): number {
+  const subnet = subnetOf(ip, network);
+  return subnet ? parsePrefix(subnet.cidr).length : ipFamily(ip) === 4 ? 32 : 128;
+}
+
+/** The gateways of the port's subnets, at most one of a family. */
+export function gatewaysOf(port: PortItem, network: NetworkItem): Ip[] {
+  const byFamily = new Map<4 | 6, Ip>();
+  for (const ip of port.addresses) {
+    const gateway = subnetOf(ip, network)?.gateway;
+    if (gateway && !byFamily.has(ipFamily(gateway))) byFamily.set(ipFamily(gateway), gateway);
+  }
+  return [...byFamily.values()];
+}

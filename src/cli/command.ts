@@ -1,0 +1,84 @@
+/** The parts that all commands share: making them, their options, their examples. */
+import { Command, Option } from 'commander';
+import { type Client, openClient } from '../client/client.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { Io } from './io.ts';
+
+/** Where the daemons are found if nobody says. */
+export const defaults = {
+  controller: 'unix:/run/heddle/controller.sock',
+  agent: '/run/heddle/agent.sock',
+} as const;
+
+/** A command's action: what was typed, and the io it talks to. */
+export interface Typed {
+  readonly json?: boolean;
+  readonly controller?: string;
+  readonly agent?: string;
+  readonly tenant?: string;
+}
+
+/** A command that throws instead of ending the process, with `--json` and examples. */
+export function makeCommand(name: string, description: string, examples: readonly string[]): Command {
+  const command = new Command(name)
+    .description(description)
+    .enablePositionalOptions()
+    .exitOverride()
+    .helpOption('-h, --help', 'show this help')
+    .showSuggestionAfterError(true);
+  if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((e) => `  ${e}`).join('\n')}\n`);
+  Object.assign(command, { examples });
+  return command;
+}
+
+/** The examples that a command was made with. */
+export const examplesOf = (command: Command): readonly string[] =>
+  (command as { examples?: readonly string[] }).examples ?? [];
+
+const json = () => new Option('--json', 'print JSON, and errors as problem objects');
+const controller = () =>
+  new Option('--controller <address>', 'the controller: unix:/path or http://address:port')
+    .env('HEDDLE_CONTROLLER')
+    .default(defaults.controller);
+const agent = () =>
+  new Option('--agent <socket>', 'unix socket of this host’s agent').env('HEDDLE_AGENT').default(defaults.agent);
+const tenant = () => new Option('--tenant <name>', 'the tenant, by name or id').env('HEDDLE_TENANT');
+const shared = { json, controller, agent, tenant } as const;
+
+/** Adds options that several commands have, always with the same meaning. */
+export function withShared(command: Command, ...names: (keyof typeof shared)[]): Command {
+  for (const name of names) command.addOption(shared[name]());
+  return command;
+}
+
+/** Accumulates a repeatable option. */
+export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+/** A whole number of an option. @throws USAGE */
+export function integer(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new HeddleError('USAGE', { problem: `${text} is no whole number` });
+  return Number(text);
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A duration of an option, "90s", "12h", "30d", in milliseconds; at least one. @throws USAGE */
+export function duration(text: string): number {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  const ms = match ? Number(match[1]) * unitMs[match[2]!]! : 0;
+  if (ms === 0)
+    throw new HeddleError('USAGE', { problem: `${text} is no duration: write it as 500ms, 90s, 10m, 12h or 30d` });
+  return ms;
+}
+
+/** A client of the controller that was typed, set in the environment, or is the default. */
+export const controllerClient = (typed: Typed): Client => openClient(typed.controller ?? defaults.controller);
+
+/** The tenant that was typed or is set. @throws USAGE */
+export function requireTenant(typed: Typed): string {
+  if (!typed.tenant) throw new HeddleError('USAGE', { problem: 'which tenant? Give --tenant or set HEDDLE_TENANT' });
+  return typed.tenant;
+}
+
+/** Prints a value as JSON, for programs and for people with eyes. */
+export const printJson = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, undefined, 2)}\n`);

@@ -1,0 +1,162 @@
+/** The daemons: `heddle controller` and `heddle agent`. Their code is loaded only when they run. */
+import { mkdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import type { Logger } from 'pino';
+import type { Workloads } from '../agent/workloads.ts';
+import { openClient } from '../client/client.ts';
+import { collect, defaults, duration, integer, makeCommand, withShared } from './command.ts';
+import type { Io } from './io.ts';
+import { version } from './version.ts';
+
+/** Runs until a signal, a fatal error, or its own end, then disposes. */
+async function serve(
+  io: Io,
+  start: (onFatal: (cause: unknown) => void, onEnd: () => void) => Promise<AsyncDisposable>,
+): Promise<void> {
+  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  io.signal.addEventListener('abort', () => resolve(), { once: true });
+  await using _daemon = await start(reject, resolve);
+  // Else it is written at the end only, and one that is killed would start no faster the next time.
+  flushCompileCache();
+  if (!io.signal.aborted) await ended;
+}
+
+async function logger(level: string) {
+  const { pino } = await import('pino');
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+}
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+
+export function controllerCommand(io: Io): Command {
+  return makeCommand('controller', 'Run the controller: the API, the store, and the streams to the hosts', [
+    'heddle controller',
+    'heddle controller --listen 127.0.0.1:7470 --db /var/lib/heddle/controller.db',
+  ])
+    .option(
+      '--listen <address:port>',
+      'TCP address to listen on; there is no TLS yet: loopback and lab addresses only (repeatable)',
+      collect,
+    )
+    .option('--fd <number>', 'a listening socket inherited as this file descriptor', integer)
+    .option('--socket <path>', 'unix socket to listen on; only root can open it', '/run/heddle/controller.sock')
+    .option('--db <file>', 'the store’s file', '/var/lib/heddle/controller.db')
+    .option(
+      '--host-silence <duration>',
+      'delete hosts that were not connected for so long (30d, 12h, 90m), as "heddle host delete --gone" does; default: never',
+      duration,
+    )
+    .option('--log-level <level>', levels.join(', '), 'info')
+    .action(async (typed: ControllerTyped) => {
+      const { startController } = await import('../controller/main.ts');
+      const log = await logger(typed.logLevel);
+      const { db, fd } = typed;
+      const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
+      const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
+      for (const file of [db, typed.socket]) mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+      const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
+      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, ...silence }));
+    });
+}
+
+interface ControllerTyped {
+  listen?: string[];
+  fd?: number;
+  socket: string;
+  db: string;
+  hostSilence?: number;
+  logLevel: string;
+}
+
+/** The agent as the network driver of its host's Docker engine. */
+async function docker(
+  typed: Omit<AgentTyped, 'name' | 'logLevel'>,
+  tenants: readonly string[],
+  hostName: string,
+  workloads: Workloads,
+  log: Logger,
+): Promise<AsyncDisposable> {
+  const { startDocker } = await import('../docker/main.ts');
+  return startDocker({
+    workloads,
+    hostName,
+    log,
+    client: openClient(typed.controller),
+    stateDir: typed.stateDir,
+    tenants,
+    socket: typed.dockerPlugin,
+    engine: typed.dockerEngine,
+    pool: typed.dockerPool,
+  });
+}
+
+interface AgentTyped {
+  name?: string;
+  vtep?: string;
+  controller: string;
+  stateDir: string;
+  socket: string;
+  bpfDir: string;
+  vxlanPort: number;
+  guard?: string[];
+  resolvConf: string;
+  dockerTenant?: string[];
+  dockerPlugin: string;
+  dockerEngine: string;
+  dockerPool: string;
+  logLevel: string;
+}
+
+export function agentCommand(io: Io): Command {
+  return withShared(
+    makeCommand('agent', 'Run this host’s agent: it makes the kernel carry what the controller says', [
+      'heddle agent --controller http://198.18.0.254:7470',
+      'heddle agent --name h1 --vtep 198.18.0.1 --controller unix:/run/heddle/controller.sock',
+    ]),
+    'controller',
+  )
+    .option('--name <name>', 'this host’s name (default: the machine’s)')
+    .option('--vtep <address>', 'its underlay address; default: the source address of the default route')
+    .option('--state-dir <folder>', 'attachments and the last known state', '/var/lib/heddle/agent')
+    .option('--socket <path>', 'unix socket of the local API', defaults.agent)
+    .option('--bpf-dir <folder>', 'a bpffs, for programs and maps; mounted if it is not', '/sys/fs/bpf/heddle')
+    .option('--vxlan-port <port>', 'UDP port of VXLAN', integer, 4789)
+    .option(
+      '--guard <prefix|none>',
+      'addresses that no workload of this host gets to, besides those of other hosts; none: these neither (repeatable)',
+      collect,
+    )
+    .option('--resolv-conf <file>', 'names the resolvers for what is no network’s own name', '/etc/resolv.conf')
+    .option(
+      '--docker-tenant <tenant>',
+      'be the network driver of this host’s Docker engine, whose users may touch this tenant; the first is the default (repeatable)',
+      collect,
+    )
+    .option(
+      '--docker-plugin <path>',
+      'unix socket on which the engine finds the driver',
+      '/run/docker/plugins/heddle.sock',
+    )
+    .option('--docker-engine <path>', 'unix socket of the engine’s API', '/run/docker.sock')
+    .option('--docker-pool <prefix>', 'where networks without --subnet get theirs, a /24 each', '10.128.0.0/9')
+    .option('--log-level <level>', levels.join(', '), 'info')
+    .action(async ({ logLevel, name = hostname(), ...typed }: AgentTyped) => {
+      const { startAgent } = await import('../agent/main.ts');
+      const log = await logger(logLevel);
+      await serve(io, async (onFatal, onEnd) => {
+        await using open = new AsyncDisposableStack();
+        const driver = new AsyncDisposableStack();
+        const leaving = {
+          integrations: () => driver.disposeAsync(),
+          onLeft: (cause?: unknown) => (cause === undefined ? onEnd() : onFatal(cause)),
+        };
+        const { workloads } = open.use(await startAgent({ ...typed, ...leaving, name, version, log }));
+        open.use(driver);
+        if (typed.dockerTenant) driver.use(await docker(typed, typed.dockerTenant, name, workloads, log));
+        return open.move();
+      });
+    });
+}

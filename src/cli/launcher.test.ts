@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { launcher, projectRoot } from './launcher.ts';
+
+test('the launcher is called by a name that works where it is read', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'heddle-path-'));
+  t.after(() => rm(dir, { recursive: true }));
+  assert.equal(launcher('/nonexistent', projectRoot), './heddle');
+  assert.equal(launcher('/nonexistent', '/'), `${projectRoot}heddle`);
+  await symlink(join(projectRoot, 'heddle'), join(dir, 'heddle'));
+  assert.equal(launcher(`/nonexistent:${dir}`, '/'), 'heddle');
+  await rm(join(dir, 'heddle'));
+  await writeFile(join(dir, 'heddle'), 'another program of that name');
+  assert.equal(launcher(dir, '/'), `${projectRoot}heddle`);
+});

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Command } from 'commander';
+import { examplesOf } from './command.ts';
+import { buildProgram } from './program.ts';
+import { cliPage } from './reference.ts';
+
+const silent = { out: () => undefined, err: () => undefined, colour: false, signal: new AbortController().signal };
+
+/** Every command with the words that lead to it. */
+function all(command: Command, path = 'heddle'): [string, Command][] {
+  return [[path, command], ...command.commands.flatMap((c) => all(c as Command, `${path} ${c.name()}`))];
+}
+
+test('docs/reference/cli.md is what the commands generate', () => {
+  const page = readFileSync(new URL('../../docs/reference/cli.md', import.meta.url), 'utf8');
+  assert.equal(page, cliPage(buildProgram(silent)), 'run: npm run generate');
+});
+
+test('every command has a description and an example', () => {
+  for (const [path, command] of all(buildProgram(silent))) {
+    assert.ok(command.description(), path);
+    assert.ok(examplesOf(command).length > 0, path);
+  }
+});
+
+test('every example names a command that exists and only flags that it has', () => {
+  const tree = new Map(all(buildProgram(silent)));
+  for (const [path, command] of tree)
+    for (const example of examplesOf(command)) {
+      const words = example
+        .replace(/^source <\(|\)$| \| source$/g, '')
+        .split(' -- ')[0]!
+        .split(' ');
+      let at = 'heddle';
+      while (tree.has(`${at} ${words[at.split(' ').length]}`)) at = `${at} ${words[at.split(' ').length]}`;
+      const found = tree.get(at)!;
+      const known = found.options.map((o) => o.long);
+      for (const word of words.filter((w) => w.startsWith('--')))
+        assert.ok(known.includes(word), `${path}: "${example}" has ${word}, which ${at} does not know`);
+      const required = found.options.filter((o) => o.mandatory).map((o) => o.long!);
+      for (const flag of required) assert.ok(words.includes(flag), `${path}: "${example}" lacks ${flag}`);
+    }
+});

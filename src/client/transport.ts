@@ -1,0 +1,128 @@
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
+
+/** Where a server listens: "http://127.0.0.1:7470" or "unix:/run/heddle/controller.sock". */
+export type Address = string;
+
+/** A query: arrays repeat the key, undefined leaves it out. */
+export type Query = Readonly<Record<string, unknown>>;
+
+export interface RequestOptions {
+  readonly query?: Query;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** For the answer to begin (its headers), milliseconds; default 10 s. What follows may take as long as it likes. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** So long a server may take to begin its answer, if the request does not say otherwise. */
+export const answerMs = 10_000;
+
+/** Connections stay open between requests; idle ones do not keep the process alive. */
+const agent = new Agent({ keepAlive: true });
+
+/**
+ * Sends one request and gives the answer's body as it comes.
+ * @throws what the server refuses with, and what `unreachable` makes of a failed connection or of no answer within the
+ * deadline; an abort passes unchanged
+ */
+export async function send(
+  address: Address,
+  method: string,
+  path: string,
+  options: RequestOptions,
+  unreachable: (problem: string, cause: unknown) => HeddleError,
+): Promise<IncomingMessage> {
+  const { signal, deadlineMs = answerMs } = options;
+  const late = new AbortController();
+  // Not AbortSignal.timeout(): it could not be called off, and would cut the body of an answer that came in time.
+  const timer = setTimeout(() => late.abort(), deadlineMs);
+  let response: IncomingMessage;
+  try {
+    const either = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    response = await exchange(address, method, path, { ...options, signal: either });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (late.signal.aborted) throw unreachable(`no answer within ${deadlineMs / 1000} s`, cause);
+    throw unreachable((cause as Error).message || String((cause as NodeJS.ErrnoException).code), cause);
+  } finally {
+    clearTimeout(timer);
+  }
+  if ((response.statusCode ?? 500) < 400) return response;
+  const text = await readText(response);
+  throw isProblem(response)
+    ? fromProblem(JSON.parse(text) as Problem)
+    : unreachable(`HTTP ${response.statusCode}`, text);
+}
+
+/** The answer's body as JSON; undefined if it is empty. */
+export async function readJson(response: IncomingMessage): Promise<unknown> {
+  const text = await readText(response);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+/** The answer's lines as they come; stopping closes the connection. */
+export async function* readLines(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
+
+/** The whole of an answer as text. */
+export async function readText(response: IncomingMessage): Promise<string> {
+  response.setEncoding('utf8');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return text;
+}
+
+const isProblem = (r: IncomingMessage): boolean =>
+  r.headers['content-type']?.startsWith('application/problem+json') ?? false;
+
+function exchange(address: Address, method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+  const outgoing = request({
+    ...target(address),
+    agent,
+    method,
+    path: path + queryText(options.query),
+    headers: {
+      ...options.headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+    },
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  outgoing.once('response', resolve);
+  outgoing.once('error', (e: NodeJS.ErrnoException) => {
+    // The server closed an idle connection just as we took it. A read may simply be repeated.
+    if (method === 'GET' && outgoing.reusedSocket && e.code === 'ECONNRESET')
+      exchange(address, method, path, options).then(resolve, reject);
+    else reject(e);
+  });
+  outgoing.end(body);
+  return promise;
+}
+
+function target(address: Address): { socketPath: string; host: string } | { host: string; port: string } {
+  if (address.startsWith('unix:')) return { socketPath: address.slice('unix:'.length), host: 'localhost' };
+  const url = URL.parse(address);
+  if (url?.protocol !== 'http:')
+    throw new HeddleError('USAGE', {
+      problem: `"${address}" is no address: write http://127.0.0.1:7470 or unix:/path`,
+    });
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || '80' };
+}
+
+function queryText(query: Query = {}): string {
+  const pairs = Object.entries(query).flatMap(([key, value]) =>
+    (Array.isArray(value) ? value : [value]).flatMap((v) => (v === undefined ? [] : [[key, String(v)]])),
+  );
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
+}

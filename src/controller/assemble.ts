@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { VNI_MAX } from '../model/ids.ts';
+import type { Store } from '../store/contract.ts';
+import { buildApp } from './app.ts';
+import { Departures } from './departures.ts';
+import { follow } from './follow.ts';
+import { Presence } from './presence.ts';
+import { Publisher } from './publisher.ts';
+import { numberSegments } from './segment-numbers.ts';
+import { Silence } from './silence.ts';
+import { World } from './world.ts';
+import { Writer } from './writer.ts';
+
+export interface AssembleOptions {
+  /** VNIs given to networks that ask for none. Default: all. */
+  readonly vniPool?: { readonly first: number; readonly last: number };
+  readonly log: FastifyBaseLogger;
+  /** Hosts that are not connected for so long are deleted as gone. Default: never. */
+  readonly silenceMs?: number;
+  /** Called if the store fails: the world then no longer follows it. */
+  readonly onFatal: (cause: unknown) => void;
+}
+
+/** The controller's parts on a store, put together but not listening. */
+export interface Assembly extends AsyncDisposable {
+  readonly world: World;
+  readonly presence: Presence;
+  readonly publisher: Publisher;
+  readonly writer: Writer;
+  readonly app: FastifyInstance;
+}
+
+/** Loads the world and wires the parts to it. The store stays the caller's. @throws STORE_BROKEN */
+export async function assemble(store: Store, options: AssembleOptions): Promise<Assembly> {
+  const { vniPool = { first: 1, last: VNI_MAX }, silenceMs, log, onFatal } = options;
+  const world = new World();
+  const presence = new Presence();
+  const publisher = new Publisher(world);
+  const isOnline = (host: string) => presence.get(host) !== undefined;
+  const writer = new Writer(store, { world, now: () => new Date(), randomBytes, vniPool }, isOnline);
+  world.listeners.add(publisher.publish);
+  world.listeners.add(presence.observe);
+  const app = buildApp({ store, world, writer, publisher, presence }, log);
+  const following = await follow(store, world, onFatal);
+  await numberSegments({ world, writer, log });
+  const departures = new Departures({ world, writer, log });
+  const silence =
+    silenceMs === undefined ? undefined : new Silence({ world, presence, writer, silenceMs, log }).start();
+  return {
+    world,
+    presence,
+    publisher,
+    writer,
+    app,
+    async [Symbol.asyncDispose]() {
+      departures[Symbol.dispose]();
+      silence?.[Symbol.dispose]();
+      await app.close();
+      await following[Symbol.asyncDispose]();
+    },
+  };
+}

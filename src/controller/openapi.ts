@@ -1,0 +1,250 @@
+/** The API's description (OpenAPI 3.1), from the table of kinds: what is here and what is routed is compared by a test. */
+import { article } from '../model/article.ts';
+import { type Code, errors } from '../model/errors.ts';
+import { limits } from '../model/fields.ts';
+import { PortCounters } from '../model/host-state.ts';
+import { type Kind, type KindSpec, kinds } from '../model/kinds.ts';
+import { WAIT_MS_MAX } from './query.ts';
+
+/** "/v1/tenants/{tenant}/ports": where a kind's objects are. */
+export const collectionPath = (kind: Kind): string =>
+  `/v1/${kinds[kind].scope === 'tenant' ? 'tenants/{tenant}/' : ''}${kinds[kind].plural}`;
+/** The path of one object; its parameter has the kind's name. */
+export const objectPath = (kind: Kind): string => `${collectionPath(kind)}/{${kind}}`;
+
+/** Paths besides those of the kinds. */
+export const openapiPath = '/v1/openapi.json';
+export const streamPath = '/v1/stream';
+
+/** One operation, as far as readers of the description need it. */
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly object[];
+  readonly requestBody?: object;
+  readonly responses: Readonly<Record<string, object>>;
+}
+interface OpenApi {
+  readonly openapi: '3.1.0';
+  readonly info: object;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, object>>; readonly responses: object };
+}
+
+/** The whole document, a JSON value. */
+export function openapiDocument(): OpenApi {
+  const all = Object.entries(kinds) as [Kind, KindSpec][];
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Heddle',
+      version: '1',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      description:
+        'One virtual network for containers, virtual machines and bare-metal servers. There is no authentication yet: the controller listens on loopback, lab addresses and unix sockets only.',
+    },
+    paths: Object.fromEntries([...all.flatMap(([kind, spec]) => pathsOf(kind, spec)), ...otherPaths()]),
+    components: {
+      schemas: {
+        ...Object.fromEntries(all.flatMap(([kind, spec]) => schemasOf(kind, spec))),
+        PortCounters,
+        Problem: problemSchema,
+      },
+      responses: {
+        Problem: {
+          description: 'Why it was refused or failed (RFC 9457)',
+          content: { 'application/problem+json': { schema: ref('Problem') } },
+        },
+      },
+    },
+  };
+}
+
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const title = (kind: string): string => kind.charAt(0).toUpperCase() + kind.slice(1);
+const problem = { default: { $ref: '#/components/responses/Problem' } };
+
+const problemSchema = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'code', 'details'],
+  properties: {
+    type: { type: 'string' },
+    title: { enum: ['refused', 'unavailable', 'broken'], description: 'Mend the request; try later; our fault' },
+    status: { type: 'integer' },
+    detail: { type: 'string', description: 'For people' },
+    code: { enum: Object.keys(errors) as Code[], description: 'For programs' },
+    details: { type: 'object' },
+  },
+};
+
+/** The input; the input as a patch, where what is not given stays; the output. */
+function schemasOf(kind: Kind, { input, output, mutable }: KindSpec): [string, object][] {
+  const properties = Object.entries(input.properties).filter(([field]) => mutable.includes(field));
+  const required = new Set<string>(input.required);
+  const nullable = (field: string, schema: object) =>
+    required.has(field) ? schema : { anyOf: [schema, { type: 'null', description: 'Removes it' }] };
+  const patch = {
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(properties.map(([field, schema]) => [field, nullable(field, schema)])),
+  };
+  return [
+    [`${title(kind)}Input`, input],
+    [`${title(kind)}Patch`, patch],
+    [title(kind), output],
+  ];
+}
+
+function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>][] {
+  const tenant = spec.scope === 'tenant' ? [pathParameter('tenant')] : [];
+  const object = [...tenant, pathParameter(kind)];
+  const tags = [spec.plural];
+  return [
+    [
+      collectionPath(kind),
+      {
+        get: listOperation(kind, spec, tenant),
+        post: {
+          operationId: `create${title(kind)}`,
+          summary: `Create ${article(kind)}`,
+          tags,
+          parameters: [...tenant, waitMs],
+          requestBody: body('application/json', `${title(kind)}Input`, spec.example),
+          responses: {
+            ...(kind === 'port' ? { 200: one(kind, 'It exists, with this id and content') } : {}),
+            ...(kind === 'lease' ? { 200: one(kind, 'It existed, and has this size now') } : {}),
+            201: one(kind, 'Created'),
+            ...problem,
+          },
+        },
+      },
+    ],
+    [
+      objectPath(kind),
+      {
+        get: {
+          operationId: `get${title(kind)}`,
+          summary: `Show ${article(kind)}`,
+          tags,
+          parameters: kind === 'port' ? [...object, counters] : object,
+          responses: { 200: kind === 'port' ? portWithCounters(spec) : one(kind, 'The object'), ...problem },
+        },
+        patch: {
+          operationId: `update${title(kind)}`,
+          summary: `Change ${article(kind)} (JSON merge patch, RFC 7396)`,
+          tags,
+          parameters: [...object, waitMs, ifMatch],
+          requestBody: body('application/merge-patch+json', `${title(kind)}Patch`),
+          responses: { 200: one(kind, 'As it is now'), ...problem },
+        },
+        delete: {
+          operationId: `delete${title(kind)}`,
+          summary: `Delete ${article(kind)}`,
+          tags,
+          parameters: [...object, waitMs, ...(kind === 'host' ? [gone] : []), ifMatch],
+          responses: { 204: { description: 'Deleted; heddle-revision has the revision' }, ...problem },
+        },
+      },
+    ],
+  ];
+}
+
+function listOperation(kind: Kind, { plural, filters, refersTo }: KindSpec, tenant: readonly object[]): Operation {
+  const page = {
+    type: 'object',
+    required: ['revision', 'items'],
+    properties: {
+      revision: { type: 'string', description: 'Watch from the next one on to see every later change' },
+      items: { type: 'array', items: ref(title(kind)) },
+      next: { type: 'string', description: 'If there is more: the "after" of the next page' },
+    },
+  };
+  const event = {
+    type: 'object',
+    required: ['revision', 'type', 'object'],
+    properties: { revision: { type: 'string' }, type: { enum: ['put', 'delete'] }, object: ref(title(kind)) },
+  };
+  return {
+    operationId: `list${title(plural)}`,
+    summary: `List or watch ${plural}`,
+    tags: [plural],
+    parameters: [
+      ...tenant,
+      query('name', { type: 'string' }, 'Only the one of this name'),
+      query('label', { type: 'array', items: { type: 'string' } }, 'Only those with this key=value; repeatable'),
+      ...filters.map((f) => query(f, { type: 'string' }, `Only those of this ${refersTo[f]} (name or id)`)),
+      query('limit', { type: 'integer', minimum: 1, maximum: limits.pageSize }, 'Most objects in the answer'),
+      query('after', { type: 'string' }, 'The "next" of the page before'),
+      query(
+        'watch',
+        { type: 'string', pattern: '^[0-9]+$' },
+        'Instead: every change from this revision on, without end',
+      ),
+    ],
+    responses: {
+      200: {
+        description: 'A page; for a watch one JSON object a line, empty lines between them as a sign of life',
+        content: { 'application/json': { schema: page }, 'application/x-ndjson': { schema: event } },
+      },
+      ...problem,
+    },
+  };
+}
+
+function otherPaths(): [string, Record<string, Operation>][] {
+  const description = { operationId: 'getOpenapi', summary: 'This description', tags: ['api'] };
+  const stream = {
+    operationId: 'openStream',
+    summary: 'WebSocket of an agent: its host’s state and changes; messages in src/model/host-state.ts',
+    tags: ['hosts'],
+  };
+  return [
+    [openapiPath, { get: { ...description, responses: { 200: { description: 'OpenAPI 3.1' } } } }],
+    [streamPath, { get: { ...stream, responses: { 101: { description: 'Switches to WebSocket' }, ...problem } } }],
+  ];
+}
+
+const one = (kind: Kind, description: string, schema: object = ref(title(kind))) => ({
+  description,
+  headers: { etag: { schema: { type: 'string' }, description: 'The object’s revision, in quotes' } },
+  content: { 'application/json': { schema } },
+});
+const portWithCounters = ({ output }: KindSpec) =>
+  one('port', 'The object; with counters=true also its counters, null if its host does not have it yet', {
+    ...output,
+    properties: { ...output.properties, counters: { anyOf: [ref('PortCounters'), { type: 'null' }] } },
+  });
+const body = (type: string, schema: string, example?: object) => ({
+  required: true,
+  content: { [type]: { schema: ref(schema), ...(example ? { example } : {}) } },
+});
+const pathParameter = (name: string) => ({
+  name,
+  in: 'path',
+  required: true,
+  schema: { type: 'string' },
+  description: `Name or id of the ${name}`,
+});
+const query = (name: string, schema: object, description: string) => ({ name, in: 'query', schema, description });
+const waitMs = query(
+  'waitMs',
+  { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX },
+  'Answer when all hosts concerned have applied the write, or with WAIT_TIMEOUT after so many milliseconds; the write stays',
+);
+const counters = query(
+  'counters',
+  { type: 'boolean' },
+  'Ask the port’s host for its counters; a port behind another is counted with that one',
+);
+const gone = query(
+  'gone',
+  { type: 'boolean' },
+  'It never comes back: its ports go to their standbys; of the others the ephemeral ones are deleted, as its leases, the rest is unbound',
+);
+const ifMatch = {
+  name: 'If-Match',
+  in: 'header',
+  schema: { type: 'string' },
+  description: 'An ETag: write only if the object is at this revision',
+};

@@ -1,0 +1,131 @@
+import type { Binding } from '../compile/binding.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { Ask, Hello, PortCounters, Report } from '../model/host-state.ts';
+import type { HostStatus, PortStatus } from '../model/kinds.ts';
+import { Contested } from './contested.ts';
+import type { WorldChange } from './world.ts';
+
+type Reported = Omit<Report['ports'][number], 'contests'> & { readonly revision: string };
+
+/** A port, and the one that it is behind. */
+interface Placed {
+  readonly id: string;
+  readonly behind?: string;
+}
+
+/** A host that is connected now. */
+export interface Connected {
+  readonly hello: Hello;
+  /** All of the stream up to it is applied; −1 before the first report. */
+  applied: bigint;
+  readonly ports: Map<string, Reported>;
+  /** Asks the agent: by port id, of those that are there. @throws INTERNAL as the agent says, HOST_OFFLINE after the deadline */
+  ask(question: Ask['question']): Promise<Readonly<Record<string, PortCounters>>>;
+  /** Ends the connection; its agent begins a new one. */
+  dismiss(why: string): void;
+}
+
+/** Who is connected and what they last reported. In memory only: it is true of now, and each agent tells it anew. */
+export class Presence {
+  readonly #hosts = new Map<string, Connected>();
+  readonly #contested = new Contested();
+  #waiting = new Set<{ left: Map<string, string>; revision: bigint; done: () => void }>();
+
+  get(host: string): Connected | undefined {
+    return this.#hosts.get(host);
+  }
+  arrive(host: string, connected: Connected): void {
+    this.#hosts.set(host, connected);
+  }
+  /** Forgets the connection, unless a newer one has taken its place. */
+  leave(host: string, connected: Connected): void {
+    if (this.#hosts.get(host) !== connected) return;
+    this.#hosts.delete(host);
+    this.#contested.forgetHost(host);
+  }
+  /** The ids of all connected hosts. */
+  hosts(): Iterable<string> {
+    return this.#hosts.keys();
+  }
+
+  report(host: string, connected: Connected, { revision, ports }: Report): void {
+    if (this.#hosts.get(host) !== connected) return;
+    connected.applied = BigInt(revision);
+    for (const { contests, ...port } of ports) {
+      connected.ports.set(port.id, { ...port, revision });
+      this.#contested.heed(host, port.id, contests);
+    }
+    for (const w of this.#waiting) {
+      if (connected.applied >= w.revision) w.left.delete(host);
+      if (w.left.size === 0) w.done();
+    }
+  }
+  /**
+   * Drops what was reported of ports that left their host, and hosts that are no more: one may be deleted while it comes, or
+   * by a controller to which it is not connected. To be called by the world.
+   */
+  readonly observe = (changes: readonly WorldChange[]): void => {
+    for (const { kind, before, after, from = [], wired = [] } of changes) {
+      if (kind === 'host' && before && !after) this.#hosts.get(before.record.id)?.dismiss('deleted');
+      if (kind !== 'port' || !before) continue;
+      for (const host of from) {
+        if (wired.includes(host)) continue;
+        this.#hosts.get(host)?.ports.delete(before.record.id);
+        this.#contested.heed(host, before.record.id);
+      }
+    }
+  };
+
+  hostStatus(host: string): HostStatus {
+    const c = this.#hosts.get(host);
+    if (!c) return { condition: 'offline' };
+    const { version, kernel } = c.hello;
+    const applied = c.applied < 0n ? {} : { appliedRevision: String(c.applied) };
+    return { condition: 'online', ...applied, version, kernel };
+  }
+  /** Of a port where it is wired. Of one behind another it is that one's, as long as its host says nothing bad of it alone. */
+  portStatus(port: Placed, { host, standby }: Binding): PortStatus {
+    const contested = this.#contested.of(port.id);
+    return {
+      ...this.#statusAt(port, host),
+      ...(standby !== undefined && { standby: this.#statusAt(port, standby).condition }),
+      ...(contested && { contested }),
+    };
+  }
+  #statusAt({ id, behind }: Placed, host: string | undefined): PortStatus {
+    if (!host) return { condition: 'unbound' };
+    const c = this.#hosts.get(host);
+    if (!c) return { condition: 'unknown' };
+    const own = c.ports.get(id);
+    const reported = behind === undefined || own?.code !== undefined ? own : c.ports.get(behind);
+    if (!reported) return { condition: 'pending' };
+    const { id: _, ...status } = reported;
+    return status;
+  }
+
+  /**
+   * Resolves when all of the hosts (id → name) have applied the revision.
+   * @throws WAIT_TIMEOUT with the names of those that have not
+   */
+  async applied(
+    hosts: ReadonlyMap<string, string>,
+    revision: bigint,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const left = new Map([...hosts].filter(([id]) => (this.#hosts.get(id)?.applied ?? -1n) < revision));
+    if (left.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = { left, revision, done: resolve };
+    const timer = setTimeout(resolve, timeoutMs);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    this.#waiting.add(waiting);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(waiting);
+    }
+    if (left.size > 0) throw new HeddleError('WAIT_TIMEOUT', { revision: String(revision), hosts: [...left.values()] });
+  }
+}

@@ -1,0 +1,164 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type TObject, Type } from 'typebox';
+import { hostsOf } from '../compile/binding.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { PortCounters } from '../model/host-state.ts';
+import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
+import type { Store } from '../store/contract.ts';
+import { leaveToAgent } from './host.ts';
+import { list } from './list.ts';
+import { mergePatch } from './merge-patch.ts';
+import { collectionPath, objectPath } from './openapi.ts';
+import { isOnlyOrigin } from './origins.ts';
+import type { Presence } from './presence.ts';
+import { concernedHosts } from './publisher.ts';
+import { parseCounters, parseIfMatch, parseListQuery, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
+import type { PortRecord } from './records.ts';
+import { must } from './rules.ts';
+import { compileCheck } from './validate.ts';
+import { viewOf } from './view.ts';
+import { streamWatch } from './watch.ts';
+import type { World } from './world.ts';
+import type { Writer, Written } from './writer.ts';
+
+export interface RouteContext {
+  readonly store: Store;
+  readonly world: World;
+  readonly writer: Writer;
+  readonly presence: Presence;
+}
+type Params = { tenant?: string; ref: string };
+
+/** Routes of every kind, from the table. */
+export function registerKinds(app: FastifyInstance, ctx: RouteContext): void {
+  for (const kind of Object.keys(kinds) as Kind[]) registerKind(app, ctx, kind);
+}
+
+function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, kind: K): void {
+  const { world, writer, presence } = ctx;
+  const { scope, input } = kinds[kind];
+  const collection = fastifyPath(collectionPath(kind));
+  const object = fastifyPath(objectPath(kind));
+  const scopeOf = (request: FastifyRequest): string =>
+    scope === 'tenant' ? must(world, 'tenant', '-', (request.params as Params).tenant ?? '').record.id : '-';
+  const refOf = (request: FastifyRequest): string => (request.params as Record<string, string>)[kind] ?? '';
+  const checkInput = compileCheck(input);
+  const patch = patcher(kind, input);
+
+  app.post(collection, async (request, reply) => {
+    const waitMs = parseWaitMs(request.query as RawQuery);
+    const tenant = scopeOf(request);
+    checkInput(request.body);
+    const written = await writer.create(kind, tenant, request.body as Inputs[K]);
+    await waited(ctx, written, waitMs, reply);
+    return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
+  });
+
+  app.get(collection, async (request, reply) => {
+    const tenant = scopeOf(request);
+    const query = parseListQuery(world, kind, tenant, request.query as RawQuery);
+    if (query.watch !== undefined) return streamWatch(ctx, kind, tenant, query, query.watch, reply);
+    return list(ctx, kind, tenant, query);
+  });
+
+  app.get(object, async (request, reply) => {
+    const found = must(world, kind, scopeOf(request), refOf(request));
+    if (kind !== 'port' || !parseCounters(request.query as RawQuery)) return sendObject(reply, found);
+    return { ...viewOf(found, ctx), counters: await counters(found.record as never) };
+  });
+
+  app.patch(object, async (request, reply) => {
+    const waitMs = parseWaitMs(request.query as RawQuery);
+    const apply = patch(request.body);
+    const ifMatch = parseIfMatch(request.headers['if-match']);
+    // What goes with a change (what is behind a port that is bound nowhere now) has ties of its own: asked for before.
+    const before = waitMs === undefined ? undefined : world.find(kind, scopeOf(request), refOf(request));
+    const concerned = before && concernedHosts(world, { kind, before, after: before });
+    const written = await writer.update(kind, scopeOf(request), refOf(request), ifMatch, (have) => {
+      const next = apply(have) as Inputs[K];
+      if (isOnline(refOf(request))) leaveToAgent(have as HostInput, next as HostInput);
+      return next;
+    });
+    await waited(ctx, written, waitMs, reply, concerned);
+    return sendObject(reply, written.change.after!);
+  });
+
+  app.delete(object, async (request, reply) => {
+    const how = parseRemoval(request.query as RawQuery, kind);
+    const ifMatch = parseIfMatch(request.headers['if-match']);
+    if (isOnline(refOf(request))) leaveToAgent(must(world, 'host', '-', refOf(request)).record, undefined);
+    const have = must(world, kind, scopeOf(request), refOf(request));
+    // What goes with it ends its ties to other hosts: they are asked for before.
+    const concerned = concernedHosts(world, { kind, before: have, after: undefined });
+    const written = await writer.remove(kind, scopeOf(request), refOf(request), ifMatch, how);
+    await waited(ctx, written, how.waitMs, reply, concerned);
+    return reply.code(204).header('heddle-revision', String(written.revision)).send();
+  });
+
+  /** The object is a host, and connected. */
+  function isOnline(ref: string): boolean {
+    return kind === 'host' && presence.get(world.find(kind, '-', ref)?.record.id ?? '') !== undefined;
+  }
+
+  function sendObject(reply: FastifyReply, found: Parameters<typeof viewOf<K>>[0]) {
+    return reply.header('etag', `"${found.revision}"`).send(viewOf(found, ctx));
+  }
+
+  /** Asked of the port's host, now; null if the port is not on it yet. Counted by device: of a port behind another, that one's. @throws HOST_OFFLINE, INTERNAL; NOT_FOUND for an unbound port */
+  async function counters(port: PortRecord): Promise<PortCounters | null> {
+    const { id, behind = id, name } = port;
+    const { host } = world.bindingOf(port);
+    if (!host) throw new HeddleError('NOT_FOUND', { kind: 'host of port', name });
+    const connected = presence.get(host);
+    if (!connected) throw new HeddleError('HOST_OFFLINE', { host: world.host.get(host)!.record.name });
+    const answer = await connected.ask({ name: 'counters', ports: [behind] });
+    return answer[behind] ?? null;
+  }
+}
+
+/** "{tenant}" → ":tenant". */
+const fastifyPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
+
+/** Checks a patch, and gives the function that makes the whole next input from the present one. @throws INVALID, IMMUTABLE */
+function patcher(kind: Kind, input: TObject): (patch: unknown) => (have: unknown) => unknown {
+  const { mutable } = kinds[kind];
+  const isObject = compileCheck(Type.Object({}));
+  const checkWhole = compileCheck(input);
+  return (patch) => {
+    isObject(patch);
+    for (const field of Object.keys(patch as object)) {
+      if (!Object.hasOwn(input.properties, field))
+        throw new HeddleError('INVALID', { field: field.slice(0, 80), problem: 'is no field here' });
+      if (!mutable.includes(field)) throw new HeddleError('IMMUTABLE', { kind, field });
+    }
+    return (have) => {
+      const next = mergePatch(have, patch);
+      checkWhole(next);
+      return next;
+    };
+  };
+}
+
+/**
+ * Waits until the hosts that a write concerns have applied it, but for those that are away and have only been left; by this very
+ * write, they count. @throws WAIT_TIMEOUT; the write stays */
+async function waited(
+  ctx: RouteContext,
+  { change, revision }: Written<Kind>,
+  waitMs: number | undefined,
+  reply: FastifyReply,
+  concerned: ReadonlySet<string> = new Set(),
+) {
+  if (waitMs === undefined) return;
+  const { world, presence } = ctx;
+  const { kind, before } = change;
+  const left: readonly string[] = kind === 'port' && before ? hostsOf(before.record as PortRecord) : [];
+  const hosts = new Map(
+    [...concernedHosts(world, change).union(concerned)]
+      .filter((id) => presence.get(id) || left.includes(id) || !isOnlyOrigin(world, id))
+      .map((id) => [id, world.host.get(id)?.record.name ?? id]),
+  );
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  await presence.applied(hosts, revision, waitMs, gone.signal);
+}

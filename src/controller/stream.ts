@@ -1,0 +1,229 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { WebSocket } from 'ws';
+import { hostsOf } from '../compile/binding.ts';
+import { parseIp } from '../model/address.ts';
+import { HeddleError, toProblem } from '../model/errors.ts';
+import {
+  type AgentMessage,
+  type Ask,
+  type ControllerMessage,
+  type Hello,
+  type HostWord,
+  type PortCounters,
+  PROTOCOL,
+  parseAgentMessage,
+  parseCountersResult,
+  type Report,
+} from '../model/host-state.ts';
+import type { HostId } from '../model/ids.ts';
+import { kinds } from '../model/kinds.ts';
+import { Feed } from './feed.ts';
+import { heartbeat } from './heartbeat.ts';
+import type { Connected, Presence } from './presence.ts';
+import type { Publisher } from './publisher.ts';
+import type { HostRecord, Stored } from './records.ts';
+import { compileCheck } from './validate.ts';
+import type { World } from './world.ts';
+import type { Writer } from './writer.ts';
+
+const macPattern = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+/** How long an agent may take to answer a question. */
+const ASK_MS = 3_000;
+
+type Answer = Extract<AgentMessage, { type: 'answer' }>;
+
+export interface StreamContext {
+  readonly world: World;
+  readonly writer: Writer;
+  readonly publisher: Publisher;
+  readonly presence: Presence;
+  readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
+}
+
+/** Serves one agent's connection from its hello to its end. */
+export function serveStream(ctx: StreamContext, socket: WebSocket): void {
+  let session: Session | undefined;
+  let greeted = false;
+  const refuse = (e: unknown) => {
+    ctx.log.warn({ err: e }, 'stream refused');
+    const { code, detail, details } = toProblem(e);
+    const refusal: ControllerMessage = { type: 'refusal', problem: { code, detail, details } };
+    socket.send(JSON.stringify(refusal), () => socket.close(1008, code));
+  };
+  const receive = async (message: AgentMessage) => {
+    if (message.type === 'hello') {
+      if (greeted) throw new HeddleError('INVALID', { field: 'message', problem: 'a second hello' });
+      greeted = true;
+      const host = await welcome(ctx, message);
+      if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
+    } else if (!greeted)
+      throw new HeddleError('INVALID', { field: 'message', problem: 'the first message must be a hello' });
+    // What comes before the welcome is of an earlier stream; an agent says all anew after it.
+    else await session?.receive(message);
+  };
+  socket.on('message', (bytes) => {
+    Promise.try(() => receive(parseAgentMessage(String(bytes)))).catch(refuse);
+  });
+  socket.on('error', (err) => ctx.log.warn({ err }, 'stream failed'));
+  socket.on('close', () => session?.end());
+  heartbeat(socket);
+}
+
+const checkHost = compileCheck(kinds.host.input);
+
+/**
+ * The host object of a hello: made, or brought up to date.
+ * @throws PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
+ */
+async function welcome({ world, writer, presence }: StreamContext, hello: Hello): Promise<Stored<'host'>> {
+  const { name, mtuBytes, protocol } = hello;
+  if (protocol !== PROTOCOL) throw new HeddleError('PROTOCOL_MISMATCH', { have: protocol, want: PROTOCOL });
+  checkHost({ name, vtep: hello.vtep, mtuBytes });
+  const vtep = parseIp(hello.vtep);
+  const about = { vtep, mtuBytes };
+  for (;;) {
+    const have = world.find('host', '-', name);
+    if (have && have.record.vtep !== vtep && presence.get(have.record.id)) throw twoOfOneName(have.record, vtep);
+    if (have && isDeepStrictEqual(about, toldOf(have.record))) return have;
+    try {
+      const written = have
+        ? await writer.update('host', '-', have.record.id, undefined, (input) => ({ ...input, ...about }))
+        : await writer.create('host', '-', { name, ...about });
+      return written.change.after!;
+    } catch (e) {
+      // Made or deleted by another between our look and our write: look again.
+      const moved = e instanceof HeddleError && (have ? e.code === 'NOT_FOUND' : e.code === 'NAME_TAKEN');
+      if (!moved) throw e;
+    }
+  }
+}
+
+const toldOf = ({ vtep, mtuBytes }: HostRecord) => ({ vtep, mtuBytes });
+
+/** A host that has moved loses its old stream within the heartbeat: while that lives, this is a second host. */
+const twoOfOneName = ({ name, vtep: other }: HostRecord, vtep: string): HeddleError =>
+  new HeddleError('HOST_MISMATCH', {
+    problem: `a host named ${name} is connected from ${other}, this one is at ${vtep}: give each host a name of its own; if it has moved, stop its other agent`,
+  });
+
+class Session implements Connected {
+  readonly hello: Hello;
+  applied = -1n;
+  readonly ports: Connected['ports'] = new Map();
+  readonly #ctx: StreamContext;
+  readonly #host: HostId;
+  readonly #socket: WebSocket;
+  readonly #feed: Feed;
+  readonly #asked = new Map<number, Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>>();
+  #lastAsk = 0;
+  /** What the agent has said of its host, and is not written yet. */
+  #word: HostWord | undefined;
+  #ended = false;
+
+  constructor(ctx: StreamContext, host: Stored<'host'>, hello: Hello, socket: WebSocket) {
+    this.hello = hello;
+    this.#ctx = ctx;
+    this.#host = host.record.id;
+    this.#socket = socket;
+    this.#feed = new Feed(ctx.world, this.#host, {
+      buffered: () => socket.bufferedAmount,
+      send: (text, sent) => socket.send(text, sent),
+    });
+    const old = ctx.presence.get(this.#host);
+    old?.dismiss('replaced');
+    this.#send({ type: 'welcome', host: { id: this.#host, number: host.record.number } });
+    ctx.presence.arrive(this.#host, this);
+    ctx.publisher.connect(this.#host, this.#feed);
+    this.#feed.start();
+    ctx.log.info({ host: host.record.name, version: hello.version }, 'host connected');
+  }
+
+  async receive(message: Exclude<AgentMessage, Hello>): Promise<void> {
+    if (message.type === 'report') this.#report(message);
+    else if (message.type === 'answer') this.#answered(message);
+    else await this.#told(message);
+  }
+
+  /** One after the other, and of several that wait the last. @throws as Writer.told */
+  async #told(word: HostWord): Promise<void> {
+    const waits = this.#word !== undefined;
+    this.#word = word;
+    if (waits) return;
+    while (this.#word && !this.#ended) {
+      const next: HostWord = this.#word;
+      await this.#ctx.writer.told(this.#host, next);
+      if (this.#word === next) this.#word = undefined;
+    }
+  }
+
+  /** A host speaks of its own ports only, and of what there is. @throws INVALID */
+  #report(report: Report): void {
+    const { world, presence } = this.#ctx;
+    if (BigInt(report.revision) > world.revision)
+      throw new HeddleError('INVALID', { field: 'revision', problem: `it is beyond the store's, ${world.revision}` });
+    const ports = report.ports.filter(({ id }) => this.#isWired(id)).map((port) => this.#ofNetwork(port));
+    presence.report(this.#host, this, { ...report, ports });
+  }
+
+  /** A segment's host says who has addresses of its own network, and of no other. */
+  #ofNetwork({ contests, ...port }: Report['ports'][number]): Report['ports'][number] {
+    const { port: ports } = this.#ctx.world;
+    const network = ports.get(port.id)?.record.network;
+    const own = contests?.flatMap(({ port: id, address, mac }) => {
+      const contested = ports.get(id)?.record;
+      const has = contested?.network === network && contested?.addresses.some((ip) => ip === address);
+      return has && macPattern.test(mac) ? [{ port: id, address, mac }] : [];
+    });
+    return { ...port, ...(own && { contests: own }) };
+  }
+
+  #isWired(port: string): boolean {
+    const { world } = this.#ctx;
+    const found = world.port.get(port)?.record;
+    return found !== undefined && hostsOf(world.bindingOf(found)).includes(this.#host);
+  }
+
+  #answered({ id, result, problem }: Answer): void {
+    const asked = this.#asked.get(id);
+    if (problem) asked?.reject(new HeddleError('INTERNAL', { problem: `host ${this.hello.name}: ${problem.detail}` }));
+    else asked?.resolve(result);
+  }
+
+  async ask(question: Ask['question']): Promise<Record<string, PortCounters>> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const id = ++this.#lastAsk;
+    const offline = () => reject(new HeddleError('HOST_OFFLINE', { host: this.hello.name }));
+    const timer = setTimeout(offline, ASK_MS);
+    this.#asked.set(id, { resolve, reject });
+    try {
+      this.#send({ type: 'ask', id, question });
+      return parseCountersResult(await promise);
+    } finally {
+      clearTimeout(timer);
+      this.#asked.delete(id);
+    }
+  }
+
+  dismiss(why: string): void {
+    this.#leave();
+    this.#socket.close(1000, why);
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#leave();
+    this.#ctx.log.info({ host: this.hello.name }, 'host disconnected');
+  }
+
+  #leave(): void {
+    this.#ended = true;
+    this.#feed.stop();
+    this.#ctx.publisher.disconnect(this.#host, this.#feed);
+    this.#ctx.presence.leave(this.#host, this);
+    for (const { reject } of this.#asked.values()) reject(new HeddleError('HOST_OFFLINE', { host: this.hello.name }));
+  }
+
+  #send(message: ControllerMessage): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,89 @@
+/** A controller in memory for tests: requests without a socket. */
+import assert from 'node:assert/strict';
+import type { InjectOptions } from 'fastify';
+import { pino } from 'pino';
+import type { Code, Problem } from '../model/errors.ts';
+import type { Store } from '../store/contract.ts';
+import { openSqlite } from '../store/sqlite.ts';
+import { type AssembleOptions, type Assembly, assemble } from './assemble.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly body: any;
+}
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisposable> {
+  readonly store: Store;
+  request(method: Method, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** The same, and it must succeed. @returns the answer's body */
+  ok(method: Method, path: string, body?: unknown): Promise<Answer['body']>;
+  /** The same, and it must be refused with a code, and nothing written. @returns the problem's details */
+  refused(
+    code: Code,
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Problem['details']>;
+}
+
+export async function openTestApi(options: Partial<AssembleOptions> & { store?: Store } = {}): Promise<TestApi> {
+  const store = options.store ?? (await openSqlite(':memory:'));
+  const failures: unknown[] = [];
+  const log = pino({ level: 'silent' });
+  const assembly = await assemble(store, { log, onFatal: (cause) => failures.push(cause), ...options });
+  const { app, world } = assembly;
+
+  const request: TestApi['request'] = async (method, path, body, headers = {}) => {
+    const json = typeof body === 'string' ? body : JSON.stringify(body);
+    const payload: Partial<InjectOptions> =
+      body === undefined ? {} : { payload: json, headers: { 'content-type': 'application/json', ...headers } };
+    const response = await app.inject({ method, url: path, headers, ...payload });
+    const text = response.payload;
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      body: text !== '' && /json/.test(String(response.headers['content-type'])) ? JSON.parse(text) : text,
+    };
+  };
+  return {
+    ...assembly,
+    store,
+    request,
+    async ok(method, path, body) {
+      const answer = await request(method, path, body);
+      assert.ok(answer.status < 300, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+      return answer.body;
+    },
+    async refused(code, method, path, body, headers) {
+      const before = await store.range('/');
+      const answer = await request(method, path, body, headers);
+      assert.equal(answer.body.code, code, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+      assert.equal(answer.status, answer.body.status);
+      assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
+      const after = await store.range('/');
+      assert.deepEqual(after, before, 'nothing changed');
+      assert.equal(world.revision, before.revision);
+      return answer.body.details;
+    },
+    async [Symbol.asyncDispose]() {
+      await assembly[Symbol.asyncDispose]();
+      if (!options.store) await store[Symbol.asyncDispose]();
+      assert.deepEqual(failures, []);
+    },
+  };
+}
+
+/** Tenant acme with network web, 10.0.0.0/24 and fd00::/64, and hosts h1 and h2. */
+export async function openFurnishedApi(options: Parameters<typeof openTestApi>[0] = {}): Promise<TestApi> {
+  const api = await openTestApi(options);
+  await api.ok('POST', '/v1/tenants', { name: 'acme' });
+  await api.ok('POST', '/v1/tenants/acme/networks', { name: 'web' });
+  await api.ok('POST', '/v1/tenants/acme/subnets', { name: 'v4', network: 'web', cidr: '10.0.0.0/24' });
+  await api.ok('POST', '/v1/tenants/acme/subnets', { name: 'v6', network: 'web', cidr: 'fd00::/64' });
+  for (const n of [1, 2]) await api.ok('POST', '/v1/hosts', { name: `h${n}`, vtep: `198.18.0.${n}` });
+  return api;
+}

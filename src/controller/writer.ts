@@ -1,0 +1,194 @@
+import { HeddleError, hasCode } from '../model/errors.ts';
+import type { HostWord } from '../model/host-state.ts';
+import type { Inputs, Kind } from '../model/kinds.ts';
+import type { Store } from '../store/contract.ts';
+import { addressRules } from './address.ts';
+import type { Draft } from './draft.ts';
+import { hostRules, hostTold } from './host.ts';
+import { leaseRules } from './lease.ts';
+import { networkRules } from './network.ts';
+import { portRules } from './port.ts';
+import { Recall } from './recall.ts';
+import type { PortRecord, Records, Stored } from './records.ts';
+import { routerRules } from './router.ts';
+import { must, type Removal, type RuleContext, type Rules } from './rules.ts';
+import { subnetRules } from './subnet.ts';
+import { tenantRules } from './tenant.ts';
+import type { World, WorldChange } from './world.ts';
+
+/** How often a write is decided anew after another one came first. */
+const TRIES = 50;
+
+export const rules: { readonly [K in Kind]: Rules<K> } = {
+  tenant: tenantRules,
+  network: networkRules,
+  subnet: subnetRules,
+  port: portRules,
+  address: addressRules,
+  lease: leaseRules,
+  router: routerRules,
+  host: hostRules,
+};
+
+/** What a write did. `created` is false where the object was already just as asked: then nothing was written. */
+export interface Written<K extends Kind> {
+  readonly change: WorldChange<K>;
+  readonly revision: bigint;
+  readonly created: boolean;
+}
+
+/** A precondition of the client on the object's revision. */
+type IfMatch = bigint | undefined;
+
+/**
+ * All writes of the controller: decide on the world, write with conditions, and if the store says that the world was
+ * stale, wait for the news and decide again. After it returns, the world holds the write.
+ */
+export class Writer {
+  readonly #store: Pick<Store, 'txn'>;
+  readonly #world: World;
+  readonly #ctx: RuleContext;
+  readonly #pending = new Set<string>();
+  readonly #turns = new Map<string, Promise<void>>();
+  readonly #recall: Recall;
+
+  /** `isOnline`: a host's agent is connected, so that it can give addresses back. */
+  constructor(store: Pick<Store, 'txn'>, ctx: Omit<RuleContext, 'pending'>, isOnline: (host: string) => boolean) {
+    this.#store = store;
+    this.#world = ctx.world;
+    this.#ctx = { ...ctx, pending: (key) => this.#pending.has(key) };
+    this.#recall = new Recall(ctx.world, isOnline, (lease) =>
+      this.update('lease', lease.tenant, lease.id, undefined, (have) => ({ ...have, size: 0 })).catch((e: unknown) => {
+        if (!hasCode(e, 'NOT_FOUND')) throw e; // it has just been given back
+      }),
+    );
+  }
+
+  /** @throws the codes of the kind's rules */
+  create<K extends Kind>(kind: K, scope: string, input: Inputs[K]): Promise<Written<K>> {
+    const decide = () => {
+      const made = (rules[kind] as Rules<K>).create(this.#ctx, scope, input);
+      return 'draft' in made ? { have: undefined, ...made } : made;
+    };
+    const turn = () => turnOfCreate(this.#world, kind, scope, input);
+    return this.#recall.retried(() => this.#inTurn(turn(), () => this.#write(kind, decide)));
+  }
+
+  /** `patched` makes the whole next input from the present one. @throws the codes of the kind's rules, REVISION_CONFLICT */
+  update<K extends Kind>(
+    kind: K,
+    scope: string,
+    nameOrId: string,
+    ifMatch: IfMatch,
+    patched: (input: Inputs[K]) => Inputs[K],
+  ): Promise<Written<K>> {
+    const decide = () => {
+      const have = matching(must(this.#world, kind, scope, nameOrId), ifMatch);
+      const rule = rules[kind] as Rules<K>;
+      const made = rule.update(this.#ctx, have, patched(rule.input(have.record)));
+      return 'draft' in made ? { ...made, have } : made;
+    };
+    const turn = () => turnOf(this.#world, kind, scope, nameOrId);
+    return this.#recall.retried(() => this.#inTurn(turn(), () => this.#write(kind, decide)));
+  }
+
+  /** What a host's agent says of it. @throws NOT_FOUND, ADDRESS_INVALID, INVALID */
+  told(host: string, word: Omit<HostWord, 'type'>): Promise<Written<'host'>> {
+    return this.#write('host', () => {
+      const have = must(this.#world, 'host', '-', host);
+      const made = hostTold(have, word);
+      return 'draft' in made ? { ...made, have } : made;
+    });
+  }
+
+  /** @throws IN_USE, NOT_FOUND, REVISION_CONFLICT */
+  remove<K extends Kind>(
+    kind: K,
+    scope: string,
+    nameOrId: string,
+    ifMatch: IfMatch,
+    how?: Removal,
+  ): Promise<Written<K>> {
+    const decide = () => {
+      const have = matching(must(this.#world, kind, scope, nameOrId), ifMatch);
+      return { draft: (rules[kind] as Rules<K>).remove(this.#ctx, have, how), have, record: undefined };
+    };
+    return this.#inTurn(turnOf(this.#world, kind, scope, nameOrId), () => this.#write(kind, decide));
+  }
+
+  /** Writes that move the same thing wait for each other: they would only conflict. */
+  #inTurn<T>(key: string | undefined, write: () => Promise<T>): Promise<T> {
+    if (key === undefined) return write();
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(write);
+    // What it fails with is its caller's, not the next one's.
+    const done = Promise.allSettled([turn]).then(() => {
+      if (this.#turns.get(key) === done) this.#turns.delete(key);
+    });
+    this.#turns.set(key, done);
+    return turn;
+  }
+
+  async #write<K extends Kind>(kind: K, decide: () => Attempt<K> | Stored<K>): Promise<Written<K>> {
+    for (let i = 0; i < TRIES; i++) {
+      const decided = decide();
+      if (!('draft' in decided))
+        return {
+          change: { kind, before: decided, after: decided },
+          revision: decided.revision,
+          created: false,
+        };
+      const { draft, have, record } = decided;
+      const result = await this.#commit(draft);
+      if (!result.committed) continue;
+      const { revision } = result;
+      const after = record === undefined ? undefined : { kind, record, revision };
+      return { change: { kind, before: have, after }, revision, created: have === undefined };
+    }
+    throw new HeddleError('BUSY', { tries: TRIES });
+  }
+
+  async #commit({ compare, ops, claimed }: Draft) {
+    for (const key of claimed) this.#pending.add(key);
+    try {
+      const result = await this.#store.txn({ compare, ops });
+      await this.#world.reached(result.revision);
+      return result;
+    } finally {
+      for (const key of claimed) this.#pending.delete(key);
+    }
+  }
+}
+
+/** What the writes of a kind have in common that would make them conflict: the cursor of VNIs, a host's lease; or a limit. */
+function turnOfCreate<K extends Kind>(world: World, kind: K, scope: string, input: Inputs[K]): string | undefined {
+  if (kind === 'network' || kind === 'router') return 'vni';
+  // They count each other.
+  if (kind === 'address') {
+    const { network } = input as Inputs['address'];
+    return `address/${world.find('network', scope, network)?.record.id}`;
+  }
+  if (kind !== 'port' && kind !== 'lease') return undefined;
+  const { network, behind, host: ref } = input as Inputs['port'];
+  const parent = behind === undefined ? undefined : world.find('port', scope, behind)?.record;
+  const host = parent ? parent.host : ref;
+  const ids = [world.find('network', scope, network), host ? world.find('host', '-', host) : undefined];
+  return leaseTurn(world, ids[0]?.record.id, ids[1]?.record.id);
+}
+function turnOf(world: World, kind: Kind, scope: string, nameOrId: string): string | undefined {
+  if (kind !== 'port' && kind !== 'lease') return undefined;
+  const record = world.find(kind, scope, nameOrId)?.record as PortRecord | undefined;
+  return leaseTurn(world, record?.network, record?.host);
+}
+const leaseTurn = (world: World, network = '', host = ''): string | undefined => world.leaseOf(network, host);
+
+interface Attempt<K extends Kind> {
+  readonly draft: Draft;
+  readonly have: Stored<K> | undefined;
+  readonly record: Records[K] | undefined;
+}
+
+function matching<K extends Kind>(have: Stored<K>, ifMatch: IfMatch): Stored<K> {
+  if (ifMatch !== undefined && ifMatch !== have.revision)
+    throw new HeddleError('REVISION_CONFLICT', { want: String(ifMatch), have: String(have.revision) });
+  return have;
+}

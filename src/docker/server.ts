@@ -1,0 +1,125 @@
+/** The plug-in's socket: HTTP with JSON bodies, as Docker's plug-in client speaks it. Knows methods only by name. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { Compile, type Validator } from 'typebox/compile';
+import { listenUnix } from '../listen/unix-socket.ts';
+import { errors, HeddleError, toProblem } from '../model/errors.ts';
+import { type Methods, type Reply, requests } from './protocol.ts';
+
+/** Larger than any request of Docker's by far: the longest carry a few hundred published ports. */
+const bodyLimit = 1 << 20;
+const mediaType = 'application/vnd.docker.plugins.v1.2+json';
+
+/** The check of each method's request. */
+type Checks = Readonly<Record<string, Validator>>;
+
+/** Serves the methods on a unix socket that only root can open. Disposing waits for the calls under way. @throws USAGE */
+export async function servePlugin(socket: string, methods: Methods, log: Logger): Promise<AsyncDisposable> {
+  const checks: Checks = Object.fromEntries(
+    Object.entries(requests).map(([method, schema]) => [method, Compile(schema)]),
+  );
+  const running = new Set<Promise<void>>();
+  const server = createServer(
+    // An idle connection is the engine's to close: of a call that it sends into one that we are closing it has no body for
+    // a second try. It sends into an old one if we sleep for a while, or just as the time is over.
+    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 0 },
+    (request, response) => {
+      const call = serve({ methods, checks, log }, request, response);
+      running.add(call);
+      void call.finally(() => running.delete(call));
+    },
+  );
+  server.on('clientError', (_, connection) => connection.destroy());
+  await listenUnix(server, socket);
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await Promise.all(running);
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Answers one request; whatever it is, it does not throw. */
+async function serve(
+  { methods, checks, log }: { methods: Methods; checks: Checks; log: Logger },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const method = (request.url ?? '').slice(1);
+  const answer = (status: number, body: object, sent?: () => void) => {
+    // The body may be on its way still: the connection is of no further use.
+    if (!request.complete) response.setHeader('connection', 'close');
+    response.writeHead(status, { 'content-type': mediaType });
+    if (sent) response.once('finish', sent);
+    response.end(`${JSON.stringify(body)}\n`);
+  };
+  try {
+    // An own property, not what every object has.
+    if (!Object.hasOwn(methods, method))
+      throw new HeddleError('ROUTE_UNKNOWN', { method: request.method ?? '', path: `/${method}`.slice(0, 200) });
+    if (request.method !== 'POST')
+      throw new HeddleError('ROUTE_UNKNOWN', { method: request.method ?? '', path: `/${method}` });
+    const name = method as keyof Methods;
+    const value = parse(checks[name]!, await readBody(request));
+    const { body, sent } = await (methods[name] as (request: unknown) => Reply | Promise<Reply>)(value);
+    log.debug({ method, request: value, reply: body }, 'Docker called');
+    answer(200, body, sent);
+  } catch (e) {
+    const problem = toProblem(e);
+    if (errors[problem.code].family === 'broken') log.error({ err: e, method }, 'a call of Docker failed');
+    else log.info({ method, problem: problem.detail, code: problem.code }, 'a call of Docker was refused');
+    // Docker shows the text and nothing else. The statuses it looks at are 404 and "not 200".
+    const text = `${problem.code}: ${problem.detail}`;
+    const status = ['ROUTE_UNKNOWN', 'BAD_REQUEST', 'INVALID', 'TOO_LARGE'].includes(problem.code)
+      ? problem.status
+      : 200;
+    if (!response.headersSent && !response.destroyed)
+      answer(
+        status,
+        status !== 200
+          ? { Err: text, Error: text }
+          : method.startsWith('IpamDriver.')
+            ? { Error: text }
+            : { Err: text },
+      );
+  }
+}
+
+/** @throws TOO_LARGE, BAD_REQUEST if the connection ends in the middle of it */
+async function readBody(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const part of request) {
+      size += (part as Buffer).length;
+      if (size > bodyLimit) throw new HeddleError('TOO_LARGE', { limitBytes: bodyLimit });
+      parts.push(part as Buffer);
+    }
+  } catch (e) {
+    if (e instanceof HeddleError) throw e;
+    throw new HeddleError('BAD_REQUEST', { problem: (e as Error).message }, e);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** No body means no arguments. @throws BAD_REQUEST, INVALID */
+function parse(check: Validator, text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text === '' ? '{}' : text) ?? {};
+  } catch (cause) {
+    throw new HeddleError('BAD_REQUEST', { problem: 'the body is no JSON' }, cause);
+  }
+  if (check.Check(value)) return value;
+  // Docker's client has the body only once: when an agent dies in the middle of a call, its next try has none.
+  if (text === '')
+    throw new HeddleError('BAD_REQUEST', {
+      problem: 'the call has no body: the agent was restarted during it; repeat the command',
+    });
+  const [first] = check.Errors(value);
+  throw new HeddleError('INVALID', {
+    field: (first?.instancePath ?? '').slice(1).replaceAll('/', '.'),
+    problem: first?.message ?? 'invalid',
+  });
+}

@@ -1,0 +1,81 @@
+/**
+ * What the control plane asks of a store: etcd's semantics in a small form, so that SQLite and etcd can both be behind it.
+ *
+ * A *revision* counts committed transactions that changed something; every key carries the revision that made it and the
+ * one that last wrote it. Keys are printable ASCII paths ("/port/<tenant>/<id>") in byte order, values are text.
+ */
+
+/** A key with its value at some revision. */
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+  /** Revision of the write that made the key (anew after a delete). */
+  readonly createRevision: bigint;
+  /** Revision of the last write. */
+  readonly modRevision: bigint;
+}
+
+/**
+ * A condition of a transaction. A `modRevision` of 0 means: the key is absent. `empty`: no key begins with `prefix`.
+ * `quietSince`: of the keys that begin with it, none was written after that revision (deleted ones do not count).
+ */
+export type Compare =
+  | { readonly key: string; readonly modRevision: bigint }
+  | { readonly key: string; readonly exists: boolean }
+  | { readonly prefix: string; readonly empty: true }
+  | { readonly prefix: string; readonly quietSince: bigint };
+
+/** A write of a transaction. Deleting an absent key changes nothing. */
+export type Op = { readonly put: { readonly key: string; readonly value: string } } | { readonly delete: string };
+
+/** `failed` is the index of the first condition that does not hold; `revision` is the store's at that moment. */
+export type TxnResult =
+  | { readonly committed: true; readonly revision: bigint }
+  | { readonly committed: false; readonly failed: number; readonly revision: bigint };
+
+/** One key's change. `value` is undefined for a delete; `previous` is undefined where the key was absent before. */
+export interface Change {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly previous: string | undefined;
+}
+
+/** All changes under the watched prefix that one transaction made. */
+export interface Batch {
+  readonly revision: bigint;
+  readonly changes: readonly Change[];
+}
+
+export interface RangeOptions {
+  /** Most entries to return; default: all. */
+  readonly limit?: number;
+  /** Begin behind this key. */
+  readonly after?: string;
+  /** Read as of this revision; default: the current one. */
+  readonly revision?: bigint;
+}
+
+export interface Store extends AsyncDisposable {
+  /** The current entry of a key. */
+  get(key: string): Promise<Entry | undefined>;
+  /** Entries whose keys begin with `prefix`, in key order. @throws COMPACTED */
+  range(prefix: string, options?: RangeOptions): Promise<{ readonly revision: bigint; readonly entries: Entry[] }>;
+  /**
+   * All of `ops` if all of `compare` hold, else nothing. When it resolves as committed the write is durable. A key may be
+   * written once in a transaction. @throws STORE_BROKEN
+   */
+  txn(txn: { readonly compare?: readonly Compare[]; readonly ops: readonly Op[] }): Promise<TxnResult>;
+  /**
+   * Every change under `prefix` of a revision ≥ `fromRevision`, one batch for each revision, in order and without gaps; it
+   * then waits for more, until `signal` aborts (the iteration ends) or the store is closed. @throws COMPACTED
+   */
+  watch(prefix: string, fromRevision: bigint, signal?: AbortSignal): AsyncIterable<Batch>;
+  /** Forget what was before `revision`; reads and watches of older revisions are refused from now on. */
+  compact(revision: bigint): Promise<void>;
+}
+
+/** The first key behind all that begin with `prefix`. */
+export function prefixEnd(prefix: string): string {
+  const last = prefix.charCodeAt(prefix.length - 1);
+  return prefix === '' ? '\u{7f}' : prefix.slice(0, -1) + String.fromCharCode(last + 1);
+}

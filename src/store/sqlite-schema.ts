@@ -1,0 +1,69 @@
+import { DatabaseSync } from 'node:sqlite';
+import { HeddleError } from '../model/errors.ts';
+
+/** Bumped on a change of the tables that an older program cannot read. */
+const SCHEMA = 1;
+
+/**
+ * `entry` is the present, `log` the history since `oldest`: for every kept revision the keys it wrote. Below `oldest` the
+ * log keeps the one version of each key that was then current, so that reads at any revision ≥ `oldest` are complete.
+ */
+const tables = `
+  CREATE TABLE entry (key TEXT PRIMARY KEY, value TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, created INTEGER NOT NULL, PRIMARY KEY (revision, key)) WITHOUT ROWID;
+  CREATE INDEX log_key ON log (key, revision);
+  CREATE TABLE counter (revision INTEGER NOT NULL, oldest INTEGER NOT NULL);
+  INSERT INTO counter VALUES (0, 0);
+  PRAGMA user_version = ${SCHEMA};
+`;
+
+/**
+ * Opens the file (":memory:" for none), takes its lock for the life of the connection and makes the tables if it is new.
+ * WAL with synchronous FULL: each commit is on the disk before it is answered.
+ * @throws STORE_BROKEN if another process has it, if it is damaged, or if a newer program wrote it
+ */
+export function openDatabase(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: 0 });
+    // In exclusive mode the lock is taken by the first write transaction and kept until the process ends, however it ends.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    db.exec('BEGIN IMMEDIATE');
+    const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
+    if (version === 0) db.exec(tables);
+    else if (version !== SCHEMA)
+      throw broken(`${path} has schema ${version}, this program knows ${SCHEMA}: run the program that wrote it`);
+    db.exec('COMMIT');
+    const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (check !== 'ok') throw broken(`${path} is damaged (${String(check).split('\n').at(-1)}): ${remedy}`);
+    return db;
+  } catch (cause) {
+    if (db?.isOpen) db.close();
+    throw explain(cause, path);
+  }
+}
+
+const remedy = 'move it away and restore a copy of it, or begin with an empty one';
+const broken = (problem: string, cause?: unknown) => new HeddleError('STORE_BROKEN', { problem }, cause);
+
+/** A SQLite failure as STORE_BROKEN with what to do; other errors pass unchanged. Codes: sqlite.org/rescode.html. */
+export function explain(cause: unknown, path: string): unknown {
+  if (cause instanceof HeddleError) return cause;
+  const code = (cause as { errcode?: unknown }).errcode;
+  if (typeof code !== 'number') return cause;
+  const text = (cause as Error).message;
+  switch (code & 0xff) {
+    case 5: // SQLITE_BUSY
+    case 6: // SQLITE_LOCKED
+      return broken(`${path} is in use by another process, probably a second controller: stop that one`, cause);
+    case 11: // SQLITE_CORRUPT
+    case 26: // SQLITE_NOTADB
+      return broken(`${path} is damaged (${text}): ${remedy}`, cause);
+    case 13: // SQLITE_FULL
+      return broken(`the disk of ${path} is full: make room; nothing was written`, cause);
+    case 14: // SQLITE_CANTOPEN
+      return broken(`${path} cannot be opened: see that its directory exists and can be written`, cause);
+    default:
+      return broken(`${path}: ${text}`, cause);
+  }
+}

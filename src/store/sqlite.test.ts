@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { it } from 'node:test';
+import { hasCode } from '../model/errors.ts';
+import { storeContract } from './contract-suite.ts';
+import { openSqlite } from './sqlite.ts';
+
+storeContract('sqlite', () => openSqlite(':memory:'));
+
+/** A folder that goes with the test. */
+function scratch(): Disposable & { file(name: string): string } {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-store-'));
+  return { file: (name) => join(dir, name), [Symbol.dispose]: () => rmSync(dir, { recursive: true }) };
+}
+const put = { put: { key: '/a', value: '1' } };
+
+it('keeps its content, revision and compaction over a restart', async () => {
+  using dir = scratch();
+  {
+    await using store = await openSqlite(dir.file('db'));
+    await store.txn({ ops: [put] });
+    await store.txn({ ops: [put] });
+    await store.compact(2n);
+  }
+  await using store = await openSqlite(dir.file('db'));
+  assert.equal((await store.get('/a'))?.modRevision, 2n);
+  await assert.rejects(store.range('/', { revision: 1n }), (e) => hasCode(e, 'COMPACTED'));
+  assert.deepEqual(await store.txn({ ops: [put] }), { committed: true, revision: 3n });
+});
+
+it('refuses a file that another store has open, and says so', async () => {
+  using dir = scratch();
+  await using _first = await openSqlite(dir.file('db'));
+  await assert.rejects(openSqlite(dir.file('db')), (e) => hasCode(e, 'STORE_BROKEN') && /in use/.test(e.message));
+});
+
+it('refuses a file that is no database, is cut off or overwritten, with what to do', async () => {
+  using dir = scratch();
+  {
+    await using store = await openSqlite(dir.file('good'));
+    for (let i = 0; i < 200; i++) await store.txn({ ops: [{ put: { key: `/k/${i}`, value: 'x'.repeat(400) } }] });
+  }
+  const good = readFileSync(dir.file('good'));
+  const damaged = {
+    noise: Buffer.from('this is no database'.repeat(100)),
+    truncated: good.subarray(0, Math.floor(good.length / 2)),
+    overwritten: Buffer.concat([good.subarray(0, 8192), Buffer.alloc(good.length - 8192, 0x5a)]),
+  };
+  for (const [name, bytes] of Object.entries(damaged)) {
+    writeFileSync(dir.file(name), bytes);
+    await assert.rejects(
+      openSqlite(dir.file(name)),
+      (e) => hasCode(e, 'STORE_BROKEN') && /damaged.*restore/.test(e.message),
+      name,
+    );
+    assert.deepEqual(readFileSync(dir.file(name)), bytes, `${name} is left as it was`);
+  }
+});
+
+it('refuses a file of a newer schema and a folder that does not exist', async () => {
+  using dir = scratch();
+  const db = new DatabaseSync(dir.file('newer'));
+  db.exec('PRAGMA user_version = 99');
+  db.close();
+  await assert.rejects(openSqlite(dir.file('newer')), (e) => hasCode(e, 'STORE_BROKEN') && /schema 99/.test(e.message));
+  await assert.rejects(openSqlite(dir.file('no/db')), (e) => hasCode(e, 'STORE_BROKEN') && /opened/.test(e.message));
+});
+
+it('opens a copy that was taken while the store was in use with its log', async () => {
+  using dir = scratch();
+  await using store = await openSqlite(dir.file('db'));
+  await store.txn({ ops: [put] });
+  for (const end of ['', '-wal']) copyFileSync(dir.file(`db${end}`), dir.file(`copy${end}`));
+  await using copy = await openSqlite(dir.file('copy'));
+  assert.equal((await copy.get('/a'))?.value, '1');
+});

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { removeLab } from '../../src/lab/remove.ts';
+import { run } from '../../src/lab/run.ts';
+import { project } from '../cli/heddle.ts';
+import { labName, traces } from '../lab/trace.ts';
+
+/** The commands of a page: its `sh` blocks, in their order. */
+function commandsOf(page: string): string {
+  const text = readFileSync(join(project, page), 'utf8');
+  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map((block) => block[1]).join('\n');
+}
+
+test('the commands of docs/guides/first-network.md work when pasted, one after the other', async () => {
+  const name = labName();
+  const script = commandsOf('docs/guides/first-network.md');
+  assert.ok(script.includes('attach netns'), 'the page has its commands in sh blocks');
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const told = await run(['sh', '-euxc', `cd ${project}\n${script}`], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    assert.match(told.stdout, /3 packets transmitted, 3 received, 0% packet loss/);
+    assert.match(told.stdout, /^1 packets transmitted, 0 received/m);
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
+test('the commands of docs/guides/dns.md work when pasted', async () => {
+  const name = labName();
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const script = `cd ${project}\n${commandsOf('docs/guides/dns.md')}`;
+    const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    for (const found of ['postgres', 'db1.web.acme.heddle.internal', '2.0.0.10.in-addr.arpa'])
+      assert.match(told.stdout, new RegExp(`^${found} +(A|AAAA|PTR) +5 +\\S+$`, 'm'));
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
+test('the commands of docs/guides/dhcp.md work when pasted', async () => {
+  const name = labName();
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const script = `cd ${project}\n${commandsOf('docs/guides/dhcp.md')}`;
+    const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    assert.match(told.stderr, /lease of 10\.0\.0\.2 obtained from 10\.0\.0\.1, lease time 3600/);
+    assert.match(told.stdout, /domain=example\.org/);
+    assert.match(told.stdout, /^service_request +event +\d/m);
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
+test('links between the pages lead to files', () => {
+  for (const page of [
+    'README.md',
+    'docs/README.md',
+    'docs/guides/first-network.md',
+    'docs/architecture.md',
+    'CONTRIBUTING.md',
+  ])
+    for (const [, target] of readFileSync(join(project, page), 'utf8').matchAll(
+      /\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g,
+    ))
+      assert.ok(existsSync(join(project, page, '..', target!)), `${page} links to ${target}`);
+});
+
+test('the commands of docs/guides/outside.md work when pasted', async () => {
+  const name = labName();
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const script = `cd ${project}\n${commandsOf('docs/guides/outside.md')}`;
+    const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    assert.equal(told.stdout.match(/^1 packets transmitted, 1 received/gm)?.length, 2, told.stdout);
+    assert.match(told.stdout, /8080/);
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
+for (const [page, finds] of [
+  ['routing', /^db1\.db +A +5 +10\.0\.1\.12$.*From 10\.0\.0\.1 icmp_seq=1 Time to live exceeded/ms],
+  ['virtual-machines', /no program has the tap open/],
+  ['migration', /^host: +h1\nstandby: +h2$.*^host: +h2\nstatus: /ms],
+  ['metadata', /#cloud-config\npackages: \[nginx\]\n.*"10\.0\.0\.2\/24".*#!\/bin\/sh/s],
+  [
+    'segments',
+    /^\d+ packets transmitted, 1 received.*^plant-[0-9a-f]{12} .*^standby: +h2$.*^\d+ packets transmitted, 3 received/ms,
+  ],
+  [
+    'shared-addresses',
+    /^holder: +lb1$.*^1 packets transmitted, 1 received.*^holder: +lb2$.*^1 packets transmitted, 1 received/ms,
+  ],
+  ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
+] as const)
+  test(`the commands of docs/guides/${page}.md work when pasted`, async () => {
+    const name = labName();
+    const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+    try {
+      const script = `cd ${project}\n${commandsOf(`docs/guides/${page}.md`)}`;
+      const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+      assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+      assert.match(told.stdout, finds);
+      assert.deepEqual(traces(name), []);
+    } finally {
+      await removeLab(name);
+      // Made outside of the lab's names; gone already if all went well.
+      for (const server of page === 'bare-metal' ? ['srv-acme', 'srv-globex'] : [])
+        await run(['ip', 'netns', 'del', server]);
+    }
+  });
