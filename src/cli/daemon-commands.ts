@@ -24,9 +24,11 @@ async function serve(
   if (!io.signal.aborted) await ended;
 }
 
+/** Lines are written before what they tell of is done: the last ones of a daemon that is killed are what its operator needs. */
 async function logger(level: string) {
   const { pino } = await import('pino');
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const timestamp = pino.stdTimeFunctions.isoTime;
+  return pino({ level, base: null, timestamp }, pino.destination({ dest: 1, sync: true }));
 }
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;

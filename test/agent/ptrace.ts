@@ -47,7 +47,10 @@ export function* callsOf(pid: number, onTraced: () => void): Generator<Call> {
   const untraced = seize(pid);
   const restarting = new Set<number>();
   for (let [thread, status] = wait(); thread > 0; [thread, status] = wait()) {
-    if ((status & 0xff) !== 0x7f) continue; // it has ended
+    if ((status & 0xff) !== 0x7f) {
+      if (untraced.delete(thread) && untraced.size === 0) onTraced(); // it has ended
+      continue;
+    }
     const [signal, event] = [(status >> 8) & 0xff, status >> 16];
     if (signal === (SIGTRAP | 0x80)) {
       const { entered, restarts } = callAt(thread);
