@@ -3,7 +3,8 @@
  *   peer.ts serve IDENTITY          answers on TCP port 7000 of all addresses; says "ready" when it listens; ends with its
  *                                   standard input
  *   peer.ts who ADDRESS             prints who answers there; exit code 3 if nobody does within a second
- *   peer.ts speed ADDRESS SECONDS   prints {"gbps", "rttUs"}: one TCP stream, and the median 1-byte round trip
+ *   peer.ts speed ADDRESS SECONDS   prints {"gbps", "rttUs"}: one TCP stream, and the median 1-byte round trip; exit code 3
+ *                                   if nobody answers
  * Its first byte on a connection says what is wanted: w(ho), e(cho), s(ink).
  */
 import { writeFileSync } from 'node:fs';
@@ -11,6 +12,8 @@ import { connect, createServer, type Socket } from 'node:net';
 
 const port = 7000;
 const nobody = 3;
+/** A connection on which nothing has moved for so long is given up. */
+const silentMs = 10_000;
 
 /**
  * BBR, where it is the default, paces: figures then say more of it than of the path. Reno is in every kernel, does not
@@ -22,10 +25,12 @@ function serve(identity: string): void {
   const server = createServer((socket) => {
     socket.setNoDelay(true).on('error', () => socket.destroy());
     socket.once('data', (first) => {
-      const wanted = first.toString().charAt(0);
+      const [wanted, ...rest] = first.toString();
       if (wanted === 'w') socket.end(identity);
-      else if (wanted === 'e') socket.on('data', (bytes) => socket.write(bytes));
-      else socket.resume();
+      else if (wanted === 'e') {
+        socket.write(rest.join('')); // what came with it
+        socket.on('data', (bytes) => socket.write(bytes));
+      } else socket.resume();
     });
   });
   server.listen({ port, host: '::' }, () => console.log('ready'));
@@ -40,7 +45,7 @@ function dial(address: string): Promise<Socket | undefined> {
   socket.once('error', () => resolve(undefined));
   socket.once('connect', () => {
     clearTimeout(timer);
-    resolve(socket.setNoDelay(true));
+    resolve(socket.setNoDelay(true).setTimeout(silentMs, () => process.exit(nobody)));
   });
   return promise;
 }
@@ -62,13 +67,13 @@ async function roundTrip(socket: Socket, seconds: number): Promise<number> {
     sent = performance.now();
     socket.write('x');
   };
-  socket.write('e');
   socket.on('data', () => {
     times.push(performance.now() - sent);
     if (performance.now() < end) send();
     else resolve();
   });
-  setTimeout(send, 20); // apart from the letter that asks for the echo
+  socket.write('e');
+  send();
   await promise;
   return 1000 * (times.sort((a, b) => a - b)[times.length >> 1] ?? 0);
 }
