@@ -6,10 +6,14 @@ import { hasCode } from '../model/errors.ts';
 import type { Batch, Compare, Entry, Op, Store } from './contract.ts';
 import { ModelStore } from './model-store.ts';
 
-export function storeContract(name: string, open: () => Promise<Store>): void {
+/** Opens an empty store on a clock. */
+type Open = (now?: () => number) => Promise<Store>;
+
+export function storeContract(name: string, open: Open): void {
   describe(`store contract: ${name}`, () => {
     basics(open);
     watching(open);
+    remembering(open);
     compacting(open);
     random(open);
   });
@@ -17,7 +21,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
 
 const put = (key: string, value: string): Op => ({ put: { key, value } });
 
-function basics(open: () => Promise<Store>): void {
+function basics(open: Open): void {
   it('counts a revision for each transaction that changes something', async () => {
     await using store = await open();
     assert.deepEqual(await store.txn({ ops: [put('/a', '1'), put('/b', '1')] }), { committed: true, revision: 1n });
@@ -76,7 +80,7 @@ function basics(open: () => Promise<Store>): void {
   });
 }
 
-function watching(open: () => Promise<Store>): void {
+function watching(open: Open): void {
   it('watches from a past revision through the present without a gap', async () => {
     await using store = await open();
     await store.txn({ ops: [put('/a', '1')] });
@@ -132,7 +136,62 @@ function watching(open: () => Promise<Store>): void {
   });
 }
 
-function compacting(open: () => Promise<Store>): void {
+function remembering(open: Open): void {
+  it('gives the versions of a key, the newest first, with their times', async () => {
+    let now = 1000;
+    await using store = await open(() => now++);
+    for (const value of ['1', '2']) await store.txn({ ops: [put('/a', value), put('/ab', 'other')] });
+    await store.txn({ ops: [{ delete: '/a' }] });
+    await store.txn({ ops: [put('/a', '3')] });
+    const versions = [
+      { revision: 4n, value: '3', atMs: 1003 },
+      { revision: 3n, value: undefined, atMs: 1002 },
+      { revision: 2n, value: '2', atMs: 1001 },
+      { revision: 1n, value: '1', atMs: 1000 },
+    ];
+    assert.deepEqual(await store.versions('/a'), versions);
+    assert.deepEqual(await store.versions('/a', { before: 4n, limit: 2 }), versions.slice(1, 3));
+    assert.deepEqual(await store.versions('/none'), []);
+    await store.compact(2n);
+    assert.deepEqual(await store.versions('/a'), versions.slice(0, 3));
+    await store.compact(3n);
+    assert.deepEqual(await store.versions('/a'), versions.slice(0, 1));
+  });
+
+  it('never writes a revision earlier than the one before, and finds the last one of a time', async () => {
+    const clock = [100, 300, 200, 300, 500];
+    await using store = await open(() => clock.shift()!);
+    for (const n of [1, 2, 3, 4, 5]) await store.txn({ ops: [put('/a', String(n))] });
+    const times = await Promise.all([1n, 2n, 3n, 4n, 5n].map((r) => store.writtenAt(r)));
+    assert.deepEqual(times, [100, 300, 300, 300, 500]);
+    const at = (ms: number) => store.revisionAt(ms);
+    assert.deepEqual(await Promise.all([0, 99, 100, 299, 300, 499, 500, 9999].map(at)), [
+      ...[0n, 0n, 1n, 1n, 4n, 4n, 5n, 5n],
+    ]);
+    await store.compact(2n);
+    assert.deepEqual(await Promise.all([100, 299, 300, 499].map(at)), [undefined, undefined, 4n, 4n]);
+    await assert.rejects(store.writtenAt(1n), (e) => hasCode(e, 'COMPACTED'));
+    assert.equal(await store.writtenAt(2n), 300);
+  });
+
+  it('counts what is kept besides the present, and nothing else', async () => {
+    let now = 0;
+    await using store = await open(() => now++);
+    const past = async () => (await store.extent()).pastBytes;
+    await store.txn({ ops: [put('/a', 'é'), put('/b', '')] });
+    assert.deepEqual(await store.extent(), { revision: 1n, oldest: 0n, oldestAtMs: 0, pastBytes: 0 });
+    await store.txn({ ops: [put('/a', '22')] });
+    assert.equal(await past(), 4);
+    await store.txn({ ops: [{ delete: '/a' }, { delete: '/none' }] });
+    assert.equal(await past(), 4 + 4 + 2);
+    await store.compact(2n);
+    assert.deepEqual(await store.extent(), { revision: 3n, oldest: 2n, oldestAtMs: 1, pastBytes: 6 });
+    await store.compact(3n);
+    assert.equal(await past(), 0);
+  });
+}
+
+function compacting(open: Open): void {
   it('refuses what is compacted, and keeps all that is not', async () => {
     await using store = await open();
     for (const n of [1, 2, 3, 4]) await store.txn({ ops: [put('/a', String(n)), put(`/k${n}`, '')] });
@@ -151,7 +210,7 @@ function compacting(open: () => Promise<Store>): void {
   });
 }
 
-function random(open: () => Promise<Store>): void {
+function random(open: Open): void {
   const key = fc.constantFrom('/a', '/a/1', '/a/2', '/b', '/b/1', '/c');
   const op = fc.oneof(
     fc.record({ put: fc.record({ key, value: fc.string({ maxLength: 3 }) }) }),
@@ -171,9 +230,16 @@ function random(open: () => Promise<Store>): void {
   it('answers any sequence of transactions, ranges and watches as the model does', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(txn, { maxLength: 20 }), fc.nat(20), fc.nat(20), async (txns, from, at) => {
-        await using store = await open();
+        let now = 0;
+        await using store = await open(() => now);
         const model = new ModelStore();
-        for (const t of txns) assert.deepEqual(await store.txn(t), model.txn(t));
+        for (const [i, t] of txns.entries()) {
+          now = 10 * (i - (i % 3));
+          assert.deepEqual(await store.txn(t), model.txn(t, now));
+          const at = Math.max(0, now - 5);
+          assert.equal(await store.revisionAt(at), model.revisionAt(at));
+        }
+        for (const k of ['/a', '/a/1', '/b']) assert.deepEqual(await store.versions(k), model.versions(k));
         const revision = BigInt(Math.min(at, Number(model.revision)));
         for (const prefix of ['/', '/a/', '/b']) {
           assert.deepEqual((await store.range(prefix)).entries, model.range(prefix, model.revision));

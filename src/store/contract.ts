@@ -46,6 +46,34 @@ export interface Batch {
   readonly changes: readonly Change[];
 }
 
+/** One write of a key, as history has it. */
+export interface Version {
+  readonly revision: bigint;
+  /** Undefined for a delete. */
+  readonly value: string | undefined;
+  /** When it was written, milliseconds since 1970; undefined if that was before the store kept times. */
+  readonly atMs: number | undefined;
+}
+
+/** How far history reaches. */
+export interface Extent {
+  /** The current revision. */
+  readonly revision: bigint;
+  /** The first one that can still be read; 0 for the empty beginning. */
+  readonly oldest: bigint;
+  /** When that one was written, milliseconds since 1970; undefined if nobody knows. */
+  readonly oldestAtMs: number | undefined;
+  /** Keys and values that are kept besides the present ones. */
+  readonly pastBytes: number;
+}
+
+export interface VersionOptions {
+  /** Most versions to return; default: all. */
+  readonly limit?: number;
+  /** Only those of earlier revisions than this one. */
+  readonly before?: bigint;
+}
+
 export interface RangeOptions {
   /** Most entries to return; default: all. */
   readonly limit?: number;
@@ -70,6 +98,19 @@ export interface Store extends AsyncDisposable {
    * then waits for more, until `signal` aborts (the iteration ends) or the store is closed. @throws COMPACTED
    */
   watch(prefix: string, fromRevision: bigint, signal?: AbortSignal): AsyncIterable<Batch>;
+  /**
+   * The kept writes of one key, the newest first. The one that was current at the oldest revision is the last, with the
+   * older revision that wrote it. Cost: what is returned.
+   */
+  versions(key: string, options?: VersionOptions): Promise<Version[]>;
+  /**
+   * The last revision that was written at or before a time (milliseconds since 1970); undefined if that is compacted, or was
+   * before the store kept times. A revision is never written earlier than the one before it, whatever the clock does.
+   */
+  revisionAt(atMs: number): Promise<bigint | undefined>;
+  /** When a kept revision was written; undefined if nobody knows. @throws COMPACTED */
+  writtenAt(revision: bigint): Promise<number | undefined>;
+  extent(): Promise<Extent>;
   /** Forget what was before `revision`; reads and watches of older revisions are refused from now on. */
   compact(revision: bigint): Promise<void>;
 }

@@ -1,14 +1,16 @@
-import type { Batch, Compare, Entry, Op, TxnResult } from './contract.ts';
+import type { Batch, Compare, Entry, Op, TxnResult, Version } from './contract.ts';
 
 /** The contract in the simplest form: every revision's whole state, for tests to compare drivers with. */
 export class ModelStore {
   readonly #states: ReadonlyMap<string, Entry>[] = [new Map()];
+  /** When each revision was written; the empty beginning was ever there. */
+  readonly #times: number[] = [0];
 
   get revision(): bigint {
     return BigInt(this.#states.length - 1);
   }
 
-  txn({ compare, ops }: { compare: readonly Compare[]; ops: readonly Op[] }): TxnResult {
+  txn({ compare, ops }: { compare: readonly Compare[]; ops: readonly Op[] }, nowMs = 0): TxnResult {
     const now = this.#states.at(-1)!;
     const failed = compare.findIndex((c) => !holds(now, c));
     if (failed >= 0) return { committed: false, failed, revision: this.revision };
@@ -24,6 +26,7 @@ export class ModelStore {
         changed = true;
       }
     }
+    if (changed) this.#times.push(Math.max(this.#times.at(-1)!, nowMs));
     if (changed) this.#states.push(next);
     return { committed: true, revision: this.revision };
   }
@@ -31,6 +34,19 @@ export class ModelStore {
   range(prefix: string, revision: bigint): Entry[] {
     const entries = [...this.#states[Number(revision)]!.values()].filter((e) => e.key.startsWith(prefix));
     return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  revisionAt(atMs: number): bigint {
+    return BigInt(this.#times.findLastIndex((t) => t <= atMs));
+  }
+
+  versions(key: string): Version[] {
+    const all = this.batches(key, 1n).flatMap(({ revision, changes }) =>
+      changes
+        .filter((c) => c.key === key)
+        .map(({ value }) => ({ revision, value, atMs: this.#times[Number(revision)] })),
+    );
+    return all.reverse();
   }
 
   batches(prefix: string, from: bigint): Batch[] {

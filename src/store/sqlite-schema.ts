@@ -2,24 +2,38 @@ import { DatabaseSync } from 'node:sqlite';
 import { HeddleError } from '../model/errors.ts';
 
 /** Bumped on a change of the tables that an older program cannot read. */
-const SCHEMA = 1;
+const SCHEMA = 2;
 
 /**
  * `entry` is the present, `log` the history since `oldest`: for every kept revision the keys it wrote. Below `oldest` the
  * log keeps the one version of each key that was then current, so that reads at any revision ≥ `oldest` are complete.
+ * `at` is when a revision was written, milliseconds since 1970, and never less than that of the one before; null before
+ * schema 2. `past` counts the bytes of keys and values in the log that are not in `entry`.
  */
 const tables = `
   CREATE TABLE entry (key TEXT PRIMARY KEY, value TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, created INTEGER NOT NULL, PRIMARY KEY (revision, key)) WITHOUT ROWID;
+  CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, created INTEGER NOT NULL, at INTEGER, PRIMARY KEY (revision, key)) WITHOUT ROWID;
   CREATE INDEX log_key ON log (key, revision);
-  CREATE TABLE counter (revision INTEGER NOT NULL, oldest INTEGER NOT NULL);
-  INSERT INTO counter VALUES (0, 0);
+  CREATE TABLE counter (revision INTEGER NOT NULL, oldest INTEGER NOT NULL, past INTEGER NOT NULL, oldest_at INTEGER);
+  INSERT INTO counter VALUES (0, 0, 0, 0);
+  PRAGMA user_version = ${SCHEMA};
+`;
+
+/** From schema 1, which had no times. */
+const fromFirst = `
+  ALTER TABLE log ADD COLUMN at INTEGER;
+  ALTER TABLE counter ADD COLUMN past INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE counter ADD COLUMN oldest_at INTEGER;
+  UPDATE counter SET past =
+    (SELECT coalesce(sum(octet_length(key) + coalesce(octet_length(value), 0)), 0) FROM log) -
+    (SELECT coalesce(sum(octet_length(key) + octet_length(value)), 0) FROM entry);
   PRAGMA user_version = ${SCHEMA};
 `;
 
 /**
  * Opens the file (":memory:" for none), takes its lock for the life of the connection and makes the tables if it is new.
- * WAL with synchronous FULL: each commit is on the disk before it is answered.
+ * WAL with synchronous FULL: each commit is on the disk before it is answered. A file of an earlier program is brought up to
+ * this one's schema.
  * @throws STORE_BROKEN if another process has it, if it is damaged, or if a newer program wrote it
  */
 export function openDatabase(path: string): DatabaseSync {
@@ -31,11 +45,12 @@ export function openDatabase(path: string): DatabaseSync {
     db.exec('BEGIN IMMEDIATE');
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
     if (version === 0) db.exec(tables);
-    else if (version !== SCHEMA)
+    else if (version > SCHEMA)
       throw broken(`${path} has schema ${version}, this program knows ${SCHEMA}: run the program that wrote it`);
-    db.exec('COMMIT');
     const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw broken(`${path} is damaged (${String(check).split('\n').at(-1)}): ${remedy}`);
+    if (version === 1) db.exec(fromFirst);
+    db.exec('COMMIT');
     return db;
   } catch (cause) {
     if (db?.isOpen) db.close();

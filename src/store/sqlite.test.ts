@@ -8,7 +8,7 @@ import { hasCode } from '../model/errors.ts';
 import { storeContract } from './contract-suite.ts';
 import { openSqlite } from './sqlite.ts';
 
-storeContract('sqlite', () => openSqlite(':memory:'));
+storeContract('sqlite', (now) => openSqlite(':memory:', now));
 
 /** A folder that goes with the test. */
 function scratch(): Disposable & { file(name: string): string } {
@@ -29,6 +29,32 @@ it('keeps its content, revision and compaction over a restart', async () => {
   assert.equal((await store.get('/a'))?.modRevision, 2n);
   await assert.rejects(store.range('/', { revision: 1n }), (e) => hasCode(e, 'COMPACTED'));
   assert.deepEqual(await store.txn({ ops: [put] }), { committed: true, revision: 3n });
+});
+
+it('goes on with the file of a program that kept no times', async () => {
+  using dir = scratch();
+  {
+    using db = new DatabaseSync(dir.file('db'));
+    db.exec(`
+      CREATE TABLE entry (key TEXT PRIMARY KEY, value TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, created INTEGER NOT NULL, PRIMARY KEY (revision, key)) WITHOUT ROWID;
+      CREATE INDEX log_key ON log (key, revision);
+      CREATE TABLE counter (revision INTEGER NOT NULL, oldest INTEGER NOT NULL);
+      INSERT INTO counter VALUES (2, 0);
+      INSERT INTO entry VALUES ('/a', '22', 1, 2);
+      INSERT INTO log VALUES (1, '/a', '1', 1), (2, '/a', '22', 1);
+      PRAGMA user_version = 1;`);
+  }
+  await using store = await openSqlite(dir.file('db'), () => 500);
+  assert.deepEqual(await store.extent(), { revision: 2n, oldest: 0n, oldestAtMs: undefined, pastBytes: 3 });
+  await store.txn({ ops: [put] });
+  assert.deepEqual(
+    (await store.versions('/a')).map((v) => v.atMs),
+    [500, undefined, undefined],
+  );
+  assert.deepEqual(await Promise.all([499, 500].map((ms) => store.revisionAt(ms))), [undefined, 3n]);
+  await store.compact(2n);
+  assert.equal((await store.extent()).pastBytes, 4);
 });
 
 it('refuses a file that another store has open, and says so', async () => {

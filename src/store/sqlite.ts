@@ -4,11 +4,14 @@ import {
   type Batch,
   type Compare,
   type Entry,
+  type Extent,
   type Op,
   prefixEnd,
   type RangeOptions,
   type Store,
   type TxnResult,
+  type Version,
+  type VersionOptions,
 } from './contract.ts';
 import { explain, openDatabase } from './sqlite-schema.ts';
 
@@ -20,34 +23,52 @@ interface LogRow {
   key: string;
   value: string | null;
   created: bigint;
+  at: bigint | null;
+}
+
+interface Counter {
+  revision: bigint;
+  oldest: bigint;
+  past: bigint;
+  oldest_at: bigint | null;
 }
 
 /**
  * The embedded store: one SQLite file, one process. Calls run in this thread; a commit costs one fsync (0.1 ms on a good
  * disk, some ms on a bad one).
+ * @param now the clock that revisions get their times from, milliseconds since 1970
  * @throws STORE_BROKEN if the file cannot be used
  */
-export async function openSqlite(path: string): Promise<Store> {
-  return new SqliteStore(path);
+export async function openSqlite(path: string, now: () => number = Date.now): Promise<Store> {
+  return new SqliteStore(path, now);
 }
 
 class SqliteStore implements Store {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #sql: ReturnType<typeof statements>;
+  readonly #now: () => number;
   #revision: bigint;
   #oldest: bigint;
+  #oldestAt: bigint | null;
+  #past: bigint;
+  /** When the current revision was written. */
+  #at: bigint;
   #closed = false;
   /** Resolved at each commit and at closing: the signal that waiting watches look at the log again. */
   #news = Promise.withResolvers<void>();
 
-  constructor(path: string) {
+  constructor(path: string, now: () => number) {
     this.#path = path;
+    this.#now = now;
     this.#db = openDatabase(path);
     this.#sql = statements(this.#db);
-    const counter = this.#sql.counter.get() as { revision: bigint; oldest: bigint };
+    const counter = this.#sql.counter.get() as unknown as Counter;
     this.#revision = counter.revision;
     this.#oldest = counter.oldest;
+    this.#oldestAt = counter.oldest_at;
+    this.#past = counter.past;
+    this.#at = this.#atOf(this.#revision) ?? 0n;
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -76,10 +97,19 @@ class SqliteStore implements Store {
       const failed = compare.findIndex((c) => !this.#holds(c));
       if (failed >= 0) return { committed: false, failed, revision: this.#revision };
       const revision = this.#revision + 1n;
+      const read = BigInt(Math.floor(this.#now()));
+      const at = read > this.#at ? read : this.#at;
+      let past = this.#past;
       this.#db.exec('BEGIN IMMEDIATE');
       try {
-        const changed = ops.filter((op) => this.#write(op, revision)).length > 0;
-        if (changed) this.#sql.bump.run(revision);
+        let changed = false;
+        for (const op of ops) {
+          const became = this.#write(op, revision, at);
+          if (became === undefined) continue;
+          changed = true;
+          past += became;
+        }
+        if (changed) this.#sql.bump.run(revision, past);
         this.#db.exec('COMMIT');
         if (!changed) return { committed: true, revision: this.#revision };
       } catch (e) {
@@ -87,6 +117,8 @@ class SqliteStore implements Store {
         throw e;
       }
       this.#revision = revision;
+      this.#at = at;
+      this.#past = past;
       this.#wake();
       return { committed: true, revision };
     });
@@ -113,21 +145,62 @@ class SqliteStore implements Store {
     }
   }
 
+  async versions(key: string, { limit, before }: VersionOptions = {}): Promise<Version[]> {
+    return this.#guard(() => {
+      const rows = this.#sql.versions.all(key, before ?? this.#revision + 1n, limit ?? -1) as unknown as LogRow[];
+      return rows.map(({ revision, value, at }) => ({ revision, value: value ?? undefined, atMs: msOf(at) }));
+    });
+  }
+
+  async revisionAt(atMs: number): Promise<bigint | undefined> {
+    return this.#guard(() => {
+      let [low, high] = [this.#oldest, this.#revision];
+      if ((msOf(this.#oldestAt) ?? atMs) > atMs) return undefined;
+      // The last one not written later; those without a time are older than all that have one.
+      while (low < high) {
+        const middle = (low + high + 1n) / 2n;
+        if ((msOf(this.#atOf(middle)) ?? atMs) > atMs) high = middle - 1n;
+        else low = middle;
+      }
+      return this.#atOf(low) === null ? undefined : low;
+    });
+  }
+
+  async writtenAt(revision: bigint): Promise<number | undefined> {
+    return this.#guard(() => {
+      this.#refuseCompacted(revision);
+      return msOf(this.#atOf(revision));
+    });
+  }
+
+  async extent(): Promise<Extent> {
+    return this.#guard(() => ({
+      revision: this.#revision,
+      oldest: this.#oldest,
+      oldestAtMs: msOf(this.#oldestAt),
+      pastBytes: Number(this.#past),
+    }));
+  }
+
   async compact(revision: bigint): Promise<void> {
     const to = revision < this.#revision ? revision : this.#revision;
     if (to <= this.#oldest) return;
     this.#guard(() => {
+      const at = this.#atOf(to);
+      let past = this.#past;
       this.#db.exec('BEGIN IMMEDIATE');
       try {
-        this.#sql.forget.run(this.#oldest, to);
-        this.#sql.forgetDeletes.run(this.#oldest, to);
-        this.#sql.setOldest.run(to);
+        for (const forget of [this.#sql.forget, this.#sql.forgetDeletes])
+          for (const row of forget.all(this.#oldest, to)) past -= (row as { size: bigint }).size;
+        this.#sql.setOldest.run(to, at, past);
         this.#db.exec('COMMIT');
       } catch (e) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
         throw e;
       }
       this.#oldest = to;
+      this.#oldestAt = at;
+      this.#past = past;
     });
   }
 
@@ -164,17 +237,25 @@ class SqliteStore implements Store {
     return 'exists' in c ? c.exists === (entry !== undefined) : (entry?.modRevision ?? 0n) === c.modRevision;
   }
 
-  /** False if it changed nothing. */
-  #write(op: Op, revision: bigint): boolean {
+  /** The bytes that are past by it; undefined if it changed nothing. */
+  #write(op: Op, revision: bigint, at: bigint): bigint | undefined {
     if ('delete' in op) {
-      if (this.#sql.delete.run(op.delete).changes === 0n) return false;
-      this.#sql.log.run(revision, op.delete, null, 0n);
-      return true;
+      const gone = this.#sql.delete.get(op.delete) as { size: bigint } | undefined;
+      if (!gone) return undefined;
+      this.#sql.log.run(revision, op.delete, null, 0n, at);
+      return gone.size + BigInt(op.delete.length);
     }
     const { key, value } = op.put;
+    const before = this.#sql.size.get(key) as { size: bigint } | undefined;
     const { created } = this.#sql.put.get(key, value, revision, revision) as { created: bigint };
-    this.#sql.log.run(revision, key, value, created);
-    return true;
+    this.#sql.log.run(revision, key, value, created, at);
+    return before?.size ?? 0n;
+  }
+
+  /** When a revision from the oldest on was written; null if that is not known. */
+  #atOf(revision: bigint): bigint | null {
+    if (revision === this.#oldest) return this.#oldestAt;
+    return (this.#sql.at.get(revision) as { at: bigint | null } | undefined)?.at ?? null;
   }
 
   /** The changes from revision `from` on, a bounded part; complete up to revision `upTo`. */
@@ -205,6 +286,8 @@ function entryOf(row: unknown): Entry | undefined {
   return { key: r.key, value: r.value, createRevision: r.created, modRevision: r.modified };
 }
 
+const msOf = (at: bigint | null): number | undefined => (at === null ? undefined : Number(at));
+
 function statements(db: DatabaseSync) {
   const sql = (text: string): StatementSync => {
     const s = db.prepare(text);
@@ -212,9 +295,12 @@ function statements(db: DatabaseSync) {
     return s;
   };
   return {
-    counter: sql('SELECT revision, oldest FROM counter'),
-    bump: sql('UPDATE counter SET revision = ?'),
-    setOldest: sql('UPDATE counter SET oldest = ?'),
+    counter: sql('SELECT * FROM counter'),
+    bump: sql('UPDATE counter SET revision = ?, past = ?'),
+    setOldest: sql('UPDATE counter SET oldest = ?, oldest_at = ?, past = ?'),
+    at: sql('SELECT at FROM log WHERE revision = ? LIMIT 1'),
+    versions: sql('SELECT * FROM log WHERE key = ? AND revision < ? ORDER BY revision DESC LIMIT ?'),
+    size: sql('SELECT octet_length(key) + octet_length(value) AS size FROM entry WHERE key = ?'),
     get: sql('SELECT * FROM entry WHERE key = ?'),
     any: sql('SELECT 1 FROM entry WHERE key >= ? AND key < ? LIMIT 1'),
     newer: sql('SELECT 1 FROM entry WHERE key >= ? AND key < ? AND modified > ? LIMIT 1'),
@@ -226,8 +312,8 @@ function statements(db: DatabaseSync) {
       WHERE l.value IS NOT NULL AND l.revision <= ? ORDER BY l.key LIMIT ?`),
     put: sql(`INSERT INTO entry VALUES (?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET value = excluded.value, modified = excluded.modified RETURNING created`),
-    delete: sql('DELETE FROM entry WHERE key = ?'),
-    log: sql('INSERT INTO log VALUES (?, ?, ?, ?)'),
+    delete: sql('DELETE FROM entry WHERE key = ? RETURNING octet_length(key) + octet_length(value) AS size'),
+    log: sql('INSERT INTO log VALUES (?, ?, ?, ?, ?)'),
     // The plus signs keep SQLite from walking the index by key, which would cost the whole history.
     since: sql('SELECT * FROM log WHERE revision >= ? AND +key >= ? AND +key < ? ORDER BY revision, key LIMIT ?'),
     ofRevision: sql('SELECT * FROM log WHERE revision = ? AND key >= ? AND key < ? ORDER BY key'),
@@ -236,7 +322,10 @@ function statements(db: DatabaseSync) {
     forget: sql(`
       DELETE FROM log WHERE (revision, key) IN
         (SELECT l.revision, l.key FROM log n CROSS JOIN log l ON l.key = n.key AND l.revision < n.revision
-         WHERE n.revision > ? AND n.revision <= ?)`),
-    forgetDeletes: sql('DELETE FROM log WHERE revision > ? AND revision <= ? AND value IS NULL'),
+         WHERE n.revision > ? AND n.revision <= ?)
+      RETURNING octet_length(key) + coalesce(octet_length(value), 0) AS size`),
+    forgetDeletes: sql(
+      'DELETE FROM log WHERE revision > ? AND revision <= ? AND value IS NULL RETURNING octet_length(key) AS size',
+    ),
   };
 }
