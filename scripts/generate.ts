@@ -1,10 +1,11 @@
 /**
  * Writes what is generated: `generate.ts header [file]` the C header, `generate.ts docs [file]` the page of drop reasons,
- * `generate.ts cli [file]` the page of the command line. Without arguments: the checked-in pages.
+ * `generate.ts cli [file]` that of the command line, `generate.ts metrics [file]` that of the metrics. Without arguments: the checked-in pages.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { headerText, reasonsPage } from '../src/datapath/generated.ts';
+import { metricsPage } from '../src/metrics/table.ts';
 
 /** The commands are loaded only for their page: a build of the datapath does not need them. */
 async function commandsPage(): Promise<string> {
@@ -21,9 +22,10 @@ const outputs: Record<string, { file: string; text: () => string | Promise<strin
   header: { file: 'build/generated.h', text: headerText },
   docs: { file: 'docs/reference/reasons.md', text: reasonsPage },
   cli: { file: 'docs/reference/cli.md', text: commandsPage },
+  metrics: { file: 'docs/reference/metrics.md', text: metricsPage },
 };
 const [what, file] = process.argv.slice(2);
-for (const name of what === undefined ? ['docs', 'cli'] : [what]) {
+for (const name of what === undefined ? ['docs', 'cli', 'metrics'] : [what]) {
   const output = outputs[name];
   if (!output) throw new Error(`generate: unknown output ${name}; one of ${Object.keys(outputs).join(', ')}`);
   const path = file ?? output.file;
