@@ -26,9 +26,19 @@ const kinds: ReadonlySet<string> = new Set<Kind>([
   'host',
 ]);
 
+/** "/applied/port/<tenant>/<id>": what is kept beside an object that was applied; goes with it. */
+export const appliedKey = (kind: Kind, record: AnyRecord): string => `${appliedPrefix}${objectKey(kind, record)}`;
+export const appliedPrefix = '/applied';
+
 export const nameKey = (kind: Kind, scope: string, name: string): string => `/name/${kind}/${scope}/${name}`;
 /** Where the walk through the VNI pool stands. */
 export const vniCursorKey = '/cursor/vni';
+/** The limits of a tenant, if it has any. */
+export const quotaKey = (tenant: string): string => `${quotaPrefix}${tenant}`;
+export const quotaPrefix = '/quota/';
+/** Written by whatever makes a tenant's use of a unit grow that has a limit: whoever decided before decides anew. */
+export const growthKey = (tenant: string, unit: string): string => `${growthPrefix}${tenant}/${unit}`;
+export const growthPrefix = '/cursor/growth/';
 /** The subnets of a network in one value: two overlapping prefixes cannot both be written. */
 export const prefixesKey = (network: string): string => `/claim/prefixes/${network}`;
 

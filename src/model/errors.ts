@@ -4,6 +4,7 @@
  * Families: *refused* (the caller can mend it), *unavailable* (try again later), *broken* (ours; carries the cause).
  */
 import { article } from './article.ts';
+import type { DocumentProblem } from './document-problem.ts';
 
 type Text<D> = (d: D) => string;
 interface Spec {
@@ -79,6 +80,11 @@ export const errors = {
       return `network ${d.network} has no free IPv${d.family} address; ${subnets.join('; ')}${hosts && ` (${hosts})`}. Add a subnet: ${grow}`;
     },
   ),
+  QUOTA_EXCEEDED: refused(
+    409,
+    (d: { tenant: string; of: string; limit: number; used: number; wanted: number }) =>
+      `tenant ${d.tenant} may have ${d.limit} ${d.of} and has ${d.used}: no room for ${d.wanted} more; delete some, or raise the limit: heddle quota set ${d.of}=<limit> --tenant ${d.tenant}`,
+  ),
   SHARED_LIMIT: refused(409, (d: { of: string; limit: number }) => `${d.of} has at most ${d.limit} shared addresses`),
   ADDRESS_LIMIT: refused(400, (d: { limit: number }) => `a port has at most ${d.limit} addresses`),
   ADDRESS_NOT_OF_MAC: refused(
@@ -121,8 +127,42 @@ export const errors = {
   TOO_LARGE: refused(413, (d: { limitBytes: number }) => `the body is over ${d.limitBytes} bytes`),
   COMPACTED: refused(
     410,
-    (d: { revision: string; oldest: string }) =>
-      `revision ${d.revision} is compacted; the oldest kept is ${d.oldest}: list again, then watch from there`,
+    (d: { revision: string; oldest: string; oldestAt?: string }) =>
+      `${/^\d+$/.test(d.revision) ? 'revision ' : ''}${d.revision} is compacted; the oldest that is left is ${d.oldest}${d.oldestAt === undefined ? '' : ` of ${d.oldestAt}`}. Who watches: list again, then watch from there`,
+  ),
+  REVISION_UNKNOWN: refused(
+    404,
+    (d: { revision: string; newest: string }) => `there is no revision ${d.revision} yet: the newest is ${d.newest}`,
+  ),
+  EXISTS: refused(
+    412,
+    (d: { kind: string; name: string; revision: string }) =>
+      `${d.kind} ${d.name} is there, at revision ${d.revision}, and was to be made only if it is not`,
+  ),
+  DOCUMENTS_REFUSED: refused(
+    409,
+    (d: { problems: readonly DocumentProblem[]; more: number; written: number }) => {
+      const lines = d.problems.map(
+        (p) =>
+          `\n  ${p.at ?? (p.document === undefined ? 'to be pruned' : `document ${p.document}`)}: ${p.object}: ${p.problem} [${p.code}]`,
+      );
+      const more = d.more > 0 ? `\n  and ${d.more} more` : '';
+      const what =
+        d.written === 0
+          ? 'nothing was written'
+          : `others wrote meanwhile; ${d.written} changes were written before: apply again when it is mended`;
+      return `these documents are refused, and ${what}:${lines.join('')}${more}`;
+    },
+  ),
+  SET_TAKEN: refused(
+    409,
+    (d: { set: string; want: string }) =>
+      `it belongs to set ${d.set}, not ${d.want}: apply it with --set ${d.set}, or take it over with --take`,
+  ),
+  ROLLBACK_REFUSED: refused(
+    409,
+    (d: { to: string; problems: readonly { kind: string; name: string; code: string; problem: string }[] }) =>
+      `what was there at revision ${d.to} cannot come back: ${d.problems.map((p) => `${p.kind} ${p.name}: ${p.problem} [${p.code}]`).join('; ')}. Nothing was changed`,
   ),
   PORT_BOUND: refused(
     409,
@@ -234,6 +274,11 @@ export const errors = {
   ),
   HOST_OFFLINE: unavailable(503, (d: { host: string }) => `host ${d.host} is not connected to the controller`),
   BUSY: unavailable(503, (d: { tries: number }) => `others wrote first, ${d.tries} times in a row: repeat the request`),
+  RATE_LIMITED: unavailable(
+    429,
+    (d: { what: 'write' | 'read'; perSecond: number; retryAfterMs: number }) =>
+      `too many ${d.what}s from this address, more than ${d.perSecond} a second over a while: repeat the request in ${d.retryAfterMs} ms`,
+  ),
   WAIT_TIMEOUT: unavailable(
     504,
     (d: { revision: string; hosts: readonly string[] }) =>

@@ -269,6 +269,8 @@ export interface KindSpec {
   readonly filters: readonly string[];
   /** Columns of a table for people. */
   readonly columns: readonly string[];
+  /** What an object takes of its tenant's quotas, by unit: so many, or as many as a field of it has items. */
+  readonly counts: Readonly<Record<string, 1 | string>>;
   /** A body that works, for help and reference. */
   readonly example: Readonly<Record<string, unknown>>;
 }
@@ -285,6 +287,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: {},
     filters: [],
     columns: ['name', 'id'],
+    counts: {},
     example: { name: 'acme' },
   },
   network: {
@@ -297,6 +300,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: {},
     filters: [],
     columns: ['name', 'vni', 'mtuBytes', 'id'],
+    counts: { networks: 1 },
     example: { name: 'web' },
   },
   subnet: {
@@ -309,6 +313,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: { network: 'network' },
     filters: ['network'],
     columns: ['name', 'network', 'cidr', 'gateway', 'id'],
+    counts: { subnets: 1 },
     example: { name: 'web-v4', network: 'web', cidr: '10.0.0.0/24' },
   },
   port: {
@@ -333,6 +338,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: { network: 'network', host: 'host', standby: 'host', origin: 'host', behind: 'port' },
     filters: ['network', 'host', 'behind'],
     columns: ['name', 'network', 'mac', 'addresses', 'host', 'status', 'id'],
+    counts: { ports: 1, addresses: 'addresses' },
     example: { name: 'db1', network: 'web' },
   },
   address: {
@@ -345,6 +351,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: { network: 'network', holder: 'port' },
     filters: ['network'],
     columns: ['name', 'network', 'address', 'ports', 'holder', 'id'],
+    counts: { addresses: 1 },
     example: { name: 'vip', network: 'web', address: '10.0.0.100', ports: ['lb1', 'lb2'] },
   },
   lease: {
@@ -357,6 +364,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: { network: 'network', host: 'host' },
     filters: ['network', 'host'],
     columns: ['name', 'network', 'host', 'size', 'addresses', 'id'],
+    counts: {},
     example: { network: 'web', host: 'h1', size: 8 },
   },
   router: {
@@ -369,6 +377,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: { subnets: 'subnet' },
     filters: [],
     columns: ['name', 'subnets', 'domain', 'id'],
+    counts: { routers: 1, routes: 'routes' },
     example: { name: 'r1', subnets: ['web-v4', 'db-v4'], routes: [{ destination: '10.9.0.0/16', via: '10.0.0.5' }] },
   },
   host: {
@@ -381,6 +390,7 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     refersTo: {},
     filters: [],
     columns: ['name', 'number', 'vtep', 'mtuBytes', 'status', 'id'],
+    counts: {},
     example: { name: 'h1', vtep: '198.18.0.1' },
   },
 };
