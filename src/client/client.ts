@@ -1,7 +1,8 @@
-import { HeddleError } from '../model/errors.ts';
+import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { type Inputs, type Kind, kinds, type Objects } from '../model/kinds.ts';
 import type { Page, WatchEvent } from '../model/page.ts';
+import { patiently } from './patience.ts';
 import { type Address, answerMs, type RequestOptions, readJson, readLines, send } from './transport.ts';
 
 /** Where an object is, and how to write: the tenant for kinds that have one; all else goes into the query. */
@@ -11,6 +12,8 @@ export interface ObjectOptions {
   readonly waitMs?: number | undefined;
   /** Write only if the object is at this revision. */
   readonly ifRevision?: string | undefined;
+  /** Create only what is not there. @see EXISTS */
+  readonly ifAbsent?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For the answer to begin, milliseconds; default 10 s, and what `waitMs` says. */
   readonly deadlineMs?: number | undefined;
@@ -43,7 +46,7 @@ export function openClient(address: Address): Client {
   const unreachable = (problem: string, cause: unknown) =>
     new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
   const request: Client['request'] = async (method, path, options = {}) =>
-    readJson(await send(address, method, path, options, unreachable));
+    readJson(await patiently(() => send(address, method, path, options, unreachable), options.signal));
 
   const page = <K extends Kind>(kind: K, { tenant, signal, deadlineMs, ...query }: ObjectOptions = {}) =>
     request('GET', pathOf(kind, tenant), { query, signal, deadlineMs }) as Promise<Page<K>>;
@@ -60,8 +63,11 @@ export function openClient(address: Address): Client {
   };
 
   const write = (method: string, kind: Kind, ref: string | undefined, options: ObjectOptions, body?: unknown) => {
-    const { tenant, waitMs, ifRevision, signal, deadlineMs = answerMs + (waitMs ?? 0), ...query } = options;
-    const headers: Record<string, string> = ifRevision === undefined ? {} : { 'if-match': `"${ifRevision}"` };
+    const { tenant, waitMs, ifRevision, ifAbsent, signal, deadlineMs = answerMs + (waitMs ?? 0), ...query } = options;
+    const headers = {
+      ...(ifRevision !== undefined && { 'if-match': `"${ifRevision}"` }),
+      ...(ifAbsent && { 'if-none-match': '*' }),
+    };
     return request(method, pathOf(kind, tenant, ref), {
       query: { ...query, waitMs },
       headers,
@@ -88,21 +94,25 @@ export function openClient(address: Address): Client {
     },
     async *watch<K extends Kind>(kind: K, options: ObjectOptions & { from: bigint }) {
       const { tenant, signal, deadlineMs, from, ...query } = options;
-      const response = await send(
-        address,
-        'GET',
-        pathOf(kind, tenant),
-        { query: { ...query, watch: from }, signal, deadlineMs },
-        unreachable,
-      );
+      const sent = { query: { ...query, watch: from }, signal, deadlineMs };
+      const ask = () => send(address, 'GET', pathOf(kind, tenant), sent, unreachable);
+      const response = await patiently(ask, signal);
       try {
-        for await (const line of readLines(response)) if (line !== '') yield JSON.parse(line) as WatchEvent<K>;
+        for await (const line of readLines(response)) if (line !== '') yield eventOf<K>(line);
       } catch (cause) {
+        if (cause instanceof HeddleError) throw cause;
         if (!signal?.aborted) throw unreachable((cause as Error).message, cause);
       }
       if (!signal?.aborted) throw unreachable('the watch ended', undefined);
     },
   };
+}
+
+/** A line of a watch. @throws why the watch ends, if it says so */
+function eventOf<K extends Kind>(line: string): WatchEvent<K> {
+  const event = JSON.parse(line) as WatchEvent<K> | { readonly type: 'error'; readonly problem: Problem };
+  if (event.type === 'error') throw fromProblem(event.problem);
+  return event;
 }
 
 /** The path of a kind's collection, or of one object in it. @throws USAGE if the kind needs a tenant and none is given */
