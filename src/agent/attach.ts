@@ -26,12 +26,10 @@ import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { isStandby, joinPort, refuseStandby, refuseThird } from './second-host.ts';
 import { settled } from './settled.ts';
+import { soon } from './told.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { deviceName } from './workload-end.ts';
-
-/** So long an answer waits for the controller to be told of what is done here already. */
-const tellMs = 2_000;
 
 /** What attaching works with. */
 export interface AttacherParts {
@@ -167,15 +165,11 @@ export class Attacher {
   }
 
   /** Resolves when the controller was told of all that is done here, or does not answer. */
-  async #told(): Promise<void> {
+  #told(): Promise<void> {
     const { uploads, connected, leases } = this.#parts;
     const told = uploads.tell();
     void told.then(() => leases.tend());
-    if (!connected()) return;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, tellMs).unref();
-    await Promise.race([told, late.promise]);
-    clearTimeout(timer);
+    return soon(told, connected);
   }
 
   /** The port of a record that was made here, as the controller shows or will show it. @throws what the controller refused it with, DETACHED */
