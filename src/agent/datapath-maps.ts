@@ -16,6 +16,7 @@ import {
 import { type ReasonName, reasons } from '../datapath/reasons.ts';
 import type { BpfMap, BpfObject } from '../kernel/bpf.ts';
 import type { PortCounters } from '../model/host-state.ts';
+import type { SlotTraffic } from './datapath-totals.ts';
 import { type RowOwner, RowTable } from './row-table.ts';
 
 /** Counters and rates that the datapath writes itself; the rows of all other maps are stated by the plan. */
@@ -36,6 +37,8 @@ export const placeKey = (ifindex: number, vlan?: number): string =>
 
 /** The pinned BPF maps, with what is desired in them and the counters that come out of them. */
 export class DatapathMaps {
+  /** Called before a slot's counters are set to zero. */
+  onReset: (slot: number) => void = () => undefined;
   readonly #object: BpfObject;
   readonly #table = new RowTable();
 
@@ -85,21 +88,49 @@ export class DatapathMaps {
 
   /** A slot's counters; slot 0 is the host itself. */
   counters(slot: number): PortCounters {
-    const perCpu = (this.#map('traffic').lookupPerCpu(indexKey.encode({ index: slot })) ?? []).map(trafficRow.decode);
-    const sum = (field: 'tx_packets' | 'tx_bytes' | 'rx_packets' | 'rx_bytes'): string =>
-      perCpu.reduce((n, row) => n + row[field], 0n).toString();
+    const [txPackets, txBytes, rxPackets, rxBytes] = this.traffic(slot).map(String) as [string, string, string, string];
     const tally: Record<string, string> = {};
-    for (const [reason, { name }] of reasons.entries()) {
-      const value = this.#map('tally').lookup(tallyKey.encode({ slot, reason }));
-      if (value) tally[name satisfies ReasonName] = tallyRow.decode(value).packets.toString();
+    for (const [reason, packets] of this.tallyOf(slot).entries())
+      if (packets > 0n) tally[reasons[reason]!.name satisfies ReasonName] = String(packets);
+    return { txPackets, txBytes, rxPackets, rxBytes, reasons: tally };
+  }
+
+  /** What passed through a slot, on all CPUs. */
+  traffic(slot: number): SlotTraffic {
+    const sums: [bigint, bigint, bigint, bigint] = [0n, 0n, 0n, 0n];
+    for (const value of this.#map('traffic').lookupPerCpu(indexKey.encode({ index: slot }))) {
+      const { tx_packets, tx_bytes, rx_packets, rx_bytes } = trafficRow.decode(value);
+      for (const [i, n] of [tx_packets, tx_bytes, rx_packets, rx_bytes].entries()) sums[i]! += n;
     }
-    return {
-      txPackets: sum('tx_packets'),
-      txBytes: sum('tx_bytes'),
-      rxPackets: sum('rx_packets'),
-      rxBytes: sum('rx_bytes'),
-      reasons: tally,
-    };
+    return sums;
+  }
+
+  /** Packets of a slot by reason, in the order of the table. */
+  tallyOf(slot: number): bigint[] {
+    return [...reasons.keys()].map((reason) => {
+      const value = this.#map('tally').lookup(tallyKey.encode({ slot, reason }));
+      return value ? tallyRow.decode(value).packets : 0n;
+    });
+  }
+
+  /** The same of all slots, and the host itself. Cost: two reads for each count. */
+  tally(): bigint[] {
+    const sums = reasons.map(() => 0n);
+    for (const [key, value] of this.#map('tally').entries()) {
+      const { reason } = tallyKey.decode(key);
+      // An agent of a later version may have counted what this one has no name for.
+      if (reason < sums.length) sums[reason]! += tallyRow.decode(value).packets;
+    }
+    return sums;
+  }
+
+  /** How full the maps are that fill as rows come; `tally` by what it takes to read it. */
+  fill(): { name: MapName; entries: number; max: number }[] {
+    const rows = this.#table.sizes;
+    const counted = planned.map((name) => [name, rows.get(name) ?? 0] as const);
+    return [...counted, ['tally', this.#map('tally').keys().length] as const]
+      .filter(([name]) => !isArray(maps[name]))
+      .map(([name, entries]) => ({ name, entries, max: maps[name].max }));
   }
 
   /** Until when a segment's frames pass here, nanoseconds of CLOCK_MONOTONIC; 0: always. */
@@ -115,6 +146,7 @@ export class DatapathMaps {
 
   /** Sets a slot's counters to zero, forgets what began there, and shuts its gate, for its next owner: a segment listens first. */
   resetCounters(slot: number): void {
+    this.onReset(slot);
     this.gate(slot, 1n);
     this.#map('traffic').zeroPerCpu(indexKey.encode({ index: slot }));
     for (let word = 0; word < BEGUN_WORDS; word++) this.#map('begun').delete(begunKey.encode({ slot, word }));

@@ -1,5 +1,7 @@
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { type Observed, serveObserved } from '../listen/observed-routes.ts';
+import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { inTheWay, listenUnix } from '../listen/unix-socket.ts';
 import { DnsLookupQuery } from '../model/dns-lookup.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
@@ -16,6 +18,7 @@ export interface LocalApi {
   readonly attachments: Attachments;
   /** The agent's condition in one object, for `heddle status` and for people at night. */
   readonly status: () => unknown;
+  readonly observed: Observed;
   readonly dns: Pick<Dns, 'lookUp'>;
   readonly leave: Pick<Leave, 'plan' | 'run' | 'answered'>;
   readonly log: Logger;
@@ -24,16 +27,18 @@ export interface LocalApi {
 /** Serves the agent's local API on a unix socket that only root can open. Disposing closes it and removes the socket. */
 export async function serveLocalApi(
   socket: string,
-  { attacher, attachments, status, dns, leave, log }: LocalApi,
+  { attacher, attachments, status, observed, dns, leave, log }: LocalApi,
 ): Promise<AsyncDisposable> {
-  const refuse = (e: FastifyError, _request: unknown, reply: FastifyReply) => {
-    const problem = toProblem(known(e));
-    if (errors[problem.code].family === 'broken') log.error({ err: e }, 'a local request failed');
+  const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+    const problem = { ...toProblem(known(e)), requestId: request.id };
+    if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
     return reply.status(problem.status).type('application/problem+json').send(problem);
   };
   const app = Fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIdOf,
+    requestIdLogLabel: requestIdLabel,
     // User data and keys at their largest, escaped.
     bodyLimit: 256 * 1024,
     frameworkErrors: refuse,
@@ -43,6 +48,8 @@ export async function serveLocalApi(
   app.setNotFoundHandler((request) => {
     throw new HeddleError('ROUTE_UNKNOWN', { method: request.method, path: request.url });
   });
+  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  serveObserved(app as never, () => observed);
   app.get('/v1/status', async () => status());
   app.get('/v1/dns', { schema: { querystring: DnsLookupQuery } }, async (request) =>
     dns.lookUp(request.query as DnsLookupQuery),

@@ -29,8 +29,10 @@ import { removeIfEmpty } from './leave/sweep.ts';
 import { requireAlone, serveLocalApi } from './local-api.ts';
 import { LocalWorkloads } from './local-workloads.ts';
 import { startMetadata } from './metadata/start.ts';
+import { serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
+import { Observation } from './observation.ts';
 import { Reconciler } from './reconciler.ts';
 import { Segments } from './segment/start.ts';
 import { ServerNamespaces } from './server-namespaces.ts';
@@ -64,6 +66,8 @@ export interface AgentOptions {
   readonly guard?: readonly string[];
   /** Names the resolvers that workloads' queries for outside names are forwarded to. */
   readonly resolvConf: string;
+  /** "address:port" where metrics are served besides on the socket; default: nowhere. */
+  readonly metricsListen?: string;
   readonly version: string;
   /** Ends the workload integrations, when the host leaves. */
   readonly integrations?: () => Promise<void>;
@@ -103,6 +107,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   ensureBpffs(options.bpfDir);
   const bpf = open.use(openBpf({ object: bpfObject, pinDir: `${options.bpfDir}/${layoutHash}`, shapes: mapShapes }));
   const maps = new DatapathMaps(bpf);
+  const observed = new Observation(maps);
   const controlPlane = controlPlaneOf(controller);
   const underlay = new Underlay({ nl, vtep, udpPort: options.vxlanPort, features, bpf, log });
   const attachments = new Attachments(stateDir);
@@ -140,6 +145,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     { maps, devices, underlay, gateways, attachments, log },
     readStateCache(stateDir, log),
   );
+  reconciler.onTimed = observed.timed;
   services.use(reconciler);
   services.use(
     reconciler.watchItems((key, item) => {
@@ -184,6 +190,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   reconciler.pass();
 
   const cache = services.use(new CacheWriter(stateDir, reconciler));
+  const counters = (ports: readonly PortId[]) =>
+    Object.fromEntries(
+      ports.flatMap((id) => (devices.all.has(id) ? [[id, maps.counters(devices.all.get(id)!.slot)]] : [])),
+    );
   let lastLoss = '';
   const stream = services.use(
     new ControllerStream(controller, {
@@ -199,6 +209,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       welcome(message) {
         log.info({ host: message.host, controller }, 'connected to the controller');
         lastLoss = '';
+        observed.streamed();
         connected = false;
         teller.end();
         reconciler.welcome(message);
@@ -212,10 +223,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         void moves.tell();
         void uploads.tell().then(() => leases.tend());
       },
-      ask: ({ ports }) =>
-        Object.fromEntries(
-          ports.flatMap((id: PortId) => (devices.all.has(id) ? [[id, maps.counters(devices.all.get(id)!.slot)]] : [])),
-        ),
+      ask: (question) => (question.name === 'health' ? observed.health() : counters(question.ports)),
       lost(err) {
         connected = false;
         teller.end();
@@ -245,24 +253,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     cache.touch();
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
-  const status = () =>
-    agentStatus({
-      name,
-      version,
-      controller,
-      reconciler,
-      underlay,
-      maps,
-      stream,
-      book,
-      uploads,
-      dns,
-      dhcp,
-      metadata,
-      segments,
-      gateways,
-    });
-  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, dns, leave, log }));
+  const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
+  const whole = { ...parts, metadata, segments, gateways };
+  const status = () => agentStatus(whole);
+  observed.begin(whole, status);
+  if (options.metricsListen !== undefined) {
+    const { address } = open.use(await serveMetrics(options.metricsListen, observed, log));
+    log.info({ address }, 'serving metrics');
+  }
+  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, observed, dns, leave, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
   const ended = open.move();

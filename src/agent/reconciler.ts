@@ -55,6 +55,8 @@ export interface Parts {
 export class Reconciler implements Disposable {
   /** Called after a pass with the revision that is now applied and the port conditions that changed. */
   onPass: (applied: { revision: string; ports: PortReport[] }) => void = () => undefined;
+  /** Called after each pass with the time that it took, milliseconds, and whether it went to its end. */
+  onTimed: (ms: number, whole: boolean) => void = () => undefined;
   /** Called when the controller's word has changed, and is whole. */
   onTold: () => void = () => undefined;
   readonly #itemListeners = new Set<(key: ItemKey, item: HostItem | undefined) => void>();
@@ -102,6 +104,10 @@ export class Reconciler implements Disposable {
   }
   get revision(): string {
     return this.#revision;
+  }
+  /** The last revision of which all is in the kernel, or named in a port's condition. */
+  get applied(): string {
+    return this.#applied;
   }
   get host(): Welcome['host'] | undefined {
     return this.#host;
@@ -234,6 +240,17 @@ export class Reconciler implements Disposable {
   /** Makes the kernel have what is desired. */
   pass(): void {
     if (this.#ended) return;
+    const began = performance.now();
+    let whole = false;
+    try {
+      this.#pass();
+      whole = true;
+    } finally {
+      this.onTimed(performance.now() - began, whole);
+    }
+  }
+
+  #pass(): void {
     const { maps, devices, underlay, gateways } = this.#parts;
     this.#heedMtu(underlay.facts.underlayMtuBytes);
     if (!this.#host) return;

@@ -98,6 +98,13 @@ export class RowTable {
     return { desired: this.#desired.size, actual: this.#actual.size };
   }
 
+  /** Rows believed to be in each map. Cost: all rows. */
+  get sizes(): Map<MapName, number> {
+    const sizes = new Map<MapName, number>();
+    for (const { map } of this.#actual.values()) sizes.set(map, (sizes.get(map) ?? 0) + 1);
+    return sizes;
+  }
+
   #remove(key: string, sink: RowSink): void {
     const have = this.#actual.get(key);
     if (!have) return;

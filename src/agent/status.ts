@@ -10,8 +10,8 @@ import type { ControllerStream } from './stream.ts';
 import type { Underlay } from './underlay.ts';
 import type { Uploads } from './uploads.ts';
 
-/** The agent's condition in one object: is it connected, is it in sync, which ports are not well, what does the host drop. */
-export function agentStatus(parts: {
+/** What the status is made of. */
+export interface StatusParts {
   name: string;
   version: string;
   controller: string;
@@ -26,7 +26,10 @@ export function agentStatus(parts: {
   metadata: Pick<Metadata, 'status'>;
   segments: Pick<Segments, 'status'>;
   gateways: Gateways;
-}) {
+}
+
+/** The agent's condition in one object: is it connected, is it in sync, which ports are not well, what does the host drop. */
+export function agentStatus(parts: StatusParts) {
   const { reconciler, underlay, maps, book } = parts;
   const ports = reconciler.conditions;
   return {

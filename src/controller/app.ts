@@ -7,10 +7,13 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
+import { type ObserveContext, registerObserve } from './observe-routes.ts';
 import { openapiDocument, openapiPath, streamPath } from './openapi.ts';
 import { refuseForeignHost } from './origin.ts';
+import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
 import { type StreamContext, serveStream } from './stream.ts';
 
@@ -18,12 +21,13 @@ import { type StreamContext, serveStream } from './stream.ts';
 const MESSAGE_BYTES = 4 << 20;
 
 /** The HTTP application, not yet listening: every route, and every error as a problem (RFC 9457). */
-export function buildApp(ctx: RouteContext & Omit<StreamContext, 'log'>, logger: FastifyBaseLogger): FastifyInstance {
+export function buildApp(ctx: RouteContext & ObserveContext & Omit<StreamContext, 'log'>, logger: FastifyBaseLogger): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.bodyBytes,
-    genReqId: () => crypto.randomUUID(),
+    genReqId: requestIdOf,
+    requestIdLogLabel: requestIdLabel,
     requestIdHeader: false,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
@@ -38,6 +42,7 @@ export function buildApp(ctx: RouteContext & Omit<StreamContext, 'log'>, logger:
     { parseAs: 'string' },
     app.getDefaultJsonParser('error', 'error'),
   );
+  watchRequests(app, ctx.requests);
   app.setErrorHandler(refuse);
   app.setNotFoundHandler(({ method, url }) => {
     throw new HeddleError('ROUTE_UNKNOWN', { method, path: url.slice(0, 200) });
@@ -59,15 +64,17 @@ export function buildApp(ctx: RouteContext & Omit<StreamContext, 'log'>, logger:
 }
 
 /** Every route there is. */
-export function registerRoutes(app: FastifyInstance, ctx: RouteContext & StreamContext): void {
+export function registerRoutes(app: FastifyInstance, ctx: RouteContext & ObserveContext & StreamContext): void {
   registerKinds(app, ctx);
+  registerObserve(app, ctx);
   app.get(openapiPath, async () => openapiDocument());
   app.get(streamPath, { websocket: true }, (socket) => serveStream(ctx, socket));
 }
 
 /** Answers with the error as a problem, and logs it. */
 function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = toProblem(known(e));
+  const problem = { ...toProblem(known(e)), requestId: request.id };
+  request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: request.url };
   if (errors[problem.code].family === 'broken') request.log.error({ ...fields, err: e }, problem.detail);
   else request.log.info(fields, problem.detail);

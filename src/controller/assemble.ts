@@ -7,12 +7,13 @@ import { Departures } from './departures.ts';
 import { follow } from './follow.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publisher.ts';
+import { type ObserveOptions, observe } from './observe.ts';
 import { numberSegments } from './segment-numbers.ts';
 import { Silence } from './silence.ts';
 import { World } from './world.ts';
 import { Writer } from './writer.ts';
 
-export interface AssembleOptions {
+export interface AssembleOptions extends ObserveOptions {
   /** VNIs given to networks that ask for none. Default: all. */
   readonly vniPool?: { readonly first: number; readonly last: number };
   readonly log: FastifyBaseLogger;
@@ -41,8 +42,12 @@ export async function assemble(store: Store, options: AssembleOptions): Promise<
   const writer = new Writer(store, { world, now: () => new Date(), randomBytes, vniPool }, isOnline);
   world.listeners.add(publisher.publish);
   world.listeners.add(presence.observe);
-  const app = buildApp({ store, world, writer, publisher, presence }, log);
-  const following = await follow(store, world, onFatal);
+  const observed = observe({ store, world, presence, publisher }, options);
+  const app = buildApp({ store, world, writer, publisher, presence, ...observed }, log);
+  const following = await follow(store, world, (cause) => {
+    observed.failed(cause);
+    onFatal(cause);
+  });
   await numberSegments({ world, writer, log });
   const departures = new Departures({ world, writer, log });
   const silence =

@@ -4,6 +4,7 @@ import { type Code, errors } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { PortCounters } from '../model/host-state.ts';
 import { type Kind, type KindSpec, kinds } from '../model/kinds.ts';
+import { observePaths, observeSchemas } from './observe-openapi.ts';
 import { WAIT_MS_MAX } from './query.ts';
 
 /** "/v1/tenants/{tenant}/ports": where a kind's objects are. */
@@ -49,6 +50,7 @@ export function openapiDocument(): OpenApi {
       schemas: {
         ...Object.fromEntries(all.flatMap(([kind, spec]) => schemasOf(kind, spec))),
         PortCounters,
+        ...observeSchemas,
         Problem: problemSchema,
       },
       responses: {
@@ -75,6 +77,7 @@ const problemSchema = {
     detail: { type: 'string', description: 'For people' },
     code: { enum: Object.keys(errors) as Code[], description: 'For programs' },
     details: { type: 'object' },
+    requestId: { type: 'string', description: 'As in the header x-request-id, and in the log' },
   },
 };
 
@@ -200,6 +203,7 @@ function otherPaths(): [string, Record<string, Operation>][] {
     tags: ['hosts'],
   };
   return [
+    ...observePaths(),
     [openapiPath, { get: { ...description, responses: { 200: { description: 'OpenAPI 3.1' } } } }],
     [streamPath, { get: { ...stream, responses: { 101: { description: 'Switches to WebSocket' }, ...problem } } }],
   ];

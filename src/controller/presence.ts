@@ -1,11 +1,24 @@
 import type { Binding } from '../compile/binding.ts';
-import { HeddleError } from '../model/errors.ts';
-import type { Ask, Hello, PortCounters, Report } from '../model/host-state.ts';
+import { HeddleError, type Problem } from '../model/errors.ts';
+import type { Ask, Hello, HostHealth, PortCounters, Report } from '../model/host-state.ts';
 import type { HostStatus, PortStatus } from '../model/kinds.ts';
 import { Contested } from './contested.ts';
 import type { WorldChange } from './world.ts';
 
-type Reported = Omit<Report['ports'][number], 'contests'> & { readonly revision: string };
+/** What a host says of a port. */
+export type PortWord = Omit<Report['ports'][number], 'contests'>;
+type Reported = PortWord & { readonly revision: string };
+
+/** Who wants to know of what hosts say. */
+interface PresenceListener {
+  /** A host has connected that was not. */
+  arrived(host: string, connected: Connected): void;
+  /** A host is not connected any more. */
+  left(host: string): void;
+  /** An agent that calls itself so was refused. */
+  refused(name: string, problem: Problem): void;
+  reported(host: string, port: PortWord): void;
+}
 
 /** A port, and the one that it is behind. */
 interface Placed {
@@ -20,7 +33,11 @@ export interface Connected {
   applied: bigint;
   readonly ports: Map<string, Reported>;
   /** Asks the agent: by port id, of those that are there. @throws INTERNAL as the agent says, HOST_OFFLINE after the deadline */
-  ask(question: Ask['question']): Promise<Readonly<Record<string, PortCounters>>>;
+  ask(question: Extract<Ask['question'], { name: 'counters' }>): Promise<Readonly<Record<string, PortCounters>>>;
+  /** How the host is. @throws INTERNAL, also of an agent that does not know the question; HOST_OFFLINE after so long */
+  health(deadlineMs: number): Promise<HostHealth>;
+  /** How long it has owed changes that it was told of, milliseconds; 0 if it owes none. */
+  lagMs(): number;
   /** Ends the connection; its agent begins a new one. */
   dismiss(why: string): void;
 }
@@ -29,19 +46,27 @@ export interface Connected {
 export class Presence {
   readonly #hosts = new Map<string, Connected>();
   readonly #contested = new Contested();
+  readonly listeners = new Set<PresenceListener>();
   #waiting = new Set<{ left: Map<string, string>; revision: bigint; done: () => void }>();
 
   get(host: string): Connected | undefined {
     return this.#hosts.get(host);
   }
   arrive(host: string, connected: Connected): void {
+    const isNew = !this.#hosts.has(host);
     this.#hosts.set(host, connected);
+    if (isNew) for (const listener of this.listeners) listener.arrived(host, connected);
   }
   /** Forgets the connection, unless a newer one has taken its place. */
   leave(host: string, connected: Connected): void {
     if (this.#hosts.get(host) !== connected) return;
     this.#hosts.delete(host);
     this.#contested.forgetHost(host);
+    for (const listener of this.listeners) listener.left(host);
+  }
+  /** An agent was refused that calls itself so. */
+  refused(name: string, problem: Problem): void {
+    for (const listener of this.listeners) listener.refused(name, problem);
   }
   /** The ids of all connected hosts. */
   hosts(): Iterable<string> {
@@ -53,6 +78,7 @@ export class Presence {
     connected.applied = BigInt(revision);
     for (const { contests, ...port } of ports) {
       connected.ports.set(port.id, { ...port, revision });
+      for (const listener of this.listeners) listener.reported(host, port);
       this.#contested.heed(host, port.id, contests);
     }
     for (const w of this.#waiting) {

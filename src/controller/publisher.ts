@@ -27,6 +27,10 @@ export interface Outbox {
 export class Publisher {
   readonly #world: World;
   readonly #outboxes = new Map<string, Outbox>();
+  /** Revisions that hosts were told of, by this process. */
+  rounds = 0;
+  /** Messages to hosts, and their bytes; counted by who sends them. */
+  readonly sent = { messages: 0, bytes: 0 };
 
   constructor(world: World) {
     this.#world = world;
@@ -40,6 +44,7 @@ export class Publisher {
 
   /** To be called by the world, which already holds the changes of one revision. */
   readonly publish = (changes: readonly WorldChange[]): void => {
+    this.rounds++;
     const touched = new Map<string, Touched>();
     const touch = (network: string): Touched => {
       const t = touched.get(network) ?? { keys: new Set(), moves: new Map(), told: false };

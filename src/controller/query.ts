@@ -79,23 +79,23 @@ export function parseIfMatch(header: string | undefined): bigint | undefined {
 
 const invalid = (field: string, problem: string) => new HeddleError('INVALID', { field, problem });
 
-function refuseUnknown(raw: RawQuery, known: readonly string[]): void {
+export function refuseUnknown(raw: RawQuery, known: readonly string[]): void {
   for (const key of Object.keys(raw)) if (!known.includes(key)) throw invalid(key.slice(0, 80), 'is no parameter here');
 }
 
-function one(raw: RawQuery, field: string): string | undefined {
+export function one(raw: RawQuery, field: string): string | undefined {
   const value = raw[field];
   if (Array.isArray(value)) throw invalid(field, 'is given twice');
   return value;
 }
 
-function flag(raw: RawQuery, field: string): boolean {
+export function flag(raw: RawQuery, field: string): boolean {
   const value = one(raw, field) ?? 'false';
   if (value !== 'true' && value !== 'false') throw invalid(field, 'must be true or false');
   return value === 'true';
 }
 
-function integer(raw: RawQuery, field: string, min: number, max: number): number | undefined {
+export function integer(raw: RawQuery, field: string, min: number, max: number): number | undefined {
   const text = one(raw, field);
   if (text === undefined) return undefined;
   const n = Number(text);

@@ -8,17 +8,20 @@ import {
   type Ask,
   type ControllerMessage,
   type Hello,
+  type HostHealth,
   type HostWord,
   type PortCounters,
   PROTOCOL,
   parseAgentMessage,
   parseCountersResult,
+  parseHealthResult,
   type Report,
 } from '../model/host-state.ts';
 import type { HostId } from '../model/ids.ts';
 import { kinds } from '../model/kinds.ts';
 import { Feed } from './feed.ts';
 import { heartbeat } from './heartbeat.ts';
+import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
 import type { Publisher } from './publisher.ts';
 import type { HostRecord, Stored } from './records.ts';
@@ -44,9 +47,12 @@ export interface StreamContext {
 export function serveStream(ctx: StreamContext, socket: WebSocket): void {
   let session: Session | undefined;
   let greeted = false;
+  let name: string | undefined;
   const refuse = (e: unknown) => {
-    ctx.log.warn({ err: e }, 'stream refused');
-    const { code, detail, details } = toProblem(e);
+    ctx.log.warn({ err: e, host: name }, 'stream refused');
+    const problem = toProblem(e);
+    const { code, detail, details } = problem;
+    if (name !== undefined) ctx.presence.refused(name, problem);
     const refusal: ControllerMessage = { type: 'refusal', problem: { code, detail, details } };
     socket.send(JSON.stringify(refusal), () => socket.close(1008, code));
   };
@@ -54,6 +60,7 @@ export function serveStream(ctx: StreamContext, socket: WebSocket): void {
     if (message.type === 'hello') {
       if (greeted) throw new HeddleError('INVALID', { field: 'message', problem: 'a second hello' });
       greeted = true;
+      name = message.name;
       const host = await welcome(ctx, message);
       if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
     } else if (!greeted)
@@ -114,6 +121,7 @@ class Session implements Connected {
   readonly #host: HostId;
   readonly #socket: WebSocket;
   readonly #feed: Feed;
+  readonly #lag = new Lag();
   readonly #asked = new Map<number, Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>>();
   #lastAsk = 0;
   /** What the agent has said of its host, and is not written yet. */
@@ -127,7 +135,12 @@ class Session implements Connected {
     this.#socket = socket;
     this.#feed = new Feed(ctx.world, this.#host, {
       buffered: () => socket.bufferedAmount,
-      send: (text, sent) => socket.send(text, sent),
+      send: (text, sent) => {
+        ctx.publisher.sent.messages++;
+        ctx.publisher.sent.bytes += Buffer.byteLength(text);
+        this.#lag.sent(ctx.world.revision, performance.now());
+        socket.send(text, sent);
+      },
     });
     const old = ctx.presence.get(this.#host);
     old?.dismiss('replaced');
@@ -163,6 +176,7 @@ class Session implements Connected {
       throw new HeddleError('INVALID', { field: 'revision', problem: `it is beyond the store's, ${world.revision}` });
     const ports = report.ports.filter(({ id }) => this.#isWired(id)).map((port) => this.#ofNetwork(port));
     presence.report(this.#host, this, { ...report, ports });
+    this.#lag.applied(this.applied);
   }
 
   /** A segment's host says who has addresses of its own network, and of no other. */
@@ -190,14 +204,26 @@ class Session implements Connected {
   }
 
   async ask(question: Ask['question']): Promise<Record<string, PortCounters>> {
+    return parseCountersResult(await this.#ask(question, ASK_MS));
+  }
+
+  async health(deadlineMs: number): Promise<HostHealth> {
+    return parseHealthResult(await this.#ask({ name: 'health' }, deadlineMs));
+  }
+
+  lagMs(): number {
+    return this.#lag.ms(performance.now());
+  }
+
+  async #ask(question: Ask['question'], deadlineMs: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = ++this.#lastAsk;
     const offline = () => reject(new HeddleError('HOST_OFFLINE', { host: this.hello.name }));
-    const timer = setTimeout(offline, ASK_MS);
+    const timer = setTimeout(offline, deadlineMs);
     this.#asked.set(id, { resolve, reject });
     try {
       this.#send({ type: 'ask', id, question });
-      return parseCountersResult(await promise);
+      return await promise;
     } finally {
       clearTimeout(timer);
       this.#asked.delete(id);

@@ -36,6 +36,12 @@ export class SubnetUse {
   count(owner: Owner): number {
     return this.#owners[owner].size;
   }
+  /** How many addresses of the pools ports have or share. Cost: what they have here. */
+  takenOf(pools: readonly Interval[]): number {
+    const inPools = (n: bigint) => pools.some(({ first, last }) => first <= n && n <= last);
+    const { port, address } = this.#owners;
+    return [port, address].reduce((sum, owners) => sum + [...owners.keys()].filter(inPools).length, 0);
+  }
   /** The leases that hold addresses here, each with how many. */
   leases(): Map<string, number> {
     const out = new Map<string, number>();

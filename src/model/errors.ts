@@ -340,6 +340,8 @@ export interface Problem {
   detail: string;
   code: Code;
   details: Record<string, unknown>;
+  /** The request’s id at the server, by which its log has it. */
+  requestId?: string;
 }
 
 /** Any thrown value as a problem. What is not ours becomes INTERNAL and shows nothing of its cause. */

@@ -10,6 +10,7 @@ export const limits = {
   addressesPerHost: 256,
   heldPerHost: 4096,
   reportedPorts: 100_000,
+  troublesPerHost: 20,
   openPortsPerHost: 64,
   sharedPerPort: 8,
   sharedPerNetwork: 256,

@@ -243,11 +243,11 @@ export interface Changes {
   deletes: ItemKey[];
   synced: boolean;
 }
-/** Controller → agent: a question to answer now. */
+/** Controller → agent: a question to answer now. An agent that does not know it answers with a problem. */
 export interface Ask {
   type: 'ask';
   id: number;
-  question: { name: 'counters'; ports: PortId[] };
+  question: { name: 'counters'; ports: PortId[] } | { name: 'health' };
 }
 /** Controller → agent, before it closes the stream: why. */
 interface Refusal {
@@ -274,6 +274,33 @@ const counters = Compile(Type.Record(Type.String(), PortCounters));
 export function parseCountersResult(value: unknown): Record<string, PortCounters> {
   if (!counters.Check(value))
     throw new HeddleError('INTERNAL', { problem: 'the agent answered with something that is no counters' });
+  return value;
+}
+
+/** How a host is, as its agent sees it. */
+const HostHealth = Type.Object({
+  /** The host's clock, milliseconds since 1970. */
+  nowMs: Type.Number(),
+  /** Rows in the datapath's maps that fill. */
+  maps: Type.Array(
+    Type.Object({
+      name: Type.String({ maxLength: 20 }),
+      entries: Type.Integer({ minimum: 0 }),
+      max: Type.Integer({ minimum: 1 }),
+    }),
+    { maxItems: 64 },
+  ),
+  /** What the host lacks, in words: services of networks, ways outside, segments, rows that the kernel refuses. */
+  troubles: Type.Array(Type.Object({ what: Type.String({ maxLength: 40 }), text: Type.String({ maxLength: 500 }) }), {
+    maxItems: limits.troublesPerHost,
+  }),
+});
+export type HostHealth = Static<typeof HostHealth>;
+const health = Compile(HostHealth);
+/** The result of the question for a host's health, checked. @throws INTERNAL */
+export function parseHealthResult(value: unknown): HostHealth {
+  if (!health.Check(value))
+    throw new HeddleError('INTERNAL', { problem: 'the agent answered with something that is no health' });
   return value;
 }
 

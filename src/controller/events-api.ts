@@ -1,0 +1,171 @@
+/** Lists and follows of events. */
+import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { hostsOf } from '../compile/binding.ts';
+import { HeddleError } from '../model/errors.ts';
+import {
+  type Event,
+  type EventLine,
+  type EventPage,
+  type EventType,
+  eventLimits,
+  eventTypes,
+} from '../model/events.ts';
+import type { HostId } from '../model/ids.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import type { Events } from './events.ts';
+import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
+import type { World } from './world.ts';
+
+/** An empty line is sent this often, so that a dead connection is noticed at both ends. */
+const HEARTBEAT_MS = 10_000;
+/** Events that are written between two looks at whether the client still takes them. */
+const BATCH = 256;
+
+/** What is asked for. */
+interface EventQuery {
+  readonly limit: number;
+  /** Id behind which the answer begins. */
+  readonly after: number;
+  readonly follow: boolean;
+  /** Id of the tenant whose events are asked for. */
+  readonly tenant: string | undefined;
+  readonly matches: (event: Event) => boolean;
+}
+
+/** Answers `GET /v1/events`. @throws INVALID, NOT_FOUND */
+export function answerEvents(
+  { world, events }: { world: World; events: Events },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): EventPage | FastifyReply {
+  const query = parseEventQuery(world, events, request.query as RawQuery);
+  if (query.follow) return follow(events, query, reply);
+  const items: Event[] = [];
+  for (const event of events.after(query.after, query.tenant)) {
+    if (!query.matches(event)) continue;
+    if (items.length === query.limit) return { since: events.since.toISOString(), items, next: items.at(-1)!.id };
+    items.push(event);
+  }
+  return { since: events.since.toISOString(), items };
+}
+
+function parseEventQuery(world: World, events: Events, raw: RawQuery): EventQuery {
+  refuseUnknown(raw, ['kind', 'object', 'tenant', 'type', 'since', 'after', 'limit', 'follow']);
+  const kind = oneOf(raw, 'kind', Object.keys(kinds) as Kind[]);
+  const tenantRef = one(raw, 'tenant');
+  const object = one(raw, 'object');
+  if (object !== undefined && kind === undefined)
+    throw new HeddleError('INVALID', { field: 'kind', problem: 'is required with object' });
+  const tenant = tenantRef === undefined ? undefined : tenantOf(world, events, tenantRef);
+  const types = new Set(
+    [raw.type ?? []].flat().map((text) => known('type', text, Object.keys(eventTypes) as EventType[])),
+  );
+  const since = parseTime(one(raw, 'since'));
+  const isIt = object === undefined ? undefined : objectOf(world, events, { kind: kind!, object, tenant });
+  return {
+    limit: integer(raw, 'limit', 1, eventLimits.page) ?? eventLimits.page,
+    after: integer(raw, 'after', 0, 999_999_999) ?? 0,
+    follow: flag(raw, 'follow'),
+    // What concerns a port is its tenant's, and its host's.
+    tenant: isIt ? undefined : tenant,
+    matches: (event) =>
+      (isIt ? isIt(event) : kind === undefined || event.kind === kind) &&
+      (types.size === 0 || types.has(event.type)) &&
+      (since === undefined || Date.parse(event.at) >= since),
+  };
+}
+
+/**
+ * Whether an event is of an object, or of one of its name that is gone; of a port, also whether it is that the host where it
+ * is wired came or went. @throws NOT_FOUND for one of which nothing is known
+ */
+function objectOf(
+  world: World,
+  events: Events,
+  { kind, object, tenant }: { kind: Kind; object: string; tenant: string | undefined },
+): (event: Event) => boolean {
+  const isNamed = (event: Event) =>
+    event.kind === kind &&
+    (tenant === undefined || event.tenant === tenant) &&
+    (event.object === object || event.name === object);
+  const scopes = kinds[kind].scope === 'tenant' ? (tenant === undefined ? [...world.tenant.keys()] : [tenant]) : ['-'];
+  const found = scopes.flatMap((scope) => world.find(kind, scope, object) ?? []);
+  const ids = new Set<string>(found.map(({ record }) => record.id));
+  if (ids.size === 0 && !events.after(0, tenant).some(isNamed))
+    throw new HeddleError('NOT_FOUND', { kind, name: object.slice(0, 80) });
+  const isItsHost = ({ type, object: host, at }: Event) =>
+    (type === 'online' || type === 'offline') &&
+    [...ids].some((id) => {
+      const port = world.port.get(id)?.record;
+      return port !== undefined && port.createdAt <= at && hostsOf(world.bindingOf(port)).includes(host as HostId);
+    });
+  return (event) =>
+    isNamed(event) || (event.kind === kind && ids.has(event.object)) || (kind === 'port' && isItsHost(event));
+}
+
+/** The id of a tenant that is there, or was. @throws NOT_FOUND */
+function tenantOf(world: World, events: Events, ref: string): string {
+  const found = world.find('tenant', '-', ref)?.record.id;
+  if (found !== undefined) return found;
+  for (const { tenant, tenantName } of events.after(0)) if (tenant === ref || tenantName === ref) return tenant!;
+  throw new HeddleError('NOT_FOUND', { kind: 'tenant', name: ref.slice(0, 80) });
+}
+
+function known<T extends string>(field: string, text: string, all: readonly T[]): T {
+  const found = all.find((value) => value === text);
+  if (!found) throw new HeddleError('INVALID', { field, problem: `must be one of ${all.join(', ')}` });
+  return found;
+}
+
+function oneOf<T extends string>(raw: RawQuery, field: string, all: readonly T[]): T | undefined {
+  const text = one(raw, field);
+  return text === undefined ? undefined : known(field, text, all);
+}
+
+function parseTime(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{4}-\d\d-\d\dT[\d:.]{5,15}(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new HeddleError('INVALID', { field: 'since', problem: 'must be a time, as 2026-11-22T10:00:00Z' });
+  return ms;
+}
+
+/** One JSON line for every event that is kept and every one that comes; {"lost": n} where some went before they could be sent. */
+function follow(events: Events, { after, tenant, matches }: EventQuery, reply: FastifyReply): FastifyReply {
+  const gone = new AbortController();
+  const out = new PassThrough();
+  reply.raw.once('close', () => gone.abort());
+  out.write('\n'); // the headers go with it: who follows knows at once that it does
+  const beat = setInterval(() => out.write('\n'), HEARTBEAT_MS);
+  const write = async (line: EventLine) => {
+    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone.signal });
+  };
+  // Not a race of promises: racing one that lives as long as the answer would keep a little of every event.
+  gone.signal.addEventListener('abort', () => events.wake());
+  const pump = async () => {
+    let at = after === 0 ? events.lostAfter(0) : Math.min(after, events.last);
+    while (!gone.signal.aborted) {
+      // Taken before looking, so that what is noted between the look and the wait is not missed.
+      const { news, last } = events;
+      const lost = events.lostAfter(at);
+      if (lost > 0) {
+        await write({ lost });
+        at += lost;
+      }
+      const batch = [...events.after(at, tenant).take(BATCH)];
+      const whole = batch.length < BATCH;
+      at = whole ? Math.max(at, last) : Number(batch.at(-1)!.id);
+      for (const event of batch) if (matches(event)) await write(event);
+      if (whole) await news;
+    }
+  };
+  pump()
+    .catch((e: unknown) => gone.signal.aborted || reply.log.warn({ err: e }, 'follow ended'))
+    .finally(() => {
+      clearInterval(beat);
+      out.end();
+    });
+  return reply.type('application/x-ndjson').send(out);
+}
