@@ -5,6 +5,7 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { inTheWay, listenUnix } from '../listen/unix-socket.ts';
 import { DnsLookupQuery } from '../model/dns-lookup.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
+import type { HostSetting } from '../model/host-setting.ts';
 import { LeaveRequest } from '../model/leave.ts';
 import { type AttachmentDetails, type AttachmentList, AttachRequest } from '../model/local-api.ts';
 import type { Attacher } from './attach.ts';
@@ -18,6 +19,7 @@ export interface LocalApi {
   readonly attachments: Attachments;
   /** The agent's condition in one object, for `heddle status` and for people at night. */
   readonly status: () => unknown;
+  readonly setting: () => HostSetting;
   readonly observed: Observed;
   readonly dns: Pick<Dns, 'lookUp'>;
   readonly leave: Pick<Leave, 'plan' | 'run' | 'answered'>;
@@ -27,7 +29,7 @@ export interface LocalApi {
 /** Serves the agent's local API on a unix socket that only root can open. Disposing closes it and removes the socket. */
 export async function serveLocalApi(
   socket: string,
-  { attacher, attachments, status, observed, dns, leave, log }: LocalApi,
+  { attacher, attachments, status, setting, observed, dns, leave, log }: LocalApi,
 ): Promise<AsyncDisposable> {
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const problem = { ...toProblem(known(e)), requestId: request.id };
@@ -51,6 +53,7 @@ export async function serveLocalApi(
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
   serveObserved(app as never, () => observed);
   app.get('/v1/status', async () => status());
+  app.get('/v1/setting', async () => setting());
   app.get('/v1/dns', { schema: { querystring: DnsLookupQuery } }, async (request) =>
     dns.lookUp(request.query as DnsLookupQuery),
   );

@@ -1,5 +1,5 @@
 import { release } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { openClient } from '../client/client.ts';
@@ -20,6 +20,9 @@ import { CacheWriter } from './cache-writer.ts';
 import { DatapathMaps } from './datapath-maps.ts';
 import { startDhcp } from './dhcp/start.ts';
 import { startDns } from './dns/start.ts';
+import { checkAtStart } from './doctor/at-start.ts';
+import { ProbeAnswers } from './doctor/path/answers.ts';
+import { OtherHosts, settingNetworks } from './host-setting.ts';
 import { HostTeller } from './host-word.ts';
 import { kernelFeatures } from './kernel-features.ts';
 import { LeaseBook } from './lease-book.ts';
@@ -104,6 +107,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const nl = open.use(openNetlink());
   const vtep = options.vtep === undefined ? defaultVtep(nl) : parseIp(options.vtep);
+  const { vxlanPort, bpfDir, resolvConf } = options;
+  const client = openClient(controller);
+  const site = { nl, vtep, vxlanPort, controller, client, stateDir, bpfDir, resolvConf };
+  await checkAtStart({ ...site, agent: undefined }, log);
   ensureBpffs(options.bpfDir);
   const bpf = open.use(openBpf({ object: bpfObject, pinDir: `${options.bpfDir}/${layoutHash}`, shapes: mapShapes }));
   const maps = new DatapathMaps(bpf);
@@ -152,6 +159,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (key.startsWith('server/')) guard.heed(key, item as ServerItem | undefined);
     }),
   );
+  const others = new OtherHosts();
+  services.use(reconciler.watchItems((key, item) => others.heed(key, item)));
+  const answers = services.use(new ProbeAnswers({ vtep, udpPort: vxlanPort, isHost: (ip) => others.has(ip), log }));
+  answers.heed(underlay.facts.vxlanIfindex);
   const dns = services.use(startDns({ resolvConf: options.resolvConf, reconciler, attachments, gateways, log }));
   const dhcp = services.use(startDhcp({ reconciler, attachments, gateways, underlay, log }));
   const metadata = services.use(startMetadata({ reconciler, attachments, gateways, hostName: name, log }));
@@ -162,7 +173,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     reconciler,
     devices,
     log,
-    client: openClient(controller),
+    client,
     hostName: name,
     connected: () => connected,
   };
@@ -251,6 +262,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     swept ||= reconciler.synced;
     stream.report(report);
     cache.touch();
+    answers.heed(underlay.facts.vxlanIfindex);
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
   const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
@@ -261,7 +273,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     const { address } = open.use(await serveMetrics(options.metricsListen, observed, log));
     log.info({ address }, 'serving metrics');
   }
-  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, observed, dns, leave, log }));
+  const setting = () => ({
+    ...{ name, vtep, vxlanPort, controller },
+    ...{ stateDir: resolve(stateDir), bpfDir: resolve(bpfDir), resolvConf: resolve(resolvConf) },
+    vteps: others.vteps,
+    networks: settingNetworks(reconciler.state.networks.values()),
+  });
+  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, setting, observed, dns, leave, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
   const ended = open.move();

@@ -41,6 +41,14 @@ export async function nftLoad(netns: Netns | undefined, ruleset: string): Promis
   await nft(netns, ['-f', '-'], ruleset);
 }
 
+/** Has program and kernel say whether the ruleset could be loaded; nothing is changed. @throws NAT_UNAVAILABLE */
+export async function nftCheck(ruleset: string): Promise<void> {
+  await nft(undefined, ['-c', '-f', '-'], ruleset);
+}
+
+/** All chains of the own namespace, everybody's, as JSON (libnftables-json(5)). @throws NAT_UNAVAILABLE */
+export const nftChains = (): Promise<string> => nft(undefined, ['-j', 'list', 'chains']);
+
 /**
  * The table of such a ruleset as {@link nftTable} gives it: loaded in a namespace of its own, where nobody else can have
  * changed it before it is read. @throws NAT_UNAVAILABLE

@@ -25,12 +25,14 @@ const IFLA = {
   NET_NS_FD: 28,
   CARRIER: 33,
   LINK_NETNSID: 37,
+  XDP: 43,
 } as const;
 const OPER_UP = 6;
 const INFO_KIND = 1;
 const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const VLAN_ID = 1;
+const XDP_PROG_ID = 4;
 const VXLAN_PORT = 15;
 const VXLAN_COLLECT_METADATA = 25;
 const TUN_OWNER = 1;
@@ -72,6 +74,8 @@ export interface Link {
   readonly vlan?: number;
   /** Only for taps; a tun device, of the same kind, is none. */
   readonly tap?: { readonly multiQueue: boolean; readonly owner?: number };
+  /** Id of the XDP program on it. */
+  readonly xdp?: number;
   /** How it gets its IPv6 link-local address; absent without IPv6. */
   readonly addrGenMode?: AddrGenMode;
 }
@@ -127,6 +131,7 @@ export function parseLink(m: nla.Message): Link {
       vxlan: kind === 'vxlan' ? parseVxlan(data()) : undefined,
       vlan: kind === 'vlan' ? nla.readNumber(data().get(VLAN_ID)) : undefined,
       tap: kind === 'tun' ? parseTap(data()) : undefined,
+      xdp: nla.readNumber(nla.decodeAttributes(a.get(IFLA.XDP) ?? new Uint8Array()).get(XDP_PROG_ID)),
       addrGenMode: parseAddrGenMode(a.get(IFLA.AF_SPEC)),
     }),
   };

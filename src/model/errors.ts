@@ -83,7 +83,7 @@ export const errors = {
   QUOTA_EXCEEDED: refused(
     409,
     (d: { tenant: string; of: string; limit: number; used: number; wanted: number }) =>
-      `tenant ${d.tenant} may have ${d.limit} ${d.of} and has ${d.used}: no room for ${d.wanted} more; delete some, or raise the limit: heddle quota set ${d.of}=<limit> --tenant ${d.tenant}`,
+      `quota of tenant ${d.tenant}: ${d.used} of ${d.limit} ${d.of} in use, no room for ${d.wanted} more; delete some, or raise the limit: heddle quota set ${d.of}=<limit> --tenant ${d.tenant}`,
   ),
   SHARED_LIMIT: refused(409, (d: { of: string; limit: number }) => `${d.of} has at most ${d.limit} shared addresses`),
   ADDRESS_LIMIT: refused(400, (d: { limit: number }) => `a port has at most ${d.limit} addresses`),
@@ -288,6 +288,10 @@ export const errors = {
   KERNEL_MAP_FULL: unavailable(
     507,
     (d: { map: string; limit: number }) => `BPF map ${d.map} is full (${d.limit} entries)`,
+  ),
+  HOST_UNFIT: broken(
+    (d: { problems: readonly string[] }) =>
+      `this host cannot run Heddle’s agent: ${d.problems.join('; ')}. All of it: heddle doctor`,
   ),
   KERNEL_UNSUPPORTED: broken((d: { feature: string; need: string }) => `this kernel cannot do ${d.feature}: ${d.need}`),
   KERNEL: broken(

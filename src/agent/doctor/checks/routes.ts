@@ -1,0 +1,67 @@
+import { linkRange4, linkRange6 } from '../../../gateway/link-addresses.ts';
+import { linkList } from '../../../kernel/link.ts';
+import { leadsByMain, routeList } from '../../../kernel/route.ts';
+import { contains, overlap, type Prefix, parseDestination } from '../../../model/address.ts';
+import { makeCheck } from '../check.ts';
+import { type Finding, fail, ok, warn } from '../finding.ts';
+
+/** Where this host sends what, and what Heddle has in use. */
+export interface RouteFacts {
+  /** This host's own routes but the default ones. */
+  readonly routes: readonly { readonly destination: string; readonly device: string }[];
+  /** Networks here, with their prefixes. */
+  readonly networks: readonly {
+    readonly name: string;
+    readonly prefixes: readonly string[];
+    readonly sourceNat: boolean;
+  }[];
+}
+
+export function judgeRoutes({ routes, networks }: RouteFacts): Finding[] {
+  const own = [linkRange4, linkRange6].map((text) => ({ text, prefix: parseDestination(text) }));
+  const found = routes.flatMap(({ destination, device }): Finding[] => {
+    const route = parseDestination(destination);
+    // A wider one, as 169.254.0.0/16 often is there, does no harm: Heddle's routes are longer.
+    const inside = own.find(({ prefix }) => contains(prefix, route));
+    if (inside)
+      return [
+        fail(
+          `this host reaches ${destination} by ${device}, and Heddle has ${inside.text} for its gateways`,
+          `give what is behind ${device} other addresses`,
+        ),
+      ];
+    return hidden(route, networks).map(({ name, text }) =>
+      warn(
+        `network ${name} has ${text}, and this host reaches ${destination} by ${device}: workloads of the network do not get there`,
+        'give the network another subnet, if they should',
+      ),
+    );
+  });
+  return found.length > 0 ? found : [ok('no route of this host overlaps what Heddle has in use')];
+}
+
+/** Prefixes of networks with a way outside that overlap the route; a network without one sees nothing of the host's. */
+const hidden = (route: Prefix, networks: RouteFacts['networks']): { name: string; text: string }[] =>
+  networks
+    .filter(({ sourceNat }) => sourceNat)
+    .flatMap(({ name, prefixes }) =>
+      prefixes.filter((text) => overlap(parseDestination(text), route)).map((text) => ({ name, text })),
+    );
+
+const RTPROT_HEDDLE = 201;
+
+export const routes = makeCheck({
+  name: 'routes',
+  about: 'this host’s routes against networks’ subnets and Heddle’s own ranges',
+  gather: ({ nl, agent }): RouteFacts => {
+    const links = new Map(linkList(nl).map((l) => [l.ifindex, l]));
+    const found = routeList(nl).flatMap((route) => {
+      const link = links.get(route.oif ?? 0);
+      const isOurs = route.protocol === RTPROT_HEDDLE || link?.alias?.startsWith('heddle:');
+      const isPlain = leadsByMain(route) && !/\/0$|^f[ef]/.test(route.dst);
+      return link && isPlain && !isOurs ? [{ destination: route.dst, device: link.name }] : [];
+    });
+    return { routes: found, networks: agent?.networks ?? [] };
+  },
+  judge: judgeRoutes,
+});
