@@ -1,9 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { BACKLOG, listenUnix } from '../listen/unix-socket.ts';
 import { type Ip, ipNumber, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
+import { type Bounds, boundAnswer, boundConnections, defaultBounds, serverOptions } from './connections.ts';
 
 /** Where to listen: "127.0.0.1:7470", "[::1]:7470"; a unix socket's path; an inherited listening socket's descriptor. */
 export type Listen = { readonly tcp: string } | { readonly unix: string } | { readonly fd: number };
@@ -16,11 +17,19 @@ const labRange = parsePrefix('198.18.0.0/15');
  * @returns what clients connect to: "http://127.0.0.1:7470", "unix:/run/heddle/controller.sock"
  * @throws USAGE for other addresses, or if something else listens there
  */
-export async function listen(app: FastifyInstance, where: Listen): Promise<{ server: Server; address: string }> {
+export async function listen(
+  app: FastifyInstance,
+  where: Listen,
+  bounds: Bounds = defaultBounds,
+): Promise<{ server: Server; address: string }> {
   // The application's own server never listens; others hand their requests and upgrades to it.
-  const server = createServer((request, response) => app.server.emit('request', request, response));
+  const hand = (request: IncomingMessage, response: ServerResponse) => {
+    boundAnswer(response, bounds);
+    app.server.emit('request', request, response);
+  };
+  const server = createServer(serverOptions(bounds), hand);
   server.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head));
-  server.keepAliveTimeout = app.server.keepAliveTimeout;
+  boundConnections(server, bounds);
   if ('tcp' in where) {
     const { host, port } = parseTcp(where.tcp);
     await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));

@@ -232,3 +232,25 @@ it('leaves a connected host, its name, VTEP and MTU to its agent', async () => {
   await rig.api.ok('PATCH', '/v1/hosts/h1', { name: 'h7', vtep: '198.18.0.9', mtuBytes: 9000 });
   await rig.api.ok('DELETE', '/v1/hosts/h7');
 });
+
+it('ends a connection on which nobody says hello, and none of an agent', async (t) => {
+  await using api = await openFurnishedApi();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const context = { ...api, log: { info() {}, warn() {} } as never };
+  const [silent, agent] = [new FakeSocket(), new FakeSocket()];
+  for (const socket of [silent, agent]) serveStream(context, socket as never);
+  agent.says({
+    type: 'hello',
+    protocol: PROTOCOL,
+    name: 'h1',
+    vtep: '198.18.0.1',
+    mtuBytes: 1500,
+    version: '0',
+    kernel: '6',
+  });
+  await agent.next('welcome');
+  t.mock.timers.tick(10_000);
+  assert.equal((await silent.next('refusal')).problem.code, 'INVALID');
+  assert.equal(agent.readyState, agent.OPEN);
+  for (const socket of [silent, agent]) socket.close();
+});

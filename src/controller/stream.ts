@@ -30,6 +30,8 @@ import type { World } from './world.ts';
 import type { Writer } from './writer.ts';
 
 const macPattern = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+/** A connection on which no agent says hello for so long is nobody's. */
+const HELLO_MS = 10_000;
 /** How long an agent may take to answer a question. */
 const ASK_MS = 3_000;
 
@@ -68,11 +70,17 @@ export function serveStream(ctx: StreamContext, socket: WebSocket): void {
     // What comes before the welcome is of an earlier stream; an agent says all anew after it.
     else await session?.receive(message);
   };
+  const silent = setTimeout(() => {
+    if (!greeted) refuse(new HeddleError('INVALID', { field: 'message', problem: 'no hello came' }));
+  }, HELLO_MS).unref();
   socket.on('message', (bytes) => {
     Promise.try(() => receive(parseAgentMessage(String(bytes)))).catch(refuse);
   });
   socket.on('error', (err) => ctx.log.warn({ err }, 'stream failed'));
-  socket.on('close', () => session?.end());
+  socket.on('close', () => {
+    clearTimeout(silent);
+    session?.end();
+  });
   heartbeat(socket);
 }
 

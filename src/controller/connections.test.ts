@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { it } from 'node:test';
+import { type Bounds, boundAnswer, defaultBounds } from './connections.ts';
+import { listen } from './listen.ts';
+import { openTestApi } from './test-api.ts';
+
+interface Door extends AsyncDisposable {
+  readonly port: number;
+  /** A connection from one of the loopback's addresses. */
+  open(localAddress?: string): Promise<Socket>;
+}
+
+/** A controller that listens, with bounds. */
+async function openDoor(bounds: Partial<Bounds> = {}): Promise<Door> {
+  await using stack = new AsyncDisposableStack();
+  const { app } = stack.use(await openTestApi());
+  await app.ready();
+  const { server } = await listen(app, { tcp: '127.0.0.1:0' }, { ...defaultBounds, ...bounds });
+  stack.defer(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  const open = async (localAddress = '127.0.0.1') => {
+    const socket = connect({ host: '127.0.0.1', port, localAddress });
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  };
+  return Object.assign(stack.move(), { port, open });
+}
+
+/** All that comes until the other side ends the connection. */
+async function rest(socket: Socket): Promise<string> {
+  socket.setEncoding('utf8');
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  if (!socket.closed) await once(socket, 'close');
+  return text;
+}
+const request = (path: string, ...headers: string[]) =>
+  [`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers, '', ''].join('\r\n');
+const whole = request('/v1/tenants', 'Connection: close');
+
+/** What a client from an address is answered; '' if its connection is ended. */
+async function ask(door: Door, localAddress?: string): Promise<string> {
+  const socket = await door.open(localAddress);
+  socket.write(whole);
+  return (await rest(socket)).split('\r\n')[0]!;
+}
+
+it('10,000 idle connections of one client leave the others theirs', async () => {
+  await using door = await openDoor();
+  const idle: Socket[] = [];
+  for (let batch = 0; batch < 100; batch++)
+    idle.push(...(await Promise.all(Array.from({ length: 100 }, () => door.open()))));
+  for (const { length: beyond } = idle; idle.filter((s) => s.closed).length < beyond - defaultBounds.perClient; )
+    await Promise.race(idle.filter((s) => !s.closed).map((s) => once(s.resume(), 'close')));
+  assert.equal(await ask(door, '127.0.0.2'), 'HTTP/1.1 200 OK');
+  assert.equal(await ask(door), '', 'it has all it may have');
+  const open = idle.filter((s) => !s.closed);
+  assert.equal(open.length, defaultBounds.perClient);
+  await Promise.all(open.map((s) => (s.destroy(), once(s, 'close'))));
+  let answer = '';
+  // The server hears of each end by itself.
+  while (answer === '') answer = await ask(door);
+  assert.equal(answer, 'HTTP/1.1 200 OK', 'and as many again once they are gone');
+});
+
+for (const [what, sent] of [
+  ['nothing', ''],
+  ['half a line', 'GET /v1/ten'],
+  ['headers without end', 'GET /v1/tenants HTTP/1.1\r\nHost: localhost\r\nX-Slow: '],
+  [
+    'a body without end',
+    'POST /v1/tenants HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"name":',
+  ],
+  [
+    'chunks without end',
+    'POST /v1/tenants HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"name":\r\n',
+  ],
+])
+  it(`ends a connection that sends ${what}, and none that sends a request`, async () => {
+    await using door = await openDoor({ headersMs: 100, requestMs: 200, checkMs: 20 });
+    const slow = await door.open();
+    slow.write(sent!);
+    assert.match(await rest(slow), /^HTTP\/1.1 408 |^$/);
+    assert.equal(await ask(door), 'HTTP/1.1 200 OK');
+  });
+
+for (const [what, attack, status] of [
+  ['two lengths', request('/v1/tenants', 'Content-Length: 5', 'Content-Length: 6'), 400],
+  ['a length and chunks', request('/v1/tenants', 'Content-Length: 5', 'Transfer-Encoding: chunked'), 400],
+  ['a header without a name', request('/v1/tenants', ': x'), 400],
+  ['a line within a header', request('/v1/tenants', 'X-A: b\rX-C: d'), 400],
+  ['a NUL in a header', request('/v1/tenants', 'X-A: \0'), 400],
+  ['more headers than fit', request('/v1/tenants', `X-A: ${'a'.repeat(20_000)}`), 431],
+  ['a path longer than all headers', request(`/v1/${'a'.repeat(20_000)}`), 431],
+  ['a line break in the path', request('/v1/tenants HTTP/1.1\r\nX-Evil: 1\r\n'), 400],
+  ['no HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+  ['no Host', 'GET /v1/tenants HTTP/1.1\r\n\r\n', 400],
+  ['a stranger’s Host', 'GET /v1/tenants HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n', 400],
+] as const)
+  it(`refuses ${what}, and answers the twin without`, async () => {
+    await using door = await openDoor();
+    const socket = await door.open();
+    socket.end(attack);
+    const answer = await rest(socket);
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `));
+    assert.doesNotMatch(answer, /x-evil|200 OK/i);
+    assert.equal(await ask(door), 'HTTP/1.1 200 OK');
+  });
+
+it('ends the connection of a client that does not take its answer, and of none that does', async () => {
+  const server = createServer((asked, response) => {
+    boundAnswer(response, { answerMs: 100 });
+    // More than the kernel keeps for a connection that nobody reads.
+    response.end(asked.url === '/large' ? Buffer.alloc(64 << 20) : 'small');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const open = async (): Promise<{ here: Socket; there: Socket }> => {
+    const here = connect(port, '127.0.0.1').on('error', () => undefined);
+    const [there] = (await once(server, 'connection')) as [Socket];
+    return { here, there };
+  };
+  try {
+    const reader = await open();
+    const answered = async () => {
+      reader.here.write(request('/small'));
+      assert.match(String((await once(reader.here, 'data'))[0]), /small$/);
+    };
+    await answered();
+    const deaf = await open();
+    deaf.here.pause().write(request('/large'));
+    await once(deaf.there, 'close');
+    await answered();
+    deaf.here.destroy();
+    reader.here.destroy();
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+});
