@@ -1,9 +1,14 @@
+import type { ApplyInput, ApplyResult } from '../model/apply.ts';
+import type { Document } from '../model/document.ts';
 import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { type Inputs, type Kind, kinds, type Objects } from '../model/kinds.ts';
 import type { Page, WatchEvent } from '../model/page.ts';
 import { patiently } from './patience.ts';
 import { type Address, answerMs, type RequestOptions, readJson, readLines, send } from './transport.ts';
+
+/** So long a set of documents may take to be decided and written. */
+const applyMs = 60_000;
 
 /** Where an object is, and how to write: the tenant for kinds that have one; all else goes into the query. */
 export interface ObjectOptions {
@@ -36,8 +41,24 @@ export interface Client {
   /** A JSON merge patch: null removes a field. */
   update<K extends Kind>(kind: K, nameOrId: string, patch: Patch<K>, options?: ObjectOptions): Promise<Objects[K]>;
   remove(kind: Kind, nameOrId: string, options?: ObjectOptions): Promise<void>;
+  /** Brings objects to what documents say, all of them or none; with `dryRun` or `plan` it says what would change. @throws DOCUMENTS_REFUSED */
+  apply(documents: readonly Document[], options?: ApplyOptions): Promise<ApplyResult>;
+  /** The documents that make the same again, of the installation or of one tenant, as of one revision. */
+  export(options?: ExportOptions): Promise<Exported>;
   /** Changes from revision `from` on, until `signal` aborts. @throws COMPACTED, CONTROLLER_UNREACHABLE when the connection ends */
   watch<K extends Kind>(kind: K, options: ObjectOptions & { readonly from: bigint }): AsyncIterable<WatchEvent<K>>;
+}
+/** How documents are applied. */
+export interface ApplyOptions
+  extends Omit<ApplyInput, 'documents'>,
+    Pick<ObjectOptions, 'waitMs' | 'signal' | 'deadlineMs'> {}
+export interface ExportOptions extends Pick<ObjectOptions, 'tenant' | 'signal' | 'deadlineMs'> {
+  /** With the hosts that ports are bound to; default: only where a document says it. */
+  readonly bindings?: boolean | undefined;
+}
+export interface Exported {
+  readonly revision: string;
+  readonly documents: readonly Document[];
 }
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
 
@@ -92,6 +113,15 @@ export function openClient(address: Address): Client {
     async remove(kind, ref, options = {}) {
       await write('DELETE', kind, ref, options);
     },
+    apply: (documents, { waitMs, signal, deadlineMs = applyMs + (waitMs ?? 0), ...options } = {}) =>
+      request('POST', '/v1/apply', {
+        query: { waitMs },
+        body: { documents, ...options },
+        signal,
+        deadlineMs,
+      }) as Promise<ApplyResult>,
+    export: ({ signal, deadlineMs, ...query } = {}) =>
+      request('GET', '/v1/export', { query, signal, deadlineMs }) as Promise<Exported>,
     async *watch<K extends Kind>(kind: K, options: ObjectOptions & { from: bigint }) {
       const { tenant, signal, deadlineMs, from, ...query } = options;
       const sent = { query: { ...query, watch: from }, signal, deadlineMs };

@@ -8,11 +8,17 @@ import {
   LogController,
 } from 'fastify';
 import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
-import { errors, HeddleError, toProblem } from '../model/errors.ts';
+import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
+import { registerApply } from './apply-routes.ts';
+import { registerHistory } from './history-routes.ts';
+import { parseJsonBodies } from './json-body.ts';
 import { type ObserveContext, registerObserve } from './observe-routes.ts';
 import { openapiDocument, openapiPath, streamPath } from './openapi.ts';
 import { refuseForeignHost } from './origin.ts';
+import { parseNothing, type RawQuery } from './query.ts';
+import { registerQuota } from './quota-routes.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
 import { type StreamContext, serveStream } from './stream.ts';
@@ -21,7 +27,11 @@ import { type StreamContext, serveStream } from './stream.ts';
 const MESSAGE_BYTES = 4 << 20;
 
 /** The HTTP application, not yet listening: every route, and every error as a problem (RFC 9457). */
-export function buildApp(ctx: RouteContext & ObserveContext & Omit<StreamContext, 'log'>, logger: FastifyBaseLogger): FastifyInstance {
+export function buildApp(
+  ctx: RouteContext & ObserveContext & Omit<StreamContext, 'log'>,
+  logger: FastifyBaseLogger,
+  rateLimit?: RateLimit,
+): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -37,11 +47,7 @@ export function buildApp(ctx: RouteContext & ObserveContext & Omit<StreamContext
     // A path that the router cannot read never reaches the error handler.
     frameworkErrors: refuse,
   }) as unknown as FastifyInstance;
-  app.addContentTypeParser(
-    'application/merge-patch+json',
-    { parseAs: 'string' },
-    app.getDefaultJsonParser('error', 'error'),
-  );
+  parseJsonBodies(app);
   watchRequests(app, ctx.requests);
   app.setErrorHandler(refuse);
   app.setNotFoundHandler(({ method, url }) => {
@@ -50,6 +56,7 @@ export function buildApp(ctx: RouteContext & ObserveContext & Omit<StreamContext
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     refuseForeignHost(request.headers.host, request.headers.origin);
+    if (rateLimit && !request.is404) rate(rateLimit, request);
   });
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
@@ -67,25 +74,41 @@ export function buildApp(ctx: RouteContext & ObserveContext & Omit<StreamContext
 export function registerRoutes(app: FastifyInstance, ctx: RouteContext & ObserveContext & StreamContext): void {
   registerKinds(app, ctx);
   registerObserve(app, ctx);
-  app.get(openapiPath, async () => openapiDocument());
-  app.get(streamPath, { websocket: true }, (socket) => serveStream(ctx, socket));
+  registerQuota(app, ctx);
+  registerHistory(app, ctx);
+  registerApply(app, ctx);
+  app.get(openapiPath, async (request) => {
+    parseNothing(request.query as RawQuery);
+    return openapiDocument();
+  });
+  app.get(streamPath, { websocket: true, config: { rate: 'none' } }, (socket) => serveStream(ctx, socket));
+}
+
+/** Counts a request of a client that has an address: who comes by a unix socket is root here. @throws RATE_LIMITED */
+function rate(limit: RateLimit, { method, routeOptions, query, ip }: FastifyRequest): void {
+  const isRead = method === 'GET' || method === 'HEAD';
+  // What has a query asks for more than is at hand.
+  const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
+  if (ip && !isFree) limit.take(ip, isRead ? 'read' : 'write');
 }
 
 /** Answers with the error as a problem, and logs it. */
 function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = { ...toProblem(known(e)), requestId: request.id };
+  const problem = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
   request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: request.url };
   if (errors[problem.code].family === 'broken') request.log.error({ ...fields, err: e }, problem.detail);
-  else request.log.info(fields, problem.detail);
+  else request.log[problem.code === 'RATE_LIMITED' ? 'debug' : 'info'](fields, problem.detail);
+  // Whole seconds alone (RFC 9110 §10.2.3).
+  if (hasCode(e, 'RATE_LIMITED')) reply.header('retry-after', String(Math.ceil(e.details.retryAfterMs / 1000)));
   reply.code(problem.status).type('application/problem+json').header('x-request-id', request.id).send(problem);
 }
 
 /** Fastify's own refusals in our codes. */
-function known(e: unknown): unknown {
+function known(e: unknown, limitBytes: number = limits.bodyBytes): unknown {
   const { code = '', statusCode = 500, message = '' } = e as { code?: string; statusCode?: number; message?: string };
   if (e instanceof HeddleError) return e;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: limits.bodyBytes }, e);
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes }, e);
   if (statusCode >= 400 && statusCode < 500)
     return new HeddleError('BAD_REQUEST', { problem: message.slice(0, 200) }, e);
   return e;

@@ -2,6 +2,13 @@
 export class MultiMap {
   readonly #map = new Map<string, Map<string, number>>();
 
+  /** The same, apart. */
+  copy(): MultiMap {
+    const copy = new MultiMap();
+    for (const [key, members] of this.#map) copy.#map.set(key, new Map(members));
+    return copy;
+  }
+
   of(key: string): Iterable<string> {
     return this.#map.get(key)?.keys() ?? [];
   }

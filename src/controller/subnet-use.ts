@@ -13,17 +13,18 @@ type Owner = 'port' | 'lease' | 'address';
 export class SubnetUse {
   readonly prefix: Prefix;
   /** Apart, because an address that goes from one to the other is for a moment with both. */
-  readonly #owners: Readonly<Record<Owner, Map<bigint, string>>> = {
-    port: new Map(),
-    lease: new Map(),
-    address: new Map(),
-  };
+  readonly #owners: Readonly<Record<Owner, Map<bigint, string>>>;
   /** No address below it is free, as long as the pools stay; a freed one moves it down. */
   #hint = 0n;
   #hintFor = '';
 
-  constructor(prefix: Prefix) {
+  constructor(prefix: Prefix, { port, lease, address }: Partial<Record<Owner, Map<bigint, string>>> = {}) {
     this.prefix = prefix;
+    this.#owners = { port: new Map(port), lease: new Map(lease), address: new Map(address) };
+  }
+  /** The same, apart. */
+  copy(): SubnetUse {
+    return new SubnetUse(this.prefix, this.#owners);
   }
   get size(): number {
     return this.#owners.port.size + this.#owners.lease.size + this.#owners.address.size;

@@ -8,16 +8,35 @@ import { MultiMap } from './multi-map.ts';
  */
 export class Views {
   /** Members of a network, with how many ports and leases; and the same the other way round. */
-  readonly hostsOfNetwork = new MultiMap();
-  readonly networksOfHost = new MultiMap();
+  readonly hostsOfNetwork: MultiMap;
+  readonly networksOfHost: MultiMap;
   /** The networks that a router joins, with how many subnets. */
-  readonly networksOfRouter = new MultiMap();
+  readonly networksOfRouter: MultiMap;
   readonly #routers = new Map<string, string>();
   /** Hosts of a group, with of how many of its networks they are members; and the same the other way round. */
-  readonly #hostsOfGroup = new MultiMap();
-  readonly #groupsOfHost = new MultiMap();
+  readonly #hostsOfGroup: MultiMap;
+  readonly #groupsOfHost: MultiMap;
   /** Routers that name each other, both ways. */
-  readonly #peers = new MultiMap();
+  readonly #peers: MultiMap;
+
+  /** Empty, or with these indexes. */
+  constructor(indexes: readonly MultiMap[] = []) {
+    const [members, networks, joined, groups, hosts, peers] = indexes;
+    this.hostsOfNetwork = members ?? new MultiMap();
+    this.networksOfHost = networks ?? new MultiMap();
+    this.networksOfRouter = joined ?? new MultiMap();
+    this.#hostsOfGroup = groups ?? new MultiMap();
+    this.#groupsOfHost = hosts ?? new MultiMap();
+    this.#peers = peers ?? new MultiMap();
+  }
+  /** The same, apart. */
+  copy(): Views {
+    const { hostsOfNetwork, networksOfHost, networksOfRouter } = this;
+    const own = [this.#hostsOfGroup, this.#groupsOfHost, this.#peers];
+    const copy = new Views([hostsOfNetwork, networksOfHost, networksOfRouter, ...own].map((index) => index.copy()));
+    for (const [network, router] of this.#routers) copy.#routers.set(network, router);
+    return copy;
+  }
 
   /** A port or lease of a host in a network is there, or gone. */
   member(network: string, host: string, by: 1 | -1): void {

@@ -3,8 +3,19 @@ import { type Ip, ipNumber, parsePrefix, prefixHas } from '../model/address.ts';
 import type { Kind } from '../model/kinds.ts';
 import { briefingOf } from '../model/metadata.ts';
 import type { Batch, Store } from '../store/contract.ts';
-import { nameKey, objectPrefix, parseObjectKey, prefixesKey, vniCursorKey } from './keys.ts';
+import type { Applied } from './applied.ts';
+import {
+  appliedPrefix,
+  growthPrefix,
+  nameKey,
+  objectPrefix,
+  parseObjectKey,
+  prefixesKey,
+  quotaPrefix,
+  vniCursorKey,
+} from './keys.ts';
 import { MultiMap } from './multi-map.ts';
+import { QuotaBook } from './quota-book.ts';
 import { type PortRecord, parseRecord, type Records, type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { SubnetUse } from './subnet-use.ts';
 import { Views } from './views.ts';
@@ -30,6 +41,8 @@ const isBriefed = (port: PortRecord): boolean => Object.keys(briefingOf(port)).l
 
 const PAGE = 2000;
 const prefixesPrefix = prefixesKey('');
+/** What is read besides the objects. */
+const otherPrefixes = [prefixesPrefix, vniCursorKey, quotaPrefix, growthPrefix, appliedPrefix];
 const loadOrder: readonly Kind[] = ['tenant', 'host', 'network', 'subnet', 'port', 'address', 'lease', 'router'];
 
 /**
@@ -67,10 +80,13 @@ export class World {
   readonly portsMoved = new Set<string>();
   readonly leasesOfHost = new MultiMap();
   readonly views = new Views();
+  readonly quotas = new QuotaBook();
   readonly #ids = new Map<string, string>();
   readonly #macs = new Map<string, string>();
   readonly #leases = new Map<string, string>();
   readonly #uses = new Map<string, SubnetUse>();
+  /** What was applied last to an object, by its id. */
+  readonly applied = new Map<string, Applied>();
   readonly vnis = new Map<number, string>();
   readonly hostNumbers = new Map<number, string>();
   readonly vteps = new Map<string, string>();
@@ -78,6 +94,21 @@ export class World {
   readonly places = new Map<number, string>();
   readonly listeners = new Set<WorldListener>();
   #waiting: { revision: bigint; resolve: () => void }[] = [];
+
+  /**
+   * The same as it is now, apart: to see what writes would make of it. Nobody listens to it. Cost: all indexes, 0.2 s with
+   * 100,000 ports.
+   */
+  copy(): World {
+    const copy = new World();
+    const { listeners: _, ...shared } = this;
+    Object.assign(copy, Object.fromEntries(Object.entries(shared).map(([field, value]) => [field, copied(value)])));
+    for (const [key, id] of this.#ids) copy.#ids.set(key, id);
+    for (const [key, id] of this.#macs) copy.#macs.set(key, id);
+    for (const [key, id] of this.#leases) copy.#leases.set(key, id);
+    for (const [id, use] of this.#uses) copy.#uses.set(id, use.copy());
+    return copy;
+  }
 
   /** The object of an id or name within its tenant ('-' for kinds of the installation). Cost: one look-up. */
   find<K extends Kind>(kind: K, scope: string, nameOrId: string): Stored<K> | undefined {
@@ -140,7 +171,7 @@ export class World {
   /** Reads all objects as of one revision; `apply` goes on from the next one. */
   async load(store: Store): Promise<void> {
     const { revision } = await store.range(vniCursorKey);
-    for (const prefix of [...loadOrder.map((kind) => objectPrefix(kind)), prefixesPrefix, vniCursorKey]) {
+    for (const prefix of [...loadOrder.map((kind) => objectPrefix(kind)), ...otherPrefixes]) {
       let after = '';
       for (let full = true; full; ) {
         const { entries } = await store.range(prefix, { limit: PAGE, revision, ...(after ? { after } : {}) });
@@ -173,6 +204,12 @@ export class World {
       const network = key.slice(prefixesPrefix.length);
       if (value === undefined) this.prefixesRevision.delete(network);
       else this.prefixesRevision.set(network, revision);
+    }
+    this.quotas.put(key, value, revision);
+    if (key.startsWith(appliedPrefix)) {
+      const id = key.slice(key.lastIndexOf('/') + 1);
+      if (value === undefined) this.applied.delete(id);
+      else this.applied.set(id, JSON.parse(value) as Applied);
     }
     const parsed = parseObjectKey(key);
     if (!parsed) return [];
@@ -242,6 +279,7 @@ export class World {
 
   #index({ kind, record }: Stored, add: boolean): void {
     set(this.#ids, nameKey(kind, scopeOf(record), record.name), record.id, add);
+    this.quotas.count(kind, record, add ? 1 : -1);
     this.#indexers[kind](record as never, add);
   }
 
@@ -313,6 +351,13 @@ export class World {
     for (const id of this.subnetsOfNetwork.of(network)) if (prefixHas(this.use(id).prefix, ip)) return id;
     return undefined;
   }
+}
+
+/** An index, or a value that is never changed in place. */
+function copied(value: unknown): unknown {
+  if (value instanceof Map) return new Map(value);
+  if (value instanceof Set) return new Set(value);
+  return value instanceof MultiMap || value instanceof Views || value instanceof QuotaBook ? value.copy() : value;
 }
 
 function set<A, B>(map: Map<A, B>, key: A, value: B, add: boolean): void {

@@ -2,33 +2,20 @@ import { HeddleError, hasCode } from '../model/errors.ts';
 import type { HostWord } from '../model/host-state.ts';
 import type { Inputs, Kind } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
-import { addressRules } from './address.ts';
-import type { Draft } from './draft.ts';
-import { hostRules, hostTold } from './host.ts';
-import { leaseRules } from './lease.ts';
-import { networkRules } from './network.ts';
-import { portRules } from './port.ts';
+import { Draft } from './draft.ts';
+import { hostTold } from './host.ts';
+import { objectKey, quotaKey } from './keys.ts';
+import { rules } from './kind-rules.ts';
+import { patchedLimits, withinQuota } from './quota.ts';
 import { Recall } from './recall.ts';
 import type { PortRecord, Records, Stored } from './records.ts';
-import { routerRules } from './router.ts';
 import { must, type Removal, type RuleContext, type Rules } from './rules.ts';
-import { subnetRules } from './subnet.ts';
-import { tenantRules } from './tenant.ts';
+import { Sequence } from './sequence.ts';
+import type { Committed } from './transaction.ts';
 import type { World, WorldChange } from './world.ts';
 
 /** How often a write is decided anew after another one came first. */
 const TRIES = 50;
-
-export const rules: { readonly [K in Kind]: Rules<K> } = {
-  tenant: tenantRules,
-  network: networkRules,
-  subnet: subnetRules,
-  port: portRules,
-  address: addressRules,
-  lease: leaseRules,
-  router: routerRules,
-  host: hostRules,
-};
 
 /** What a write did. `created` is false where the object was already just as asked: then nothing was written. */
 export interface Written<K extends Kind> {
@@ -36,6 +23,17 @@ export interface Written<K extends Kind> {
   readonly revision: bigint;
   readonly created: boolean;
 }
+
+/** What a sequence of writes did. */
+export interface SequenceWritten<T> {
+  /** What was decided: the first time that something was written, or the last time. */
+  readonly result: T;
+  readonly changes: readonly WorldChange[];
+  /** Of the last transaction; the world's, if nothing was to be written. */
+  readonly revision: bigint;
+}
+/** Gives a sequence its steps. Asked again on a newer world, with how many changes were written, it must give what is left to do. */
+export type DecideSequence<T> = (sequence: Sequence, written: number) => T | Promise<T>;
 
 /** A precondition of the client on the object's revision. */
 type IfMatch = bigint | undefined;
@@ -64,14 +62,17 @@ export class Writer {
     );
   }
 
-  /** @throws the codes of the kind's rules */
-  create<K extends Kind>(kind: K, scope: string, input: Inputs[K]): Promise<Written<K>> {
+  /** `ifAbsent`: not if it is there just as asked. @throws the codes of the kind's rules, EXISTS */
+  create<K extends Kind>(kind: K, scope: string, input: Inputs[K], ifAbsent = false): Promise<Written<K>> {
     const decide = () => {
       const made = (rules[kind] as Rules<K>).create(this.#ctx, scope, input);
+      if (ifAbsent) absent('draft' in made ? made.have : made);
       return 'draft' in made ? { have: undefined, ...made } : made;
     };
     const turn = () => turnOfCreate(this.#world, kind, scope, input);
-    return this.#recall.retried(() => this.#inTurn(turn(), () => this.#write(kind, decide)));
+    return this.#recall.retried(() =>
+      this.#counted(kind, scope, () => this.#inTurn(turn(), () => this.#write(kind, decide))),
+    );
   }
 
   /** `patched` makes the whole next input from the present one. @throws the codes of the kind's rules, REVISION_CONFLICT */
@@ -89,7 +90,9 @@ export class Writer {
       return 'draft' in made ? { ...made, have } : made;
     };
     const turn = () => turnOf(this.#world, kind, scope, nameOrId);
-    return this.#recall.retried(() => this.#inTurn(turn(), () => this.#write(kind, decide)));
+    return this.#recall.retried(() =>
+      this.#counted(kind, scope, () => this.#inTurn(turn(), () => this.#write(kind, decide))),
+    );
   }
 
   /** What a host's agent says of it. @throws NOT_FOUND, ADDRESS_INVALID, INVALID */
@@ -114,6 +117,51 @@ export class Writer {
       return { draft: (rules[kind] as Rules<K>).remove(this.#ctx, have, how), have, record: undefined };
     };
     return this.#inTurn(turnOf(this.#world, kind, scope, nameOrId), () => this.#write(kind, decide));
+  }
+
+  /**
+   * Several writes, decided together on a copy of the world and then written in their order, in as few transactions as are
+   * legal. If somebody writes in between, it is decided again on a new copy.
+   * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY
+   */
+  inSequence<T>(decide: DecideSequence<T>): Promise<SequenceWritten<T>> {
+    const write = () => this.#inTurn('sequence', () => this.#inTurn('vni', () => this.#writeSequence(decide)));
+    return this.#recall.retried(write);
+  }
+
+  /** The same without writing: what was decided, and the world as it would be. */
+  async rehearse<T>(decide: DecideSequence<T>): Promise<{ readonly result: T; readonly world: World }> {
+    const sequence = new Sequence(this.#ctx);
+    return { result: await decide(sequence, 0), world: sequence.world };
+  }
+
+  /** Changes limits of a tenant: null ends one. @throws NOT_FOUND, REVISION_CONFLICT */
+  async limit(
+    nameOrId: string,
+    ifMatch: IfMatch,
+    patch: Readonly<Record<string, number | null | undefined>>,
+  ): Promise<void> {
+    const { quotas } = this.#world;
+    for (let i = 0; i < TRIES; i++) {
+      const { record } = must(this.#world, 'tenant', '-', nameOrId);
+      const revision = quotas.revisionOf(record.id);
+      if (ifMatch !== undefined && ifMatch !== revision)
+        throw new HeddleError('REVISION_CONFLICT', { want: String(ifMatch), have: String(revision) });
+      const limits = patchedLimits(quotas.limitsOf(record.id), patch);
+      const draft = new Draft()
+        .require(objectKey('tenant', record))
+        .unchanged(quotaKey(record.id), revision)
+        .put(quotaKey(record.id), JSON.stringify(limits));
+      if ((await this.#commit(draft)).committed) return;
+    }
+    throw new HeddleError('BUSY', { tries: TRIES });
+  }
+
+  /** Where something is limited, writes that may make it more wait for each other: all but one would be decided in vain. */
+  #counted<T>(kind: Kind, scope: string, write: () => Promise<T>): Promise<T> {
+    const tenant = this.#world.tenant.get(scope)?.record.id;
+    const isLimited = tenant !== undefined && this.#world.quotas.isLimited(tenant, kind);
+    return this.#inTurn(isLimited ? `quota/${tenant}` : undefined, write);
   }
 
   /** Writes that move the same thing wait for each other: they would only conflict. */
@@ -147,7 +195,47 @@ export class Writer {
     throw new HeddleError('BUSY', { tries: TRIES });
   }
 
-  async #commit({ compare, ops, claimed }: Draft) {
+  async #writeSequence<T>(decide: DecideSequence<T>): Promise<SequenceWritten<T>> {
+    const changes: WorldChange[] = [];
+    const first: { result?: T } = {};
+    for (let i = 0; i < TRIES; i++) {
+      const sequence = new Sequence(this.#ctx);
+      const result = await decide(sequence, changes.length);
+      const { isWhole, revision } = await this.#commitSequence(sequence, changes);
+      if (changes.length > 0 && !('result' in first)) first.result = result;
+      if (isWhole) return { result: first.result ?? result, changes, revision };
+    }
+    throw new HeddleError('BUSY', { tries: TRIES });
+  }
+
+  /** Not whole: somebody else wrote what it was decided on. */
+  async #commitSequence(sequence: Sequence, changes: WorldChange[]) {
+    const committed: Committed[] = [];
+    const { claimed } = sequence;
+    const listen = (made: readonly WorldChange[], revision: bigint) => seen.set(revision, made);
+    const seen = new Map<bigint, readonly WorldChange[]>();
+    for (const key of claimed) this.#pending.add(key);
+    this.#world.listeners.add(listen);
+    try {
+      for (const transaction of sequence.transactions()) {
+        const compare = transaction.compare(committed);
+        const result = compare && (await this.#store.txn({ compare, ops: transaction.ops }));
+        if (result) await this.#world.reached(result.revision);
+        if (!result?.committed) return { isWhole: false, revision: this.#world.revision };
+        committed.push({ transaction, revision: result.revision });
+        changes.push(...(seen.get(result.revision) ?? []));
+      }
+      return { isWhole: true, revision: committed.at(-1)?.revision ?? this.#world.revision };
+    } finally {
+      this.#world.listeners.delete(listen);
+      for (const key of claimed) this.#pending.delete(key);
+    }
+  }
+
+  /** @throws QUOTA_EXCEEDED */
+  async #commit(draft: Draft) {
+    withinQuota(this.#world, draft);
+    const { compare, ops, claimed } = draft;
     for (const key of claimed) this.#pending.add(key);
     try {
       const result = await this.#store.txn({ compare, ops });
@@ -187,6 +275,11 @@ interface Attempt<K extends Kind> {
   readonly record: Records[K] | undefined;
 }
 
+function absent(have: Stored | undefined): void {
+  if (!have) return;
+  const { kind, record, revision } = have;
+  throw new HeddleError('EXISTS', { kind, name: record.name, revision: String(revision) });
+}
 function matching<K extends Kind>(have: Stored<K>, ifMatch: IfMatch): Stored<K> {
   if (ifMatch !== undefined && ifMatch !== have.revision)
     throw new HeddleError('REVISION_CONFLICT', { want: String(ifMatch), have: String(have.revision) });

@@ -323,6 +323,8 @@ type Details<C extends Code> = Parameters<(typeof errors)[C]['text']>[0];
 export class HeddleError<C extends Code = Code> extends Error {
   readonly code: C;
   readonly details: Details<C>;
+  /** Of the request that a server refused with this; its log has it. */
+  declare requestId?: string;
   constructor(code: C, details: Details<C>, cause?: unknown) {
     super((errors[code].text as Text<Details<C>>)(details), cause === undefined ? undefined : { cause });
     this.name = 'HeddleError';
@@ -362,12 +364,16 @@ export function toProblem(e: unknown): Problem {
     detail: known.message,
     code: known.code,
     details: { ...known.details },
+    ...(known.requestId !== undefined && { requestId: known.requestId }),
   };
 }
 
 /** The error that a problem describes; a code this version does not know becomes INTERNAL with the sender's text. */
-export function fromProblem(p: Pick<Problem, 'code' | 'details' | 'detail'>): HeddleError {
-  return p.code in errors
-    ? new HeddleError(p.code, p.details as never)
-    : new HeddleError('INTERNAL', { problem: p.detail });
+export function fromProblem(p: Pick<Problem, 'code' | 'details' | 'detail' | 'requestId'>): HeddleError {
+  const e =
+    p.code in errors
+      ? new HeddleError(p.code, p.details as never)
+      : new HeddleError('INTERNAL', { problem: p.detail });
+  if (p.requestId !== undefined) e.requestId = p.requestId;
+  return e;
 }

@@ -1,0 +1,55 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { ApplyInput, type ApplyResult } from '../model/apply.ts';
+import { documentLimits } from '../model/document.ts';
+import { applyDocuments } from './apply.ts';
+import { applyPath, exportPath } from './apply-openapi.ts';
+import { parseDocuments } from './document-set.ts';
+import { exportDocuments } from './export.ts';
+import { HostPlans } from './plan-hosts.ts';
+import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
+import type { RouteContext } from './routes.ts';
+import { must } from './rules.ts';
+import type { Sequence } from './sequence.ts';
+import { compileCheck } from './validate.ts';
+import { waitForChanges } from './wait.ts';
+
+/** What a document says is looked at one by one, so that each refusal has its number. */
+const checkInput = compileCheck(
+  Type.Object(
+    { ...ApplyInput.properties, documents: Type.Array(Type.Unknown(), { maxItems: documentLimits.documents }) },
+    { additionalProperties: false },
+  ),
+);
+
+/** Sets of documents: applied in one request, and given back. */
+export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
+  const { world, writer, presence } = ctx;
+  const isOnline = (host: string): boolean => presence.get(host) !== undefined;
+
+  app.post(applyPath, { bodyLimit: documentLimits.bytes }, async (request, reply): Promise<ApplyResult> => {
+    const waitMs = parseWaitMs(request.query as RawQuery);
+    checkInput(request.body);
+    const { documents, set = 'default', prune = false, take = false, dryRun, plan } = request.body as ApplyInput;
+    const wanted = parseDocuments(documents);
+    const decide = (sequence: Sequence, written: number) =>
+      applyDocuments(sequence, wanted, { set, prune, take, isOnline, written });
+    if (plan || dryRun) {
+      let plans: HostPlans | undefined;
+      const { result } = await writer.rehearse((sequence) => {
+        if (plan) plans = new HostPlans(sequence.world);
+        return decide(sequence, 0);
+      });
+      return { revision: String(world.revision), changes: result, ...(plans && { hosts: plans.changed() }) };
+    }
+    const { result, changes, revision } = await writer.inSequence(decide);
+    if (waitMs !== undefined) await waitForChanges(ctx, changes, revision, waitMs, reply);
+    return { revision: String(revision), changes: result };
+  });
+
+  app.get(exportPath, async (request) => {
+    const { tenant, bindings } = parseExport(request.query as RawQuery);
+    const of = tenant === undefined ? {} : { tenant: must(world, 'tenant', '-', tenant).record.id };
+    return { revision: String(world.revision), documents: exportDocuments(world, { ...of, bindings }) };
+  });
+}

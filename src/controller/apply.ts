@@ -1,0 +1,201 @@
+/** A set of documents becomes a sequence of writes: in whatever order they come, and as a whole or not at all. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { ObjectChange } from '../model/apply.ts';
+import { type Document, documentKinds, documentName, laterFields } from '../model/document.ts';
+import { HeddleError } from '../model/errors.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import type { Applied } from './applied.ts';
+import { merged, saidOf } from './apply-merge.ts';
+import { documentsRefused, type Refused } from './apply-problems.ts';
+import { refuseImmutable, withPeers } from './apply-refs.ts';
+import { documentOf, fieldChanges } from './document-of.ts';
+import type { Wanted } from './document-set.ts';
+import { Draft } from './draft.ts';
+import { leaveToAgent } from './host.ts';
+import { appliedKey, objectKey } from './keys.ts';
+import { rules } from './kind-rules.ts';
+import type { Stored } from './records.ts';
+import { must, type Rules } from './rules.ts';
+import type { Sequence } from './sequence.ts';
+import { compileCheck } from './validate.ts';
+import type { World } from './world.ts';
+
+/** How a set is applied. */
+export interface ApplyOptions {
+  readonly set: string;
+  /** Delete what the set had and no longer names. */
+  readonly prune: boolean;
+  /** Take objects over from other sets. */
+  readonly take: boolean;
+  /** The host's agent is connected. */
+  readonly isOnline: (host: string) => boolean;
+  /** Changes of the same request that were written already, when others wrote in between. */
+  readonly written: number;
+}
+
+/** Decided so many at a time: others have their turn in between. */
+const DECIDED_AT_ONCE = 50;
+
+/** Something to do, which may be refused until something else is done. */
+interface Work extends Omit<Refused, 'error'> {
+  /** @throws what refuses it; then nothing of it has happened */
+  run(): void;
+}
+
+/**
+ * Decides the writes of a set of documents. What is refused is tried again after the others, as long as something comes of
+ * it: so the order in which they come has no meaning.
+ * @returns what changes, in the order of the documents' kinds, deletes last
+ * @throws DOCUMENTS_REFUSED with all that is refused in the end
+ */
+export async function applyDocuments(
+  sequence: Sequence,
+  wanted: readonly Wanted[],
+  options: ApplyOptions,
+): Promise<ObjectChange[]> {
+  const { world } = sequence;
+  const before = wanted.map((w) => stateOf(world, w));
+  const gone = options.prune ? unnamed(world, wanted, options.set) : [];
+  const removed = gone.map((stored) => documentOf(world, stored));
+  const works = [
+    ...wanted.map((w) => workOf(w, () => makeFirst(sequence, w, options))),
+    ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
+    ...gone.map((stored, i) => removal(sequence, stored, removed[i]!, options)),
+  ];
+  await runAll(works, options.written);
+  return [
+    ...wanted.map((w, i) => changeOf(w, before[i]!, stateOf(world, w))),
+    ...removed.map((document) => ({
+      action: 'delete' as const,
+      ...headOf(document),
+      fields: fieldChanges(document, undefined),
+    })),
+  ];
+}
+
+/** @throws DOCUMENTS_REFUSED */
+async function runAll(works: readonly Work[], written: number): Promise<void> {
+  for (let left = works; left.length > 0; ) {
+    const refused: (Refused & { work: Work })[] = [];
+    for (const [i, work] of left.entries()) {
+      if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
+      try {
+        work.run();
+      } catch (error) {
+        if (!(error instanceof HeddleError)) throw error;
+        refused.push({ ...work, error, work });
+      }
+    }
+    if (refused.length === left.length) throw documentsRefused(refused, written);
+    left = refused.map(({ work }) => work);
+  }
+}
+
+const workOf = ({ document, kind, name, fields, ...w }: Wanted, run: () => void): Work => ({
+  ...{ object: documentName({ ...w, kind, name }), document, kind, name, fields, run },
+});
+const hasLater = ({ kind, fields }: Wanted): boolean =>
+  laterFields[kind]?.some((field) => Object.hasOwn(fields, field)) ?? false;
+
+/** Makes the object, or brings it to what is wanted; one with fields for later is only made. */
+function makeFirst(sequence: Sequence, wanted: Wanted, options: ApplyOptions): void {
+  if (!hasLater(wanted)) return write(sequence, wanted, options, wanted.fields);
+  if (find(sequence.world, wanted)) return;
+  const later = new Set(laterFields[wanted.kind]);
+  const now = Object.fromEntries(Object.entries(wanted.fields).filter(([field]) => !later.has(field)));
+  write(sequence, wanted, options, now);
+}
+
+const checks = new Map<Kind, (value: unknown) => void>();
+function check(kind: Kind, value: unknown): void {
+  const known = checks.get(kind) ?? compileCheck(kinds[kind].input);
+  checks.set(kind, known);
+  known(value);
+}
+
+/** Brings one object to what its document says of these fields. @throws the codes of the kind's rules, IMMUTABLE, SET_TAKEN */
+function write(sequence: Sequence, wanted: Wanted, options: ApplyOptions, said: Wanted['fields']): void {
+  const { world, ctx } = sequence;
+  const { kind, name, tenant } = wanted;
+  const { set } = options;
+  const scope = tenant === undefined ? '-' : must(world, 'tenant', '-', tenant).record.id;
+  const fields = withPeers(world, scope, said);
+  const have = world.find(kind, scope, name);
+  const kindRules = rules[kind] as Rules<Kind>;
+  const applied = have && world.applied.get(have.record.id);
+  const beside: Applied = { kind, set, said: saidOf(said) };
+  let made: ReturnType<typeof kindRules.create>;
+  if (have) {
+    if (applied && applied.set !== set && !options.take)
+      throw new HeddleError('SET_TAKEN', { set: applied.set, want: set });
+    const live = kindRules.input(have.record as never) as unknown as Record<string, unknown>;
+    refuseImmutable(world, kind, scope, live, fields);
+    const next = merged(kind, live, applied?.said ?? {}, fields);
+    check(kind, next);
+    if (kind === 'host' && options.isOnline(have.record.id)) leaveToAgent(live as never, next as never);
+    made = kindRules.update(ctx, have as never, next as never);
+  } else {
+    const input = { name, ...fields };
+    check(kind, input);
+    made = kindRules.create(ctx, scope, input as never);
+  }
+  const same = !('draft' in made) || isDeepStrictEqual(made.record, have?.record);
+  if (same && isDeepStrictEqual(applied, beside)) return;
+  const record = made.record;
+  const draft = same || !('draft' in made) ? untouched(have ?? (made as Stored)) : made.draft;
+  sequence.write(draft.put(appliedKey(kind, record), JSON.stringify(beside)));
+}
+
+/** A write beside an object that stays as it is. */
+const untouched = ({ kind, record, revision }: Stored): Draft =>
+  new Draft().unchanged(objectKey(kind, record), revision);
+
+/** What was applied with the set and no document names, what refers to others first. */
+function unnamed(world: World, wanted: readonly Wanted[], set: string): Stored[] {
+  const named = new Set(wanted.map((w) => find(world, w)?.record.id));
+  return [...world.applied]
+    .filter(([id, applied]) => applied.set === set && !named.has(id as never))
+    .flatMap(([id, { kind }]) => world.objects(kind).get(id) ?? [])
+    .sort((a, b) => documentKinds.indexOf(b.kind) - documentKinds.indexOf(a.kind));
+}
+
+function removal(sequence: Sequence, { kind, record }: Stored, document: Document, options: ApplyOptions): Work {
+  const run = () => {
+    // Something else may have taken it along.
+    const have = sequence.world.objects(kind).get(record.id);
+    if (!have) return;
+    if (kind === 'host' && options.isOnline(record.id)) leaveToAgent(record as never, undefined);
+    sequence.write((rules[kind] as Rules<Kind>).remove(sequence.ctx, have as never));
+  };
+  return { object: documentName(document), kind, name: document.name, run };
+}
+
+function find(world: World, { kind, tenant, name }: Wanted): Stored | undefined {
+  const scope = tenant === undefined ? '-' : world.find('tenant', '-', tenant)?.record.id;
+  return scope === undefined ? undefined : world.find(kind, scope, name);
+}
+
+/** An object as a document, with all fields that are spoken of, and the set that it belongs to. */
+interface State {
+  readonly document: Document | undefined;
+  readonly set: string | undefined;
+}
+function stateOf(world: World, wanted: Wanted): State {
+  const stored = find(world, wanted);
+  if (!stored) return { document: undefined, set: undefined };
+  const document = documentOf(world, stored, Object.keys(wanted.fields));
+  return { document, set: world.applied.get(stored.record.id)?.set };
+}
+
+const headOf = ({ kind, tenant, name }: Pick<Document, 'kind' | 'tenant' | 'name'>) => ({
+  kind,
+  ...(tenant !== undefined && { tenant }),
+  name,
+});
+function changeOf(wanted: Wanted, before: State, after: State): ObjectChange {
+  const fields = fieldChanges(before.document, after.document);
+  const kept = before.set === after.set ? 'unchanged' : 'adopt';
+  const action = before.document === undefined ? 'create' : fields.length > 0 ? 'update' : kept;
+  return { action, ...headOf(wanted), fields };
+}

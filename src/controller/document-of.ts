@@ -1,0 +1,78 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { FieldChange } from '../model/apply.ts';
+import { type Document, documentFields, emptyMatters, runtimeFields } from '../model/document.ts';
+import { type Kind, kinds, type Translation } from '../model/kinds.ts';
+import { rules } from './kind-rules.ts';
+import { type Stored, scopeOf } from './records.ts';
+import type { Rules } from './rules.ts';
+import type { World } from './world.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * An object as the document that makes it: what can be wished for, with names for ids, and without what is so by itself.
+ * @param also fields that say what has become of it (`runtimeFields`), to be told too
+ */
+export function documentOf<K extends Kind>(world: World, stored: Stored<K>, also: Iterable<string> = []): Document {
+  const { kind, record } = stored;
+  const input = (rules[kind] as Rules<K>).input(record) as unknown as Fields;
+  const hidden = new Set(['name', ...runtimeFields[kind]]).difference(new Set(also));
+  const scope = scopeOf(record);
+  const tenant = scope === '-' ? {} : { tenant: world.tenant.get(scope)!.record.name };
+  const fields = documentFields(kind).flatMap((field) => {
+    if (hidden.has(field) || isByItself(field, input[field])) return [];
+    return [[field, named(world, kind, scope, field, input[field])]];
+  });
+  return { kind, ...tenant, name: record.name, ...Object.fromEntries(fields) };
+}
+
+function isByItself(field: string, value: unknown): boolean {
+  if (value === undefined || value === false) return true;
+  if (emptyMatters.has(field) || typeof value !== 'object' || value === null) return false;
+  return Object.keys(value).length === 0;
+}
+
+/** A field's value with names for ids; what is gone by now is left out of a list. */
+function named(world: World, kind: Kind, scope: string, field: string, value: unknown): unknown {
+  if (field === 'labels') return Object.fromEntries(Object.entries(value as object).sort());
+  if (field === 'translations')
+    return (value as Translation[]).map((t) => ({ ...t, subnet: world.subnet.get(t.subnet)?.record.name ?? t.subnet }));
+  if (field === 'peers') return (value as string[]).flatMap((id) => peerName(world, scope, id) ?? []);
+  const target = kinds[kind].refersTo[field];
+  if (!target || value === null) return value;
+  const nameOf = (id: string): string | undefined => world.objects(target).get(id)?.record.name;
+  return Array.isArray(value) ? value.flatMap((id) => nameOf(id) ?? []) : (nameOf(value as string) ?? value);
+}
+
+/** A router as its peer's document names it: "r1", or of another tenant "globex/r1". */
+function peerName(world: World, scope: string, id: string): string | undefined {
+  const router = world.router.get(id)?.record;
+  if (!router) return undefined;
+  return router.tenant === scope ? router.name : `${world.tenant.get(router.tenant)!.record.name}/${router.name}`;
+}
+
+/** What differs between two documents of an object, by field; of fields that have fields, by those. */
+export function fieldChanges(before: Document | undefined, after: Document | undefined): FieldChange[] {
+  const [was, is] = [flat(before), flat(after)];
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .filter((field) => !isDeepStrictEqual(was.get(field), is.get(field)))
+    .map((field) => ({
+      field,
+      ...(was.has(field) && { before: was.get(field) }),
+      ...(is.has(field) && { after: is.get(field) }),
+    }));
+}
+
+const head: ReadonlySet<string> = new Set(['kind', 'tenant', 'name']);
+function flat(document: Document | undefined): Map<string, unknown> {
+  const fields = Object.entries(document ?? {}).filter(([field]) => !head.has(field));
+  return new Map(
+    fields.flatMap(([field, value]): [string, unknown][] =>
+      isObject(value) ? Object.entries(value).map(([key, v]) => [`${field}/${key}`, v]) : [[field, value]],
+    ),
+  );
+}
+
+/** A value with keys, not a list. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,45 @@
+import { type Document, documentKinds } from '../model/document.ts';
+import { documentOf } from './document-of.ts';
+import type { PortRecord, Stored } from './records.ts';
+import type { World } from './world.ts';
+
+/**
+ * What makes the installation, or one tenant, anew: every object that was wished for, as a document; hosts first, then
+ * tenant by tenant, each with its objects in the order of their kinds and names. Without ports that live and die with their
+ * attachment, and without leases, which agents ask for.
+ * @param tenant an id; without one the hosts come too
+ * @param bindings with the hosts that ports are bound to; else only where a document says it
+ */
+export function exportDocuments(
+  world: World,
+  { tenant, bindings }: { tenant?: string; bindings: boolean },
+): Document[] {
+  const kinds = documentKinds.filter((kind) => kind !== 'lease' && (tenant === undefined || kind !== 'host'));
+  const documents = kinds.flatMap((kind) =>
+    [...world.objects(kind).values()]
+      .filter((stored) => isWished(world, stored) && (tenant === undefined || isOf(tenant, stored)))
+      .map((stored) => documentOf(world, stored, alsoOf(world, stored, bindings))),
+  );
+  return documents.sort((a, b) => compare(placeOf(a), placeOf(b)));
+}
+
+const isOf = (tenant: string, { record }: Stored): boolean =>
+  record.id === tenant || ('tenant' in record && record.tenant === tenant);
+
+const isWished = (world: World, { kind, record }: Stored): boolean =>
+  kind !== 'port' || !(record as PortRecord).ephemeral || world.applied.has(record.id);
+
+/** The fields that only say what has become of an object, and were said or are asked for. */
+function alsoOf(world: World, { kind, record }: Stored, bindings: boolean): string[] {
+  const said = Object.keys(world.applied.get(record.id)?.said ?? {});
+  return kind === 'port' && bindings ? [...said, 'host', 'standby'] : said;
+}
+
+type Place = readonly (string | number)[];
+const placeOf = ({ kind, tenant, name }: Document): Place =>
+  kind === 'host' ? [0, '', 0, name] : [1, tenant ?? name, documentKinds.indexOf(kind), name];
+
+function compare(a: Place, b: Place): number {
+  const at = a.findIndex((part, i) => part !== b[i]);
+  return at < 0 ? 0 : a[at]! < b[at]! ? -1 : 1;
+}
