@@ -8,7 +8,7 @@ import { it } from 'node:test';
 import fc from 'fast-check';
 import { compileHost } from '../compile/compile-host.ts';
 import { hasCode } from '../model/errors.ts';
-import { VNI_MAX } from '../model/ids.ts';
+import { newId, VNI_MAX } from '../model/ids.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { follow } from './follow.ts';
@@ -48,7 +48,7 @@ async function openController(
   const mortal = new MortalStore(store);
   const following = await follow(store, world, assert.ifError);
   const vniPool = { first: 1, last: VNI_MAX };
-  const ctx = { world, now: () => new Date(0), randomBytes, vniPool };
+  const ctx = { world, now: () => new Date(0), newId, randomBytes, vniPool, tenantQuota: {} };
   const writer = new Writer(mortal, ctx, () => false);
   return { world, writer, store: mortal, [Symbol.asyncDispose]: () => following[Symbol.asyncDispose]() };
 }

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { hasCode } from '../model/errors.ts';
+import { BURST_MS, clientOf, RateLimit } from './rate-limit.ts';
+import { openTestApi } from './test-api.ts';
+
+const rates = { write: 5, read: 2 };
+/** A limit with a clock of its own: what it says to a request of an address. */
+function limit(of = rates) {
+  const clock = { ms: 0 };
+  const rateLimit = new RateLimit(of, () => clock.ms);
+  const take = (address = '192.0.2.1', what: 'write' | 'read' = 'write'): number => {
+    try {
+      rateLimit.take(address, what);
+      return 0;
+    } catch (e) {
+      if (!hasCode(e, 'RATE_LIMITED')) throw e;
+      return e.details.retryAfterMs;
+    }
+  };
+  return { clock, take };
+}
+
+it('lets through in any time what the rate gives and what was saved, and says when the next one may come', () => {
+  const pause = fc.integer({ min: 0, max: 3 * BURST_MS });
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ pause, requests: fc.integer({ min: 1, max: 150 }) }), { maxLength: 30 }),
+      (steps) => {
+        const { clock, take } = limit();
+        const taken: number[] = [];
+        for (const step of steps) {
+          clock.ms += step.pause;
+          for (let i = 0; i < step.requests; i++) {
+            const waitMs = take();
+            if (waitMs === 0) taken.push(clock.ms);
+            else {
+              clock.ms += waitMs - 1;
+              assert.notEqual(take(), 0, 'a moment before it is too soon');
+              clock.ms += 1;
+              assert.equal(take(), 0, 'as it was told');
+              taken.push(clock.ms);
+            }
+          }
+        }
+        for (const [i, from] of taken.entries())
+          for (let j = i; j < taken.length; j += 17)
+            assert.ok(j - i + 1 <= (rates.write * (taken[j]! - from + BURST_MS)) / 1000 + 1, `${i} to ${j}`);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+it('counts each address and each sort by itself, and gives a whole allowance back after a while', () => {
+  const { clock, take } = limit();
+  const burst = (rates.write * BURST_MS) / 1000;
+  for (let i = 0; i < burst; i++) assert.equal(take(), 0);
+  assert.equal(take(), 200);
+  assert.equal(take('192.0.2.1', 'read'), 0);
+  assert.equal(take('192.0.2.2'), 0);
+  clock.ms += BURST_MS;
+  for (let i = 0; i < burst; i++) assert.equal(take(), 0);
+  assert.notEqual(take(), 0);
+  const free = limit({ write: 0, read: 1 });
+  for (let i = 0; i < 10_000; i++) assert.equal(free.take(), 0);
+});
+
+it('takes a /64 for one client, and an IPv4 address for one however it is written', () => {
+  assert.equal(clientOf('2001:db8:0:1::1'), clientOf('2001:db8:0:1:ffff::2'));
+  assert.notEqual(clientOf('2001:db8:0:1::1'), clientOf('2001:db8:0:2::1'));
+  assert.equal(clientOf('::ffff:192.0.2.1'), '192.0.2.1');
+  assert.equal(clientOf('fe80::1%eth0'), clientOf('fe80::2%eth1'));
+  assert.equal(clientOf('192.0.2.1'), '192.0.2.1');
+});
+
+it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {
+  await using api = await openTestApi({ rates: { write: 1, read: 1 } });
+  const tenant = (n: number) => api.request('POST', '/v1/tenants', { name: `t${n}` });
+  const burst = BURST_MS / 1000;
+  for (let n = 0; n < burst; n++) assert.equal((await tenant(n)).status, 201);
+  const refused = await tenant(burst);
+  assert.deepEqual([refused.status, refused.body.code, refused.body.details.perSecond], [429, 'RATE_LIMITED', 1]);
+  assert.match(String(refused.headers['retry-after']), /^1$/);
+  for (let n = 0; n < burst; n++) await api.ok('GET', '/v1/tenants');
+  for (const path of ['/v1/tenants', '/v1/openapi.json', '/v1/tenants/t0?counters=true'])
+    assert.equal((await api.request('GET', path)).status, 429, path);
+  for (let n = 0; n < 2 * burst; n++) await api.ok('GET', '/v1/tenants/t0');
+  for (let n = 0; n < 2 * burst; n++) assert.equal((await api.request('GET', '/v1/nothing')).status, 404);
+  (await api.app.injectWS('/v1/stream')).terminate();
+});
