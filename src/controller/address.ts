@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ipFamily } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { type AddressId, newId, type PortId, type TenantId } from '../model/ids.ts';
+import { type AddressId, type PortId, type TenantId } from '../model/ids.ts';
 import { exhausted, families, freeAddresses, wantedAddress } from './addresses.ts';
 import { Draft } from './draft.ts';
 import { claims, objectKey } from './keys.ts';
@@ -13,7 +13,7 @@ import type { World } from './world.ts';
 /** An address that ports share is claimed as one of a port is, once, whoever of them has it. */
 export const addressRules: Rules<'address'> = {
   create(ctx, scope, { name, network: ref, address, ports, holder, heardMs, labels = {} }) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     must(world, 'tenant', '-', scope);
     const network = must(world, 'network', scope, ref).record;
     freeName(world, 'address', scope, name);

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Ip, parseHostAddress, parseIp } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostWord } from '../model/host-state.ts';
-import { HOSTS_MAX, type HostId, type HostNumber, newId } from '../model/ids.ts';
+import { HOSTS_MAX, type HostId, type HostNumber } from '../model/ids.ts';
 import type { HostInput } from '../model/kinds.ts';
 import { parsePlace, partsOfPlace } from '../model/published-place.ts';
 import { Draft } from './draft.ts';
@@ -18,7 +18,7 @@ const MTU_DEFAULT = 1500;
 
 export const hostRules: Rules<'host'> = {
   create(ctx, _scope, { name, vtep: vtepText, mtuBytes = MTU_DEFAULT, addresses = [], openPorts = [], labels = {} }) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     freeName(world, 'host', '-', name);
     const vtep = parseIp(vtepText);
     freeVtep(ctx, vtep);

@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ipFamily, parseIp } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type LeaseId, namePattern, newId, type TenantId } from '../model/ids.ts';
+import { type LeaseId, namePattern, type TenantId } from '../model/ids.ts';
 import { exhausted, families, freeAddresses, type Held, wantedAddress } from './addresses.ts';
 import { Draft } from './draft.ts';
 import { claims, objectKey } from './keys.ts';
@@ -16,7 +16,7 @@ import type { World } from './world.ts';
 
 export const leaseRules: Rules<'lease'> = {
   create(ctx, scope, { name, network: networkRef, host: hostRef, size, addresses = [], labels = {} }) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     must(world, 'tenant', '-', scope);
     const network = must(world, 'network', scope, networkRef).record;
     const host = must(world, 'host', '-', hostRef).record;

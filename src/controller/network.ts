@@ -1,6 +1,6 @@
 import { parseSourcePrefix } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type NetworkId, newId, parseVni, type TenantId } from '../model/ids.ts';
+import { type NetworkId, parseVni, type TenantId } from '../model/ids.ts';
 import { Draft } from './draft.ts';
 import { claims, objectKey, prefixesKey } from './keys.ts';
 import { removeLease } from './lease.ts';
@@ -9,7 +9,7 @@ import { moveCursor, nextVni } from './vni.ts';
 
 export const networkRules: Rules<'network'> = {
   create(ctx, scope, { name, vni, mtuBytes, sourceNat = false, publishFrom = [], mssClamp = false, labels = {} }) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     const tenant = must(world, 'tenant', '-', scope);
     freeName(world, 'network', scope, name);
     if (vni !== undefined && world.vnis.has(vni)) throw new HeddleError('VNI_TAKEN', { vni });

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parseHostAddress, parseIp, parseMac } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
-import { newId, type PortId, type TenantId } from '../model/ids.ts';
+import type { PortId, TenantId } from '../model/ids.ts';
 import type { PortInput, Publish } from '../model/kinds.ts';
 import { briefingOf, parseBriefing } from '../model/metadata.ts';
 import { macOf, wantedMac } from './addresses.ts';
@@ -27,7 +27,7 @@ import type { World } from './world.ts';
 
 export const portRules: Rules<'port'> = {
   create(ctx, scope, input) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     must(world, 'tenant', '-', scope);
     const network = must(world, 'network', scope, input.network).record;
     const repeated = input.id === undefined ? undefined : sameAsBefore(world, scope, input.id, input);

@@ -1,7 +1,7 @@
 import { type Ip, ipFamily, ipNumber, type Prefix, parseDestination, parseIp, single } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { newId, type RouterId, type TenantId } from '../model/ids.ts';
+import type { RouterId, TenantId } from '../model/ids.ts';
 import type { Route } from '../model/kinds.ts';
 import { metadataAddresses } from '../model/metadata.ts';
 import { Draft } from './draft.ts';
@@ -18,7 +18,7 @@ import type { World } from './world.ts';
 
 export const routerRules: Rules<'router'> = {
   create(ctx, scope, { name, subnets = [], routes = [], peers = [], translations = [], labels = {} }) {
-    const { world, now } = ctx;
+    const { world, now, newId } = ctx;
     const tenant = must(world, 'tenant', '-', scope);
     freeName(world, 'router', scope, name);
     // One too many, of two that are made at once, does no harm.

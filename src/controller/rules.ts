@@ -1,6 +1,7 @@
 import { HeddleError } from '../model/errors.ts';
-import { parseName } from '../model/ids.ts';
+import { type Brand, parseName } from '../model/ids.ts';
 import type { Inputs, Kind } from '../model/kinds.ts';
+import type { QuotaLimits } from '../model/quota.ts';
 import type { Draft } from './draft.ts';
 import type { Records, Stored } from './records.ts';
 import type { World } from './world.ts';
@@ -11,14 +12,18 @@ export interface Removal {
   readonly gone?: boolean;
 }
 
-/** What rules may ask for; clock and randomness are arguments, so that tests decide them. */
+/** What rules may ask for; clock, ids and randomness are arguments, so that tests decide them. */
 export interface RuleContext {
   readonly world: World;
   /** True if a write under way in this process takes the key. */
   readonly pending: (key: string) => boolean;
   readonly now: () => Date;
+  /** The id of an object that is made. */
+  readonly newId: <I extends Brand<string, string>>() => I;
   readonly randomBytes: (n: number) => Uint8Array;
   readonly vniPool: { readonly first: number; readonly last: number };
+  /** What a new tenant may have. */
+  readonly tenantQuota: QuotaLimits;
 }
 
 /** A decided write: the draft and the record that the object will have. */

@@ -9,7 +9,7 @@ import {
   prefixHas,
 } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
-import { newId, type SubnetId, type TenantId } from '../model/ids.ts';
+import type { SubnetId, TenantId } from '../model/ids.ts';
 import type { SubnetInput } from '../model/kinds.ts';
 import { isSlaac, type SubnetDhcp } from '../model/subnet-dhcp.ts';
 import { Draft } from './draft.ts';
@@ -23,7 +23,7 @@ import { parseDhcp } from './subnet-dhcp.ts';
 import type { World } from './world.ts';
 
 export const subnetRules: Rules<'subnet'> = {
-  create({ world, now }, scope, { name, network: ref, cidr, gateway, pools, dhcp, labels = {} }) {
+  create({ world, now, newId }, scope, { name, network: ref, cidr, gateway, pools, dhcp, labels = {} }) {
     must(world, 'tenant', '-', scope);
     const network = must(world, 'network', scope, ref);
     freeName(world, 'subnet', scope, name);
