@@ -1,6 +1,7 @@
 /** Writes docs/reference/api.md from the API's description. */
 import { writeFileSync } from 'node:fs';
-import { type Operation, openapiDocument } from '../src/controller/openapi.ts';
+import { openapiDocument } from '../src/controller/openapi.ts';
+import type { Operation } from '../src/controller/openapi-parts.ts';
 import { errors } from '../src/model/errors.ts';
 import { type Kind, kinds } from '../src/model/kinds.ts';
 

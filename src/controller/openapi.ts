@@ -1,31 +1,32 @@
 /** The API's description (OpenAPI 3.1), from the table of kinds: what is here and what is routed is compared by a test. */
+import { ApplyInput, ApplyResult, ExportResult } from '../model/apply.ts';
 import { article } from '../model/article.ts';
 import { type Code, errors } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
+import { Difference, ObjectHistory, Rollback, RollbackInput } from '../model/history.ts';
 import { PortCounters } from '../model/host-state.ts';
 import { type Kind, type KindSpec, kinds } from '../model/kinds.ts';
+import { QuotaPatch, QuotaView } from '../model/quota.ts';
+import { applyPaths } from './apply-openapi.ts';
+import { historyPaths } from './history-openapi.ts';
 import { observePaths, observeSchemas } from './observe-openapi.ts';
-import { WAIT_MS_MAX } from './query.ts';
-
-/** "/v1/tenants/{tenant}/ports": where a kind's objects are. */
-export const collectionPath = (kind: Kind): string =>
-  `/v1/${kinds[kind].scope === 'tenant' ? 'tenants/{tenant}/' : ''}${kinds[kind].plural}`;
-/** The path of one object; its parameter has the kind's name. */
-export const objectPath = (kind: Kind): string => `${collectionPath(kind)}/{${kind}}`;
+import {
+  body,
+  collectionPath,
+  type Operation,
+  objectPath,
+  pathParameter,
+  problem,
+  query,
+  ref,
+  waitMs,
+} from './openapi-parts.ts';
 
 /** Paths besides those of the kinds. */
 export const openapiPath = '/v1/openapi.json';
 export const streamPath = '/v1/stream';
+export const quotaPath = '/v1/tenants/{tenant}/quota';
 
-/** One operation, as far as readers of the description need it. */
-export interface Operation {
-  readonly operationId: string;
-  readonly summary: string;
-  readonly tags: readonly string[];
-  readonly parameters?: readonly object[];
-  readonly requestBody?: object;
-  readonly responses: Readonly<Record<string, object>>;
-}
 interface OpenApi {
   readonly openapi: '3.1.0';
   readonly info: object;
@@ -45,12 +46,21 @@ export function openapiDocument(): OpenApi {
       description:
         'One virtual network for containers, virtual machines and bare-metal servers. There is no authentication yet: the controller listens on loopback, lab addresses and unix sockets only.',
     },
-    paths: Object.fromEntries([...all.flatMap(([kind, spec]) => pathsOf(kind, spec)), ...otherPaths()]),
+    paths: Object.fromEntries([
+      ...all.flatMap(([kind, spec]) => pathsOf(kind, spec)),
+      ...applyPaths(),
+      ...historyPaths(),
+      ...otherPaths(),
+    ]),
     components: {
       schemas: {
         ...Object.fromEntries(all.flatMap(([kind, spec]) => schemasOf(kind, spec))),
         PortCounters,
         ...observeSchemas,
+        ...{ ApplyInput, ApplyResult, ExportResult },
+        ...{ ObjectHistory, Difference, RollbackInput, Rollback },
+        Quota: QuotaView,
+        QuotaPatch,
         Problem: problemSchema,
       },
       responses: {
@@ -63,9 +73,7 @@ export function openapiDocument(): OpenApi {
   };
 }
 
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 const title = (kind: string): string => kind.charAt(0).toUpperCase() + kind.slice(1);
-const problem = { default: { $ref: '#/components/responses/Problem' } };
 
 const problemSchema = {
   type: 'object',
@@ -112,7 +120,7 @@ function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>
           operationId: `create${title(kind)}`,
           summary: `Create ${article(kind)}`,
           tags,
-          parameters: [...tenant, waitMs],
+          parameters: [...tenant, waitMs, ifNoneMatch],
           requestBody: body('application/json', `${title(kind)}Input`, spec.example),
           responses: {
             ...(kind === 'port' ? { 200: one(kind, 'It exists, with this id and content') } : {}),
@@ -202,7 +210,30 @@ function otherPaths(): [string, Record<string, Operation>][] {
     summary: 'WebSocket of an agent: its host’s state and changes; messages in src/model/host-state.ts',
     tags: ['hosts'],
   };
+  const quota = {
+    description: 'The limits, and what there is',
+    headers: { etag: { schema: { type: 'string' }, description: 'The revision of the limits, in quotes' } },
+    content: { 'application/json': { schema: ref('Quota') } },
+  };
+  const quotas = {
+    get: {
+      operationId: 'getQuota',
+      summary: 'Show what a tenant may have, and has',
+      tags: ['quotas'],
+      parameters: [pathParameter('tenant')],
+      responses: { 200: quota, ...problem },
+    },
+    patch: {
+      operationId: 'updateQuota',
+      summary: 'Change limits of a tenant (JSON merge patch, RFC 7396)',
+      tags: ['quotas'],
+      parameters: [pathParameter('tenant'), ifMatch],
+      requestBody: body('application/merge-patch+json', 'QuotaPatch', { limits: { ports: 100, routers: null } }),
+      responses: { 200: quota, ...problem },
+    },
+  };
   return [
+    [quotaPath, quotas],
     ...observePaths(),
     [openapiPath, { get: { ...description, responses: { 200: { description: 'OpenAPI 3.1' } } } }],
     [streamPath, { get: { ...stream, responses: { 101: { description: 'Switches to WebSocket' }, ...problem } } }],
@@ -219,23 +250,6 @@ const portWithCounters = ({ output }: KindSpec) =>
     ...output,
     properties: { ...output.properties, counters: { anyOf: [ref('PortCounters'), { type: 'null' }] } },
   });
-const body = (type: string, schema: string, example?: object) => ({
-  required: true,
-  content: { [type]: { schema: ref(schema), ...(example ? { example } : {}) } },
-});
-const pathParameter = (name: string) => ({
-  name,
-  in: 'path',
-  required: true,
-  schema: { type: 'string' },
-  description: `Name or id of the ${name}`,
-});
-const query = (name: string, schema: object, description: string) => ({ name, in: 'query', schema, description });
-const waitMs = query(
-  'waitMs',
-  { type: 'integer', minimum: 0, maximum: WAIT_MS_MAX },
-  'Answer when all hosts concerned have applied the write, or with WAIT_TIMEOUT after so many milliseconds; the write stays',
-);
 const counters = query(
   'counters',
   { type: 'boolean' },
@@ -246,6 +260,12 @@ const gone = query(
   { type: 'boolean' },
   'It never comes back: its ports go to their standbys; of the others the ephemeral ones are deleted, as its leases, the rest is unbound',
 );
+const ifNoneMatch = {
+  name: 'If-None-Match',
+  in: 'header',
+  schema: { const: '*' },
+  description: 'Refuse with EXISTS where the object is there already and the answer would be 200',
+};
 const ifMatch = {
   name: 'If-Match',
   in: 'header',

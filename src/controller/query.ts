@@ -1,6 +1,8 @@
 import { HeddleError } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
+import { historyLimits } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
+import type { HistoryQuery } from './history.ts';
 import type { AnyRecord, PortRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
 
@@ -69,12 +71,55 @@ export function parseCounters(raw: RawQuery): boolean {
   return flag(raw, 'counters');
 }
 
+/** The query of an export. @throws INVALID */
+export function parseExport(raw: RawQuery): { tenant: string | undefined; bindings: boolean } {
+  refuseUnknown(raw, ['tenant', 'bindings']);
+  return { tenant: one(raw, 'tenant'), bindings: flag(raw, 'bindings') };
+}
+
+/** A query where there may be none. @throws INVALID */
+export const parseNothing = (raw: RawQuery): void => refuseUnknown(raw, []);
+
 /** The revision of an If-Match header. @throws INVALID */
 export function parseIfMatch(header: string | undefined): bigint | undefined {
   if (header === undefined || header === '*') return undefined;
   const match = /^(?:W\/)?"(\d{1,18})"$/.exec(header);
   if (!match) throw invalid('If-Match', 'must be a revision in quotes, as an ETag gives it');
   return BigInt(match[1]!);
+}
+
+/** True for `If-None-Match: *`, of a request that makes an object: only if it is not there. @throws INVALID */
+export function parseIfNoneMatch(header: string | undefined): boolean {
+  if (header === undefined) return false;
+  if (header !== '*') throw invalid('If-None-Match', 'must be *: make the object only if it is not there');
+  return true;
+}
+
+/** A request does not depend on a header that would have no meaning there. @throws INVALID */
+export function refuseHeader(header: string | undefined, field: 'If-Match' | 'If-None-Match'): void {
+  if (header !== undefined)
+    throw invalid(field, field === 'If-Match' ? 'is of PATCH and DELETE' : 'is of POST, where an object is made');
+}
+
+/** @throws INVALID */
+export function parseHistoryQuery(raw: RawQuery): HistoryQuery {
+  refuseUnknown(raw, ['limit', 'before']);
+  return {
+    limit: integer(raw, 'limit', 1, historyLimits.entries) ?? historyLimits.entriesDefault,
+    before: revision(raw, 'before'),
+  };
+}
+
+/** The query of a difference. @throws INVALID */
+export function parseDiffQuery(raw: RawQuery): { since: string; tenant: string | undefined; limit: number } {
+  refuseUnknown(raw, ['since', 'tenant', 'limit']);
+  const since = one(raw, 'since');
+  if (since === undefined) throw invalid('since', 'is required');
+  return {
+    since: since.slice(0, historyLimits.point),
+    tenant: one(raw, 'tenant'),
+    limit: integer(raw, 'limit', 1, historyLimits.changes) ?? historyLimits.changesDefault,
+  };
 }
 
 const invalid = (field: string, problem: string) => new HeddleError('INVALID', { field, problem });

@@ -8,11 +8,21 @@ import type { Store } from '../store/contract.ts';
 import { leaveToAgent } from './host.ts';
 import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
-import { collectionPath, objectPath } from './openapi.ts';
+import { collectionPath, objectPath } from './openapi-parts.ts';
 import { isOnlyOrigin } from './origins.ts';
 import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
-import { parseCounters, parseIfMatch, parseListQuery, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
+import {
+  parseCounters,
+  parseIfMatch,
+  parseIfNoneMatch,
+  parseListQuery,
+  parseNothing,
+  parseRemoval,
+  parseWaitMs,
+  type RawQuery,
+  refuseHeader,
+} from './query.ts';
 import type { PortRecord } from './records.ts';
 import { must } from './rules.ts';
 import { compileCheck } from './validate.ts';
@@ -48,8 +58,10 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
   app.post(collection, async (request, reply) => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     const tenant = scopeOf(request);
+    refuseHeader(request.headers['if-match'], 'If-Match');
+    const ifAbsent = parseIfNoneMatch(request.headers['if-none-match']);
     checkInput(request.body);
-    const written = await writer.create(kind, tenant, request.body as Inputs[K]);
+    const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
     await waited(ctx, written, waitMs, reply);
     return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
   });
@@ -61,8 +73,10 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     return list(ctx, kind, tenant, query);
   });
 
-  app.get(object, async (request, reply) => {
+  // One object costs next to nothing, and hosts read many.
+  app.get(object, { config: { rate: 'none' } }, async (request, reply) => {
     const found = must(world, kind, scopeOf(request), refOf(request));
+    if (kind !== 'port') parseNothing(request.query as RawQuery);
     if (kind !== 'port' || !parseCounters(request.query as RawQuery)) return sendObject(reply, found);
     return { ...viewOf(found, ctx), counters: await counters(found.record as never) };
   });
@@ -70,6 +84,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
   app.patch(object, async (request, reply) => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     const apply = patch(request.body);
+    refuseHeader(request.headers['if-none-match'], 'If-None-Match');
     const ifMatch = parseIfMatch(request.headers['if-match']);
     // What goes with a change (what is behind a port that is bound nowhere now) has ties of its own: asked for before.
     const before = waitMs === undefined ? undefined : world.find(kind, scopeOf(request), refOf(request));
@@ -85,6 +100,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
 
   app.delete(object, async (request, reply) => {
     const how = parseRemoval(request.query as RawQuery, kind);
+    refuseHeader(request.headers['if-none-match'], 'If-None-Match');
     const ifMatch = parseIfMatch(request.headers['if-match']);
     if (isOnline(refOf(request))) leaveToAgent(must(world, 'host', '-', refOf(request)).record, undefined);
     const have = must(world, kind, scopeOf(request), refOf(request));
@@ -117,7 +133,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
 }
 
 /** "{tenant}" → ":tenant". */
-const fastifyPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
+export const fastifyPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 
 /** Checks a patch, and gives the function that makes the whole next input from the present one. @throws INVALID, IMMUTABLE */
 function patcher(kind: Kind, input: TObject): (patch: unknown) => (have: unknown) => unknown {

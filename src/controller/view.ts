@@ -1,30 +1,31 @@
 import type { Kind, Objects } from '../model/kinds.ts';
 import { holderOf } from './address.ts';
 import type { Presence } from './presence.ts';
-import type { AddressRecord, HostRecord, LeaseRecord, PortRecord, RouterRecord, Stored } from './records.ts';
+import type { AddressRecord, AnyRecord, HostRecord, LeaseRecord, PortRecord, RouterRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a record itself shows to clients: without what only the system needs. */
+export function fieldsOf(kind: Kind, record: AnyRecord): Fields {
+  const { place: _, held: _held, ...rest } = record as AnyRecord & Pick<PortRecord, 'place'> & Partial<HostRecord>;
+  return kind === 'lease' ? { ...rest, addresses: (record as LeaseRecord).addresses.map(({ ip }) => ip) } : rest;
+}
 
 /** An object as clients read it: the record, its revision, and the status of now. A port behind another has that one's binding, and its status unless something is wrong with it alone. */
 export function viewOf<K extends Kind>(
   { kind, record, revision }: Stored<K>,
   { world, presence }: { world: World; presence: Presence },
 ): Objects[K] {
-  const {
-    id,
-    place: _,
-    held: _held,
-    ...rest
-  } = record as typeof record & Pick<PortRecord, 'place'> & Partial<HostRecord>;
+  const { id, ...rest } = fieldsOf(kind, record) as Fields;
   const shown =
-    kind === 'lease'
-      ? { addresses: (record as LeaseRecord).addresses.map(({ ip }) => ip) }
-      : kind === 'router'
-        ? { activePeers: (record as RouterRecord).peers.filter((peer) => world.views.arePeers(id, peer)) }
-        : kind === 'port'
-          ? world.bindingOf(record as PortRecord)
-          : kind === 'address'
-            ? { holder: holderOf(world, record as AddressRecord) }
-            : {};
+    kind === 'router'
+      ? { activePeers: (record as RouterRecord).peers.filter((peer) => world.views.arePeers(record.id, peer)) }
+      : kind === 'port'
+        ? world.bindingOf(record as PortRecord)
+        : kind === 'address'
+          ? { holder: holderOf(world, record as AddressRecord) }
+          : {};
   const object = { id, revision: String(revision), ...rest, ...shown };
   const status =
     kind === 'port'

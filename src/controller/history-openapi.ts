@@ -1,0 +1,60 @@
+/** The paths of history in the API's description. */
+import { article } from '../model/article.ts';
+import { historyLimits } from '../model/history.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import { body, type Operation, objectPath, pathParameter, problem, query, ref } from './openapi-parts.ts';
+
+/** The path of what has become of an object. */
+export const historyPath = (kind: Kind): string => `${objectPath(kind)}/history`;
+export const diffPath = '/v1/diff';
+export const rollbackPath = '/v1/rollback';
+
+const json = (schema: string, description: string) => ({
+  description,
+  content: { 'application/json': { schema: ref(schema) } },
+});
+const text = { type: 'string' };
+
+/** One for every kind, and those of the installation. */
+export function historyPaths(): [string, Record<string, Operation>][] {
+  const { entries, entriesDefault, changes, changesDefault, point } = historyLimits;
+  const history = (Object.keys(kinds) as Kind[]).map((kind): [string, Record<string, Operation>] => {
+    const tenant = kinds[kind].scope === 'tenant' ? [pathParameter('tenant')] : [];
+    const name = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+    const get: Operation = {
+      operationId: `get${name}History`,
+      summary: `What has become of ${article(kind)}, also of one that is gone`,
+      tags: [kinds[kind].plural],
+      parameters: [
+        ...tenant,
+        pathParameter(kind),
+        query('limit', { type: 'integer', minimum: 1, maximum: entries }, `Most entries; default: ${entriesDefault}`),
+        query('before', { type: 'string', pattern: '^[0-9]+$' }, 'The "next" of the page before'),
+      ],
+      responses: { 200: json('ObjectHistory', 'The newest entry first'), ...problem },
+    };
+    return [historyPath(kind), { get }];
+  });
+  const diff: Operation = {
+    operationId: 'getDiff',
+    summary: 'What is different now',
+    tags: ['history'],
+    parameters: [
+      {
+        ...query('since', { ...text, maxLength: point }, 'A revision, a time (RFC 3339), or how long ago, as 90m'),
+        required: true,
+      },
+      query('tenant', text, 'Only this tenant’s; name or id'),
+      query('limit', { type: 'integer', minimum: 1, maximum: changes }, `Most objects; default: ${changesDefault}`),
+    ],
+    responses: { 200: json('Difference', 'The objects that differ'), ...problem },
+  };
+  const rollback: Operation = {
+    operationId: 'rollBack',
+    summary: 'Bring what users wrote back to what it was',
+    tags: ['history'],
+    requestBody: body('application/json', 'RollbackInput', { to: '412', tenant: 'acme', dryRun: true }),
+    responses: { 200: json('Rollback', 'What was changed, or would be'), ...problem },
+  };
+  return [...history, [diffPath, { get: diff }], [rollbackPath, { post: rollback }]];
+}

@@ -1,0 +1,45 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/history.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import { differenceSince } from './difference.ts';
+import { objectHistory, tenantEver } from './history.ts';
+import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
+import { parsePoint } from './point.ts';
+import { parseDiffQuery, parseHistoryQuery, parseNothing, type RawQuery } from './query.ts';
+import { rollback } from './rollback.ts';
+import { fastifyPath, type RouteContext } from './routes.ts';
+import { compileCheck } from './validate.ts';
+
+/** History of every kind's objects, what is different since, and the way back. */
+export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
+  const { store } = ctx;
+  for (const kind of Object.keys(kinds) as Kind[])
+    app.get(fastifyPath(historyPath(kind)), async (request) => {
+      const query = parseHistoryQuery(request.query as RawQuery);
+      return objectHistory(ctx, kind, await scopeOf(kind, request), refOf(kind, request), query);
+    });
+
+  app.get(diffPath, async (request) => {
+    const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
+    const revision = await parsePoint(store, 'since', since, Date.now());
+    return differenceSince(store, revision, tenant === undefined ? undefined : await tenantEver(ctx, tenant), limit);
+  });
+
+  const check = compileCheck(RollbackSchema);
+  app.post(rollbackPath, async (request) => {
+    parseNothing(request.query as RawQuery);
+    check(request.body);
+    const { to, tenant, dryRun = false } = request.body as RollbackInput;
+    const revision = await parsePoint(store, 'to', to, Date.now());
+    const scope = tenant === undefined ? undefined : await tenantEver(ctx, tenant);
+    return rollback(ctx, { to: revision, tenant: scope, dryRun });
+  });
+
+  /** Also of a tenant that is gone. */
+  async function scopeOf(kind: Kind, request: FastifyRequest): Promise<string> {
+    const { tenant } = request.params as { tenant?: string };
+    return kinds[kind].scope === 'tenant' ? tenantEver(ctx, tenant ?? '') : '-';
+  }
+}
+
+const refOf = (kind: Kind, request: FastifyRequest): string => (request.params as Record<string, string>)[kind] ?? '';

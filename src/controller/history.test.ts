@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { Difference, HistoryEntry, ObjectHistory } from '../model/history.ts';
+import { openSqlite } from '../store/sqlite.ts';
+import { openFurnishedApi, openTestApi } from './test-api.ts';
+
+const t = '/v1/tenants/acme';
+const brief = ({ revision, type, changes }: HistoryEntry) => ({
+  revision,
+  type,
+  changes: changes.map(({ field, before, after }) => `${field}: ${before} -> ${after}`),
+});
+
+/** A clock that a test sets, milliseconds. */
+async function openTimed() {
+  const clock = { ms: Date.parse('2026-01-01T00:00:00Z') };
+  const store = await openSqlite(':memory:', () => clock.ms);
+  return { clock, store };
+}
+
+it('tells when an object was written and what changed, field by field, the newest first', async () => {
+  const { clock, store } = await openTimed();
+  await using _ = store;
+  await using api = await openTestApi({ store });
+  await api.ok('POST', '/v1/tenants', { name: 'acme' });
+  clock.ms += 60_000;
+  const web = await api.ok('POST', `${t}/networks`, { name: 'web', labels: { tier: 'web', env: 'test' } });
+  clock.ms += 60_000;
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1400, labels: { tier: 'db', env: null } });
+  clock.ms += 60_000;
+  await api.ok('PATCH', `${t}/networks/web`, { name: 'net' });
+  const { items, oldest, next }: ObjectHistory = await api.ok('GET', `${t}/networks/net/history`);
+  assert.deepEqual([oldest, next], ['0', undefined]);
+  assert.deepEqual(
+    items.map(({ at, id }) => [at, id]),
+    ['03', '02', '01'].map((minute) => [`2026-01-01T00:${minute}:00.000Z`, web.id]),
+  );
+  assert.deepEqual(items.slice(0, 2).map(brief), [
+    { revision: '4', type: 'update', changes: ['name: web -> net'] },
+    {
+      revision: '3',
+      type: 'update',
+      changes: ['labels.tier: web -> db', 'labels.env: test -> undefined', 'mtuBytes: undefined -> 1400'].toSorted(
+        (a, b) => order(a) - order(b),
+      ),
+    },
+  ]);
+  assert.equal(items[2]?.type, 'create');
+  assert.equal(items[0]?.object.name, 'net');
+  // Under its old name too.
+  assert.deepEqual((await api.ok('GET', `${t}/networks/web/history`)).items, items);
+});
+/** Fields come in the order of the record: new ones that it got last are at its end. */
+const order = (text: string): number => ['labels.tier', 'labels.env', 'mtuBytes'].indexOf(text.split(':')[0]!);
+
+it('tells objects apart that had the same name one after the other, also those of a tenant that is gone', async () => {
+  await using api = await openFurnishedApi();
+  const first = await api.ok('POST', `${t}/networks`, { name: 'db' });
+  await api.ok('DELETE', `${t}/networks/db`);
+  const second = await api.ok('POST', `${t}/networks`, { name: 'db' });
+  const { items }: ObjectHistory = await api.ok('GET', `${t}/networks/db/history`);
+  assert.deepEqual(
+    items.map(({ type, id, object }) => [type, id, object.id]),
+    [
+      ['create', second.id, second.id],
+      ['delete', first.id, first.id],
+      ['create', first.id, first.id],
+    ],
+  );
+  const one: ObjectHistory = await api.ok('GET', `${t}/networks/${first.id}/history`);
+  assert.deepEqual(one.items, items.slice(1));
+  await api.ok('POST', '/v1/tenants', { name: 'gone' });
+  await api.ok('POST', '/v1/tenants/gone/networks', { name: 'n' });
+  await api.ok('DELETE', '/v1/tenants/gone/networks/n');
+  await api.ok('DELETE', '/v1/tenants/gone');
+  assert.equal((await api.ok('GET', '/v1/tenants/gone/networks/n/history')).items.length, 2);
+  assert.equal((await api.ok('GET', '/v1/tenants/gone/history')).items.length, 2);
+  await api.refused('NOT_FOUND', 'GET', '/v1/tenants/never/networks/n/history');
+  await api.refused('NOT_FOUND', 'GET', `${t}/networks/never/history`);
+  await api.refused('INVALID', 'GET', `${t}/networks/db/history?limit=0`);
+  await api.refused('INVALID', 'GET', `${t}/networks/db/history?since=1`);
+});
+
+it('gives a long history in pages, each entry once', async () => {
+  await using api = await openFurnishedApi();
+  for (let round = 0; round < 3; round++) {
+    await api.ok('POST', `${t}/networks`, { name: 'db' });
+    for (const mtuBytes of [1300, 1400, 1500]) await api.ok('PATCH', `${t}/networks/db`, { mtuBytes });
+    await api.ok('DELETE', `${t}/networks/db`);
+  }
+  const whole: ObjectHistory = await api.ok('GET', `${t}/networks/db/history`);
+  assert.equal(whole.items.length, 15);
+  for (const limit of [1, 2, 4, 7]) {
+    const pages: HistoryEntry[] = [];
+    let query = `limit=${limit}`;
+    for (let page: ObjectHistory | undefined; !page || page.next; ) {
+      page = await api.ok('GET', `${t}/networks/db/history?${query}`);
+      pages.push(...page!.items);
+      query = `limit=${limit}&before=${page!.next}`;
+    }
+    assert.deepEqual(pages, whole.items, `pages of ${limit}`);
+  }
+});
+
+it('says what is forgotten, and what an object was at the oldest revision that is left', async () => {
+  const { clock, store } = await openTimed();
+  await using _ = store;
+  await using api = await openFurnishedApi({ store });
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1300 });
+  clock.ms += 1000;
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1400 });
+  const oldest = api.world.revision;
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1500 });
+  await store.compact(oldest);
+  const history: ObjectHistory = await api.ok('GET', `${t}/networks/web/history`);
+  assert.equal(history.oldest, String(oldest));
+  assert.equal(history.oldestAt, '2026-01-01T00:00:01.000Z');
+  assert.deepEqual(history.items.map(brief), [
+    { revision: String(oldest + 1n), type: 'update', changes: ['mtuBytes: 1400 -> 1500'] },
+    { revision: String(oldest), type: 'kept', changes: [] },
+  ]);
+  assert.equal(history.items[1]?.object.mtuBytes, 1400);
+  for (const since of [String(oldest - 1n), '2025-12-31T00:00:00Z']) {
+    const details = await api.refused('COMPACTED', 'GET', `/v1/diff?since=${since}`);
+    assert.deepEqual([details.oldest, details.oldestAt], [String(oldest), '2026-01-01T00:00:01.000Z']);
+  }
+});
+
+it('says what is different since a revision or a time, of all or of one tenant', async () => {
+  const { clock, store } = await openTimed();
+  await using _ = store;
+  await using api = await openFurnishedApi({ store });
+  await api.ok('POST', `${t}/networks`, { name: 'gone' });
+  await api.ok('POST', `${t}/networks`, { name: 'back' });
+  const since = api.world.revision;
+  clock.ms += 60_000;
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1400 });
+  await api.ok('PATCH', `${t}/networks/back`, { mtuBytes: 1400 });
+  await api.ok('PATCH', `${t}/networks/back`, { mtuBytes: null });
+  await api.ok('DELETE', `${t}/networks/gone`);
+  await api.ok('POST', `${t}/networks`, { name: 'short' });
+  await api.ok('DELETE', `${t}/networks/short`);
+  await api.ok('POST', '/v1/tenants', { name: 'other' });
+  await api.ok('POST', '/v1/tenants/other/networks', { name: 'n' });
+  const all: Difference = await api.ok('GET', `/v1/diff?since=${since}`);
+  const said = ({ items }: Difference) => items.map((i) => `${i.type} ${i.kind} ${i.name}`);
+  assert.deepEqual(said(all).sort(), [
+    ...['changed network web', 'created network n', 'created tenant other', 'deleted network gone'],
+  ]);
+  assert.deepEqual(all.items.find((i) => i.name === 'web')?.changes, [{ field: 'mtuBytes', after: 1400 }]);
+  assert.deepEqual(all.since, { revision: String(since), at: '2026-01-01T00:00:00.000Z' });
+  const tenant: Difference = await api.ok('GET', `/v1/diff?since=2026-01-01T00:00:59Z&tenant=acme`);
+  assert.deepEqual(said(tenant).sort(), ['changed network web', 'deleted network gone']);
+  const part: Difference = await api.ok('GET', `/v1/diff?since=${since}&limit=1`);
+  assert.deepEqual([part.total, part.items.length], [4, 1]);
+  assert.deepEqual((await api.ok('GET', `/v1/diff?since=${api.world.revision}`)).items, []);
+  await api.refused('REVISION_UNKNOWN', 'GET', `/v1/diff?since=${api.world.revision + 1n}`);
+  await api.refused('INVALID', 'GET', '/v1/diff');
+  await api.refused('INVALID', 'GET', '/v1/diff?since=soon');
+  await api.refused('NOT_FOUND', 'GET', `/v1/diff?since=${since}&tenant=nobody`);
+});

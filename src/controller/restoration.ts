@@ -1,0 +1,198 @@
+import { isDeepStrictEqual } from 'node:util';
+import { errors, HeddleError } from '../model/errors.ts';
+import type { Brand } from '../model/ids.ts';
+import type { Inputs, Kind } from '../model/kinds.ts';
+import { Withheld } from './addresses.ts';
+import type { Pair } from './difference.ts';
+import { rules } from './kind-rules.ts';
+import { loosened } from './loosened.ts';
+import { type AnyRecord, type PortRecord, type Stored, scopeOf } from './records.ts';
+import type { Decision, Rules } from './rules.ts';
+import type { Sequence } from './sequence.ts';
+import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
+
+/** Most problems that a refusal names. */
+const PROBLEMS = 20;
+/** Referents first. */
+const order: readonly Kind[] = ['tenant', 'host', 'network', 'subnet', 'address', 'port', 'router'];
+
+/** An object that is to be as it was, and how it gets there. */
+interface Task {
+  readonly kind: Kind;
+  /** As it was, or as it is if it is to go. */
+  readonly record: AnyRecord;
+  run(): void;
+}
+
+/** Of one kind, what is to go, what stays with other content, and what comes back. */
+interface Wanted {
+  readonly pair: Pair;
+  readonly wish: Wish | undefined;
+}
+
+/**
+ * Writes that bring objects back, decided one after the other on a copy of the world. What stays first lets go of what others
+ * are to have, then goes what was not there, then everything gets what it had.
+ */
+export class Restoration {
+  /** What was written, as it was before. */
+  readonly touched = new Map<string, Omit<Pair, 'after'>>();
+  readonly #sequence: Sequence;
+  readonly #to: bigint;
+
+  constructor(sequence: Sequence, to: bigint) {
+    this.#sequence = sequence;
+    this.#to = to;
+  }
+
+  /** @throws ROLLBACK_REFUSED */
+  restore(pairs: readonly Pair[]): void {
+    const wanted = pairs.filter(isWanted).map((pair): Wanted => ({ pair, wish: wishOf(pair.kind, pair.before) }));
+    const going = wanted.filter(({ wish, pair }) => !wish && pair.after);
+    const staying = wanted.filter(({ wish, pair }) => wish && pair.after);
+    const coming = wanted.filter(({ wish, pair }) => wish && !pair.after);
+    const names = new Set([...staying, ...coming].map(({ pair, wish }) => nameOf(pair, wish!.name)));
+
+    for (const kind of order.toReversed()) this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
+    for (const kind of order.toReversed())
+      this.#settle(
+        tasks(going, kind, ({ pair }) => this.#remove(kind, pair.id))
+          .sort(frontFirst)
+          .reverse(),
+      );
+    for (const kind of order) {
+      const set = tasks(staying, kind, ({ pair, wish }) => this.#set(kind, pair.id, wish!));
+      const create = tasks(coming, kind, ({ pair, wish }) => this.#create(pair, wish!));
+      this.#settle([...set, ...create.sort(frontFirst)]);
+    }
+    // A router may name one that came back after it.
+    this.#settle(tasks([...staying, ...coming], 'router', ({ pair, wish }) => this.#set('router', pair.id, wish!)));
+  }
+
+  /** Runs all, those that are refused again after the others, as long as that helps. @throws ROLLBACK_REFUSED */
+  #settle(all: readonly Task[]): void {
+    let left = all;
+    let refusals: { readonly task: Task; readonly error: HeddleError }[] = [];
+    do {
+      const before = left.length;
+      refusals = left.flatMap((task) => {
+        const error = refusalOf(task);
+        return error ? [{ task, error }] : [];
+      });
+      left = refusals.map(({ task }) => task);
+      if (left.length === before) break;
+    } while (left.length > 0);
+    if (refusals.length === 0) return;
+    const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
+      ...{ kind, name: record.name, code: error.code, problem: error.message },
+    }));
+    const details = { to: String(this.#to), problems };
+    // Hosts that hold, unused, what is needed are asked for it.
+    const leases = refusals.flatMap(({ error }) => (error instanceof Withheld ? error.leases : []));
+    throw leases.length < refusals.length
+      ? new HeddleError('ROLLBACK_REFUSED', details)
+      : new Withheld('ROLLBACK_REFUSED', details, leases);
+  }
+
+  #loosen({ pair: { kind, id }, wish }: Wanted, names: ReadonlySet<string>): void {
+    const have = this.#find(kind, id)!;
+    const isInTheWay = have.record.name !== wish!.name && names.has(nameOf(have.record, have.record.name, kind));
+    const less = loosened(this.#sequence.world, have, wish!, isInTheWay);
+    if (less) this.#update(have, less);
+  }
+
+  #remove(kind: Kind, id: string): void {
+    const have = this.#find(kind, id);
+    if (have) this.#write({ draft: rulesOf(kind).remove(this.#sequence.ctx, have) });
+  }
+
+  #set(kind: Kind, id: string, wish: Wish): void {
+    const have = this.#find(kind, id)!;
+    const { record } = have;
+    const known = (peer: string) =>
+      this.#find('router', peer) || ('peers' in record && record.peers.includes(peer as never));
+    this.#update(have, kind === 'router' ? { ...wish, peers: (wish.peers as string[]).filter(known) } : wish);
+  }
+
+  #update(have: Stored, wish: Wish): void {
+    const { kind, record } = have;
+    const next = inputWith(kind, record as never, wish);
+    if (isDeepStrictEqual(next, inputWith(kind, record as never, inputOf(kind, record as never)))) return;
+    this.#write(rulesOf(kind).update(this.#sequence.ctx, have, next));
+  }
+
+  /** With its id, and the time at which it was made. */
+  #create({ kind, scope, id, before }: Pair, wish: Wish): void {
+    const { ctx, world } = this.#sequence;
+    const again = {
+      ...ctx,
+      newId: <I extends Brand<string, string>>() => id as I,
+      now: () => new Date(before!.createdAt),
+    };
+    const input: Record<string, unknown> = { ...wish };
+    // Numbers are the system's: another one, if somebody has it now.
+    if (kind === 'network' && world.vnis.has(wish.vni as number)) delete input.vni;
+    if (kind === 'router') input.peers = [];
+    if (kind === 'port') {
+      input.id = id;
+      this.#forgetLearned(before as PortRecord);
+    }
+    this.#write(rulesOf(kind).create(again, scope, input as Inputs[Kind]));
+  }
+
+  /** A machine of a segment that was told, and then deleted, may have been learned again. */
+  #forgetLearned({ network, mac, behind }: PortRecord): void {
+    const { world } = this.#sequence;
+    const other = world.port.get(world.ownerOfMac(network, mac) ?? '')?.record;
+    if (other?.ephemeral && other.behind !== undefined && other.behind === behind) this.#remove('port', other.id);
+  }
+
+  #find(kind: Kind, id: string): Stored | undefined {
+    return this.#sequence.world.objects(kind).get(id);
+  }
+
+  #write(decided: Pick<Decision<Kind>, 'draft'> | Stored): void {
+    if (!('draft' in decided)) return;
+    this.#sequence.write(decided.draft);
+    for (const { kind, before, after } of decided.draft.changes) {
+      const record = (before ?? after)!;
+      if (!this.touched.has(record.id))
+        this.touched.set(record.id, { kind, scope: scopeOf(record), id: record.id, before });
+    }
+  }
+}
+
+const rulesOf = (kind: Kind): Rules<Kind> => rules[kind] as unknown as Rules<Kind>;
+
+/** What a user wrote differs; hosts come and go by themselves. */
+function isWanted({ kind, before, after }: Pair): boolean {
+  if (kind === 'host' && (!before || !after)) return false;
+  return !isDeepStrictEqual(wishOf(kind, before as never), wishOf(kind, after as never));
+}
+
+/** A name, with whose it is. */
+function nameOf(of: Pair | AnyRecord, name: unknown, kind?: Kind): string {
+  return 'scope' in of ? `${of.kind}/${of.scope}/${name}` : `${kind}/${scopeOf(of)}/${name}`;
+}
+
+const tasks = (all: readonly Wanted[], kind: Kind, run: (w: Wanted) => void): Task[] =>
+  all
+    .filter((w) => w.pair.kind === kind)
+    .map((w) => ({ kind, record: (w.wish ? w.pair.before : w.pair.after)!, run: () => run(w) }));
+
+/** Ports before those behind them. */
+const frontFirst = (a: Task, b: Task): number => depth(a) - depth(b);
+const depth = ({ record }: Task): number => ('behind' in record && record.behind !== undefined ? 1 : 0);
+
+/** Why a task is refused. */
+function refusalOf({ run }: Task): HeddleError | undefined {
+  try {
+    run();
+    return undefined;
+  } catch (e) {
+    if (!(e instanceof HeddleError)) throw e;
+    const error: HeddleError = e;
+    if (errors[error.code].family !== 'refused') throw e;
+    return error;
+  }
+}

@@ -1,0 +1,66 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Store } from '../store/contract.ts';
+
+/** How much history is kept, besides the present. */
+export interface Keep {
+  /** What was at any moment of so long can still be read, milliseconds. */
+  readonly ms: number;
+  /** So many bytes of keys and values of the past at most: then the oldest go earlier. */
+  readonly bytes: number;
+}
+
+/** A month, and what a small disk bears. */
+export const keepDefault: Keep = { ms: 30 * 86_400_000, bytes: 256 << 20 };
+
+/** Time between two looks, milliseconds. */
+const LOOK_MS = 60_000;
+/** Revisions that one step forgets: requests have their turn between two. */
+const STEP = 200n;
+
+interface RetentionOptions {
+  readonly store: Pick<Store, 'extent' | 'revisionAt' | 'compact'>;
+  /** What has been taken in: what comes later is not forgotten, however little is kept. */
+  readonly world: { readonly revision: bigint };
+  readonly keep: Keep;
+  readonly onFatal: (cause: unknown) => void;
+}
+
+/** Forgets history that is too old or too much, a little at a time. */
+export class Retention implements AsyncDisposable {
+  readonly #options: RetentionOptions;
+  readonly #timer: NodeJS.Timeout;
+  #look: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.look(Date.now()).catch(options.onFatal), LOOK_MS);
+    this.#timer.unref();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true;
+    clearInterval(this.#timer);
+    await this.#look?.catch(() => undefined); // onFatal has it
+  }
+
+  /** One look at a time. @param nowMs milliseconds since 1970. @throws STORE_BROKEN */
+  look(nowMs: number): Promise<void> {
+    this.#look ??= this.#forget(nowMs).finally(() => {
+      this.#look = undefined;
+    });
+    return this.#look;
+  }
+
+  async #forget(nowMs: number): Promise<void> {
+    const { store, world, keep } = this.#options;
+    const old = (await store.revisionAt(nowMs - keep.ms)) ?? 0n;
+    for (;;) {
+      const { oldest, pastBytes } = await store.extent();
+      const isMuch = pastBytes > keep.bytes;
+      const most = isMuch || old > world.revision ? world.revision : old;
+      if (this.#ended || oldest >= most) return;
+      await store.compact(oldest + STEP < most ? oldest + STEP : most);
+      await setImmediate();
+    }
+  }
+}

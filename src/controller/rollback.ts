@@ -1,0 +1,55 @@
+/** The way back: what users wrote becomes again what it was at a revision, by writes like any others. */
+import type { ObjectChange, Rollback } from '../model/history.ts';
+import type { Store } from '../store/contract.ts';
+import { byName, changeOf, isOf, type Pair, pairsBetween } from './difference.ts';
+import { momentOf } from './point.ts';
+import { Restoration } from './restoration.ts';
+import type { Sequence } from './sequence.ts';
+import type { World } from './world.ts';
+import type { Writer } from './writer.ts';
+
+interface RollbackContext {
+  readonly store: Pick<Store, 'watch' | 'writtenAt'>;
+  readonly world: World;
+  readonly writer: Writer;
+}
+
+/** Where to, for whom. */
+interface RollbackOptions {
+  readonly to: bigint;
+  /** A tenant's id; default: all of the installation. */
+  readonly tenant: string | undefined;
+  /** Nothing is written. */
+  readonly dryRun: boolean;
+}
+
+/**
+ * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
+ * status, leases, hosts. It is decided as a whole before anything is written.
+ * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED
+ */
+export async function rollback(ctx: RollbackContext, { to, tenant, dryRun }: RollbackOptions): Promise<Rollback> {
+  const { store, world, writer } = ctx;
+  const moment = await momentOf(store, to);
+  const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
+    const pairs = await pairsBetween(store, to, sequence.world.revision);
+    const restoration = new Restoration(sequence, to);
+    restoration.restore(pairs.filter(isOf(tenant)));
+    return itemsOf(restoration.touched.values(), sequence.world);
+  };
+  if (dryRun) {
+    const { revision } = world;
+    const { result: items } = await writer.rehearse(decide);
+    return { to: moment, revision: String(revision), dryRun, items };
+  }
+  const { result: items, revision } = await writer.inSequence(decide);
+  return { to: moment, revision: String(revision), dryRun, items };
+}
+
+/** How what was touched differs in the end from what it was before. */
+function itemsOf(touched: Iterable<Omit<Pair, 'after'>>, world: World): ObjectChange[] {
+  return [...touched]
+    .filter(({ kind }) => kind !== 'lease')
+    .flatMap((was) => changeOf({ ...was, after: world.objects(was.kind).get(was.id)?.record } as Pair) ?? [])
+    .sort(byName);
+}
