@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { HeddleError, toProblem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { Change, Store } from '../store/contract.ts';
 import { objectPrefix } from './keys.ts';
+import { compacted, withTime } from './point.ts';
 import type { Presence } from './presence.ts';
 import type { ListQuery } from './query.ts';
 import { parseRecord, type Stored } from './records.ts';
@@ -15,8 +17,9 @@ const HEARTBEAT_MS = 10_000;
 
 /**
  * Answers with one JSON line for every change of an object from a revision on: {revision, type: 'put' | 'delete', object}.
- * An object that stops matching the query comes as a delete. Empty lines are heartbeats.
- * @throws COMPACTED before anything is sent; later it ends the answer
+ * An object that stops matching the query comes as a delete. Empty lines are heartbeats. If it cannot go on, for who reads too
+ * slowly may be overtaken by compaction, the last line is {type: 'error', problem}.
+ * @throws COMPACTED, REVISION_UNKNOWN before anything is sent
  */
 export async function streamWatch<K extends Kind>(
   ctx: { store: Store; world: World; presence: Presence },
@@ -28,7 +31,7 @@ export async function streamWatch<K extends Kind>(
 ): Promise<FastifyReply> {
   const { store } = ctx;
   const prefix = objectPrefix(kind, scope);
-  await store.range(prefix, { limit: 1, revision: from > 0n ? from - 1n : 0n });
+  await refuseBeyond(store, from);
   const gone = new AbortController();
   const out = new PassThrough();
   reply.raw.once('close', () => gone.abort());
@@ -44,12 +47,24 @@ export async function streamWatch<K extends Kind>(
       }
   };
   pump()
-    .catch((e: unknown) => gone.signal.aborted || reply.log.warn({ err: e }, 'watch ended'))
+    .catch(async (e: unknown) => {
+      if (gone.signal.aborted) return;
+      reply.log.warn({ err: e }, 'watch ended');
+      out.write(`${JSON.stringify({ type: 'error', problem: toProblem(await withTime(store, e)) })}\n`);
+    })
     .finally(() => {
       clearInterval(beat);
       out.end();
     });
   return reply.type('application/x-ndjson').send(out);
+}
+
+/** A watch goes on from any kept revision, or the next one. @throws COMPACTED, REVISION_UNKNOWN */
+async function refuseBeyond(store: Store, from: bigint): Promise<void> {
+  const { oldest, revision: newest } = await store.extent();
+  // All from the first one on is asked by 0 and by 1.
+  if (from <= oldest && oldest > 0n) throw await compacted(store, String(from > 0n ? from - 1n : 0n));
+  if (from > newest + 1n) throw new HeddleError('REVISION_UNKNOWN', { revision: String(from), newest: String(newest) });
 }
 
 /** A put of what matches, a delete of what matched and does so no more; undefined for what never did. */
