@@ -71,6 +71,15 @@ export function duration(text: string): number {
   return ms;
 }
 
+const unitBytes: Readonly<Record<string, number>> = { K: 1 << 10, M: 1 << 20, G: 2 ** 30 };
+
+/** A size of an option, "512K", "256M", "2G", in bytes. @throws USAGE */
+export function size(text: string): number {
+  const match = /^(\d{1,6})([KMG])$/.exec(text);
+  if (!match) throw new HeddleError('USAGE', { problem: `${text} is no size: write it as 512K, 256M or 2G` });
+  return Number(match[1]) * unitBytes[match[2]!]!;
+}
+
 /** A client of the controller that was typed, set in the environment, or is the default. */
 export const controllerClient = (typed: Typed): Client => openClient(typed.controller ?? defaults.controller);
 

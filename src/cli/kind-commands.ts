@@ -91,14 +91,19 @@ function createCommand(of: Of): Command {
   const flags = createFlags(kind);
   const named = (spec.input.required as readonly string[]).includes('name');
   const command = kindAction(of, 'create', 'Create %', [exampleLine(kind), `${exampleLine(kind)} --wait --json`]);
+  if (repeatable.has(kind)) command.option('--if-absent', 'only if it is not there: one just like it is refused too');
   return withWait(addFlags(command.argument(named ? '<name>' : '[name]', 'its name'), flags)).action(
-    async (name: string | undefined, typed: Written) => {
+    async (name: string | undefined, typed: Written & { ifAbsent?: true }) => {
       const client = controllerClient(typed);
       const body = { ...(name !== undefined && { name }), ...bodyOf(flags, typed) };
-      await printObject(of, client, typed, await client.create(kind, body as never, scopeOf(of, typed)));
+      const scope = { ...scopeOf(of, typed), ...(typed.ifAbsent && { ifAbsent: true }) };
+      await printObject(of, client, typed, await client.create(kind, body as never, scope));
     },
   );
 }
+
+/** A create of these is answered with what is there, if that is what is asked for. */
+const repeatable: ReadonlySet<Kind> = new Set(['port', 'lease']);
 
 /** What a list is filtered by in examples. */
 const filterExamples: Readonly<Record<string, string>> = { network: 'web', host: 'h1', behind: 'lan' };
@@ -111,14 +116,15 @@ function listCommand(of: Of): Command {
     .option('--label <key=value>', 'only those with this label (repeatable)', collect)
     .option('--name <name>', 'only the one of this name')
     .option('--limit <number>', 'at most so many', integer)
-    .option('--watch', 'go on showing changes until interrupted; with --json one event a line');
+    .option('--watch', 'go on showing changes until interrupted; with --json one event a line')
+    .option('--from <revision>', 'with --watch: only changes, from this revision on');
   for (const f of spec.filters)
     command.option(
       `--${f} <${spec.refersTo[f]}>`,
       `only those ${f === 'behind' ? 'behind' : 'of'} this ${spec.refersTo[f]}`,
     );
   return command.action(
-    async (typed: Written & { label?: string[]; name?: string; limit?: number; watch?: boolean }) => {
+    async (typed: Written & { label?: string[]; name?: string; limit?: number; watch?: boolean; from?: string }) => {
       const client = controllerClient(typed);
       const picked = Object.fromEntries(spec.filters.flatMap((f) => (typed[f] ? [[f, String(typed[f])]] : [])));
       const filter = {
@@ -128,13 +134,21 @@ function listCommand(of: Of): Command {
         ...(typed.name && { name: typed.name }),
         ...(typed.limit && { limit: typed.limit }),
       };
-      if (typed.watch) return watchList(io, client, kind, filter, typed.json ?? false);
+      if (typed.from !== undefined && !typed.watch) throw new HeddleError('USAGE', { problem: '--from is of --watch' });
+      const from = typed.from === undefined ? undefined : revisionOf(typed.from);
+      if (typed.watch) return watchList(io, client, kind, filter, typed.json ?? false, from);
       const items = await client.list(kind, filter);
       if (typed.json) return printJson(io, { items });
       if (items.length === 0) return io.err(`no ${spec.plural}\n`);
       io.out(listTable(kind, items, await referredNames(client, kind, typed.tenant, items)));
     },
   );
+}
+
+/** @throws USAGE */
+function revisionOf(text: string): bigint {
+  if (!/^\d{1,18}$/.test(text)) throw new HeddleError('USAGE', { problem: `${text} is no revision` });
+  return BigInt(text);
 }
 
 function showCommand(of: Of): Command {
@@ -191,10 +205,14 @@ function deleteCommand(of: Of): Command {
       '--gone',
       'it never comes back: its ports go to their standbys; of the others the ephemeral ones are deleted, as its leases, the rest is unbound',
     );
-  return withWait(command).action(async (names: string[], typed: Written & { gone?: true }) => {
+  command.option('--if-revision <revision>', 'only if it is at this revision; for one name');
+  return withWait(command).action(async (names: string[], typed: Written & { gone?: true; ifRevision?: string }) => {
+    const { ifRevision } = typed;
+    if (ifRevision !== undefined && names.length > 1)
+      throw new HeddleError('USAGE', { problem: '--if-revision is of one object: name one' });
     const client = controllerClient(typed);
     const { waitMs, ...where } = scopeOf(of, typed);
-    const scope = { ...where, waitMs, ...(typed.gone && { gone: true }) };
+    const scope = { ...where, waitMs, ifRevision, ...(typed.gone && { gone: true }) };
     const found = await Promise.all(names.map((name) => client.get(kind, name, where)));
     const nameOf = new Map(found.map(({ id }, i) => [id, names[i]!]));
     const deleted: string[] = [];
