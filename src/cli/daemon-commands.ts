@@ -60,7 +60,7 @@ export function controllerCommand(io: Io): Command {
       const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
       for (const file of [db, typed.socket]) mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
-      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, ...silence }));
+      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, version, ...silence }));
     });
 }
 
@@ -104,6 +104,7 @@ interface AgentTyped {
   bpfDir: string;
   vxlanPort: number;
   guard?: string[];
+  metricsListen?: string;
   resolvConf: string;
   dockerTenant?: string[];
   dockerPlugin: string;
@@ -131,6 +132,7 @@ export function agentCommand(io: Io): Command {
       'addresses that no workload of this host gets to, besides those of other hosts; none: these neither (repeatable)',
       collect,
     )
+    .option('--metrics-listen <address:port>', 'serve metrics there too, by TCP without TLS; default: on the socket alone')
     .option('--resolv-conf <file>', 'names the resolvers for what is no network’s own name', '/etc/resolv.conf')
     .option(
       '--docker-tenant <tenant>',

@@ -54,6 +54,9 @@ function asHeddle(e: unknown): unknown {
   return new HeddleError('USAGE', { problem: e.message.replace(/^error: /, '').replaceAll('\n', ' ') });
 }
 
+const bugHint = ({ requestId }: HeddleError): string =>
+  `this is a bug in Heddle; the log of the daemon has the cause${requestId === undefined ? '' : `, with requestId ${requestId}`}`;
+
 /** Tells of an error on standard error: one line and a hint, or the problem object; the exit code. */
 export function reportError(io: Io, thrown: unknown, json: boolean): keyof typeof exitCodes {
   const code = exitCode(thrown);
@@ -71,7 +74,7 @@ export function reportError(io: Io, thrown: unknown, json: boolean): keyof typeo
     return code;
   }
   io.err(`${paint(io, 'red', 'heddle:')} ${e.message} ${paint(io, 'dim', `[${e.code}]`)}\n`);
-  const hint = ownHints.get(e) ?? hints[e.code as Code];
+  const hint = ownHints.get(e) ?? hints[e.code as Code] ?? (e.code === 'INTERNAL' ? bugHint(e) : undefined);
   if (hint) io.err(`  ${paint(io, 'dim', `hint: ${hint}`)}\n`);
   return code;
 }

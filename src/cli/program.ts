@@ -6,6 +6,7 @@ import { completionCommand } from './completion.ts';
 import { agentCommand, controllerCommand } from './daemon-commands.ts';
 import { demoCommand } from './demo/command.ts';
 import { dnsCommand } from './dns-commands.ts';
+import { eventsCommand } from './events-command.ts';
 import { exitCodesHelp } from './exit.ts';
 import { importCommand } from './import-command.ts';
 import type { Io } from './io.ts';
@@ -26,7 +27,7 @@ export function buildProgram(io: Io): Command {
     'heddle attach netns w1 --tenant acme --network web',
   ]);
   for (const kind of Object.keys(kinds) as Kind[]) program.addCommand(kindCommand(io, kind));
-  for (const make of [attachCommand, detachCommand, vmCommand, dnsCommand, statusCommand, leaveCommand])
+  for (const make of [attachCommand, detachCommand, vmCommand, dnsCommand, statusCommand, eventsCommand, leaveCommand])
     program.addCommand(make(io));
   for (const make of [labCommand, demoCommand, importCommand]) program.addCommand(make(io));
   for (const make of [controllerCommand, agentCommand, versionCommand]) program.addCommand(make(io));

@@ -1,8 +1,11 @@
-/** `heddle status`: does everything that this host needs answer? */
+/** `heddle status`: is the installation well, and what this host needs of it? */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { Condition } from '../model/condition.ts';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import { agentRequest } from './attach-commands.ts';
 import { controllerClient, defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
+import { hostLines } from './host-lines.ts';
 import { type Io, paint } from './io.ts';
 import { printable } from './table.ts';
 
@@ -20,75 +23,86 @@ async function ask<T>(question: Promise<T>): Promise<Answer<T>> {
 
 /** What does not answer so soon is not well; who asks does not want to wait for more. */
 const deadlineMs = 3_000;
+/** Problems that one screen has room for. */
+const shownProblems = 20;
 
 export function statusCommand(io: Io): Command {
-  const command = makeCommand('status', 'Show whether controller, hosts and this host’s agent answer', [
-    'heddle status',
-    'heddle status --json',
-  ]);
+  const command = makeCommand(
+    'status',
+    'Show whether the installation is well, what is not and what to do, and this host’s agent',
+    ['heddle status', 'heddle status --json'],
+  );
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 all is well, or there are warnings only; 1 something is not; 3 the controller or this host’s agent does not answer.\n',
+  );
   return withShared(command, 'controller', 'agent', 'json').action(async (typed: Typed) => {
-    const [hosts, agent] = await Promise.all([
-      ask(controllerClient(typed).list('host', { deadlineMs })),
-      ask(agentRequest<Record<string, unknown>>(typed, 'GET', '/v1/status', { deadlineMs })),
+    const controller = controllerClient(typed).request('GET', '/v1/status', { deadlineMs }) as Promise<Condition>;
+    const [condition, agent] = await Promise.all([
+      ask(controller),
+      hasAgent(command, typed) ? askAgent(typed) : undefined,
     ]);
-    const offline = hosts.ok ? hosts.value.filter((h) => h.status.condition !== 'online').map((h) => h.name) : [];
-    const controller = typed.controller ?? defaults.controller;
-    if (typed.json)
-      printJson(io, {
-        controller: hosts.ok ? { address: controller, ok: true } : { ok: false, problem: toProblem(hosts.error) },
-        hosts: hosts.ok ? { total: hosts.value.length, offline } : null,
-        agent: agent.ok ? { ok: true, ...agent.value } : { ok: false, problem: toProblem(agent.error) },
-      });
-    else {
-      const mark = (ok: boolean) => paint(io, ok ? 'green' : 'red', ok ? 'ok' : 'no');
-      io.out(`controller  ${mark(hosts.ok)}  ${hosts.ok ? controller : printable(hosts.error.message)}\n`);
-      if (hosts.ok) io.out(`hosts       ${mark(offline.length === 0)}  ${hostsText(hosts.value.length, offline)}\n`);
-      io.out(`agent       ${mark(agent.ok)}  ${agent.ok ? agentText(typed) : printable(agent.error.message)}\n`);
-      for (const { network, free, used } of agent.ok ? leasesOf(agent.value) : [])
-        io.out(`lease       ${mark(true)}  ${printable(`${network}: ${used} in use, ${free} at hand`)}\n`);
-      const untold = agent.ok ? untoldOf(agent.value) : 0;
-      if (untold > 0)
-        io.out(`untold      ${mark(false)}  ${untold} ${untold === 1 ? 'port' : 'ports'} to tell the controller of\n`);
-      const outside = agent.ok ? waysOutside(agent.value) : undefined;
-      if (outside) io.out(`outside     ${mark(false)}  ${printable(outside)}\n`);
-      for (const { port, held, problem } of agent.ok ? stillSegments(agent.value) : [])
-        io.out(
-          `segment     ${mark(false)}  ${printable(`${port ?? ''}: ${problem ?? `forwards nothing: ${held}`}`)}\n`,
-        );
-      for (const { what, network, problem } of agent.ok ? troubles(agent.value) : [])
-        io.out(`${what.padEnd(11)} ${mark(false)}  ${printable(`network ${network}: ${problem}`)}\n`);
-    }
-    if (!hosts.ok || !agent.ok || offline.length > 0) process.exitCode = 3;
+    if (typed.json) printJson(io, asJson(typed, condition, agent));
+    else print(io, typed, condition, agent);
+    if (!condition.ok || agent?.ok === false) process.exitCode = 3;
+    else if (!condition.value.well) process.exitCode = 1;
   });
 }
 
-/** Networks of which the host has addresses to give. */
-const leasesOf = ({ leases }: { leases?: { network: string; free: number; used: number }[] }) => leases ?? [];
-/** What was done here while the controller was away, or a moment ago. */
-const untoldOf = ({ pendingUploads }: { pendingUploads?: number }): number => pendingUploads ?? 0;
-/** Why workloads do not get outside, or not all; undefined if nothing is known to be wrong. */
-const waysOutside = ({ gateways }: { gateways?: { outside?: string } }): string | undefined => gateways?.outside;
-/** Segments that this host should forward for, or stand by for, and does not. */
-const stillSegments = ({ segments = [] }: { segments?: { port?: string; held?: string; problem?: string }[] }) =>
-  segments.filter(({ held, problem }) => problem !== undefined || (held !== undefined && !waits.has(held)));
-/** Nothing is wrong with one that waits for its turn. */
-const waits: ReadonlySet<string> = new Set(['standby', 'listening', 'waiting']);
-type Trouble = { readonly network: string; readonly problem?: string };
-/** What the agent's status may say of a network that it does not serve. */
-interface Services {
-  readonly gateways?: { readonly problems?: readonly Trouble[] };
-  readonly dns?: { readonly failed?: readonly Trouble[] };
-  readonly dhcp?: { readonly failed?: readonly Trouble[] };
-  readonly metadata?: { readonly failed?: readonly Trouble[] };
+type AgentAnswer = Answer<Record<string, unknown>> | undefined;
+const askAgent = (typed: Typed) =>
+  ask(agentRequest<Record<string, unknown>>(typed, 'GET', '/v1/status', { deadlineMs }));
+
+/** There need not be one where the command is run: then nobody has named one, and none is where it would be. */
+const hasAgent = (command: Command, { agent = defaults.agent }: Typed): boolean =>
+  command.getOptionValueSource('agent') !== 'default' || existsSync(agent);
+
+function asJson(typed: Typed, condition: Answer<Condition>, agent: AgentAnswer): object {
+  const address = typed.controller ?? defaults.controller;
+  const own = agent && (agent.ok ? { ok: true, ...agent.value } : { ok: false, problem: toProblem(agent.error) });
+  if (!condition.ok) {
+    const controller = { address, ok: false, problem: toProblem(condition.error) };
+    return { well: false, controller, hosts: null, ports: null, problems: null, more: null, agent: own ?? null };
+  }
+  const { well, version, startedAt, revision, ...rest } = condition.value;
+  return { well, controller: { address, ok: true, version, startedAt, revision }, ...rest, agent: own ?? null };
 }
-/** Networks that lack a service on this host, and why. */
-const troubles = ({ gateways, dns, dhcp, metadata }: Services) =>
-  Object.entries({
-    gateway: gateways?.problems,
-    names: dns?.failed,
-    dhcp: dhcp?.failed,
-    metadata: metadata?.failed,
-  }).flatMap(([what, list = []]) => list.map((trouble) => ({ what, ...trouble })));
-const agentText = (typed: Typed): string => typed.agent ?? defaults.agent;
-const hostsText = (total: number, offline: readonly string[]): string =>
-  offline.length === 0 ? `${total} online` : `${total - offline.length} of ${total} online; not: ${offline.join(', ')}`;
+
+function print(io: Io, typed: Typed, condition: Answer<Condition>, agent: AgentAnswer): void {
+  const line = (what: string, ok: boolean, text: string) =>
+    io.out(`${what.padEnd(11)} ${paint(io, ok ? 'green' : 'red', ok ? 'ok' : 'no')}  ${printable(text)}\n`);
+  const address = typed.controller ?? defaults.controller;
+  if (!condition.ok) line('controller', false, condition.error.message);
+  else {
+    const { version, revision, hosts, ports } = condition.value;
+    line('controller', true, `${address}, version ${version}, revision ${revision}`);
+    line('hosts', hosts.offline.length === 0, hostsText(hosts));
+    line('ports', ports.error === 0, portsText(ports));
+  }
+  if (agent) line('agent', agent.ok, agent.ok ? (typed.agent ?? defaults.agent) : agent.error.message);
+  if (agent?.ok) for (const { what, ok, text } of hostLines(agent.value)) line(what, ok, text);
+  if (condition.ok) printProblems(io, condition.value);
+}
+
+function printProblems(io: Io, { problems, more }: Condition): void {
+  if (problems.length > 0) io.out('\n');
+  for (const { severity, kind, name, tenant, text, next } of problems.slice(0, shownProblems)) {
+    const mark = severity === 'error' ? paint(io, 'red', 'error  ') : paint(io, 'yellow', 'warning');
+    const subject = kind === undefined ? '' : `${kind} ${tenant === undefined ? '' : `${tenant}/`}${name}: `;
+    io.out(`${mark}  ${printable(subject + text)}\n         ${paint(io, 'dim', printable(next))}\n`);
+  }
+  const hidden = more + Math.max(0, problems.length - shownProblems);
+  if (hidden > 0) io.out(`and ${hidden} more: heddle status --json\n`);
+}
+
+const hostsText = ({ total, online, offline }: Condition['hosts']): string =>
+  offline.length === 0 ? `${total} online` : `${online} of ${total} online; not: ${someOf(offline)}`;
+const someOf = (names: readonly string[]): string =>
+  names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ');
+function portsText({ total, ...counts }: Condition['ports']): string {
+  const some = Object.entries(counts).filter(([, count]) => count > 0);
+  return some.length === 0
+    ? `${total}`
+    : some.map(([condition, count]) => `${count} ${textOf[condition] ?? condition}`).join(', ');
+}
+const textOf: Readonly<Record<string, string>> = { error: 'in error', unknown: 'on hosts that are offline' };

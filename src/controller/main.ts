@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { pino } from 'pino';
 import { openSqlite } from '../store/sqlite.ts';
 import { type AssembleOptions, assemble } from './assemble.ts';
@@ -14,13 +15,20 @@ export interface Controller extends AsyncDisposable {
   readonly addresses: readonly string[];
 }
 
+/** What the store's file and its write-ahead log take, bytes; undefined if it is in memory. */
+function sizeOf(db: string): number | undefined {
+  const files = [db, `${db}-wal`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.size ?? []);
+  return files.length === 0 ? undefined : files.reduce((sum, size) => sum + size, 0);
+}
+
 /** A controller that is ready for requests. @throws STORE_BROKEN, USAGE */
 export async function startController({ db, listen: wanted, ...options }: ControllerOptions): Promise<Controller> {
   const log = options.log ?? pino();
   const onFatal = options.onFatal ?? ((cause: unknown) => log.fatal({ err: cause }, 'the store failed'));
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openSqlite(db));
-  const { app } = stack.use(await assemble(store, { ...options, log, onFatal }));
+  const storeBytes = () => sizeOf(db);
+  const { app } = stack.use(await assemble(store, { storeBytes, ...options, log, onFatal }));
   await app.ready();
   const addresses: string[] = [];
   for (const where of wanted) {

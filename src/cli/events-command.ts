@@ -1,0 +1,117 @@
+/** `heddle events`: what happened to objects. */
+import { type Command, Option } from 'commander';
+import { followEvents, listEvents } from '../client/events.ts';
+import { HeddleError } from '../model/errors.ts';
+import { type Event, eventLimits, eventTypes } from '../model/events.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import {
+  collect,
+  controllerClient,
+  duration,
+  integer,
+  makeCommand,
+  printJson,
+  type Typed,
+  withShared,
+} from './command.ts';
+import { type Io, paint } from './io.ts';
+import { printable, table } from './table.ts';
+
+/** Events that are shown if nobody says how many. */
+const shownDefault = 200;
+
+interface EventsTyped extends Typed {
+  readonly type?: readonly string[];
+  readonly since?: string;
+  readonly limit?: number;
+  readonly follow?: boolean;
+}
+
+export function eventsCommand(io: Io): Command {
+  const command = makeCommand(
+    'events',
+    'Show what happened to objects: made, bound, wired, failed, moved, hosts lost',
+    [
+      'heddle events --since 10m',
+      'heddle events port db1 --tenant acme',
+      'heddle events host --follow',
+      'heddle events --type failed --type offline --json',
+    ],
+  )
+    .argument('[kind]', `of objects of this kind: ${Object.keys(kinds).join(', ')}`)
+    .argument('[name]', 'of this object (name or id), also if it is gone')
+    .addOption(
+      new Option('--type <type>', `of this type: ${Object.keys(eventTypes).join(', ')} (repeatable)`).argParser(
+        collect,
+      ),
+    )
+    .option('--since <time>', 'from so long ago (90s, 10m, 12h), or from a time as 2026-11-22T10:00:00Z')
+    .option('--limit <number>', 'the latest so many', integer, shownDefault)
+    .option('--follow', 'go on with every one that comes, until interrupted');
+  command.addHelpText(
+    'after',
+    `\nThe controller keeps events in memory: ${eventLimits.perObject} of each object, ${eventLimits.perTenant} of each tenant. They are gone when it restarts.\n`,
+  );
+  return withShared(command, 'tenant', 'controller', 'json').action(
+    async (kind: string | undefined, name: string | undefined, typed: EventsTyped) => {
+      // Of hosts and tenants there is no tenant to ask for, whatever the environment says; without a kind, only if it is typed.
+      const isTyped = command.getOptionValueSource('tenant') === 'cli';
+      const isScoped = kind !== undefined && kinds[kindOf(kind)].scope === 'tenant';
+      const query = {
+        kind,
+        object: name,
+        tenant: isTyped || isScoped ? typed.tenant : undefined,
+        type: typed.type,
+        since: typed.since === undefined ? undefined : sinceOf(typed.since),
+      };
+      const client = controllerClient(typed);
+      if (!typed.follow) {
+        const items = await listEvents(client, query);
+        return show(io, items, typed);
+      }
+      for await (const line of followEvents(client, query, io.signal)) {
+        if (typed.json) io.out(`${JSON.stringify(line)}\n`);
+        else if ('lost' in line) io.err(`${line.lost} events went before they could be shown\n`);
+        else io.out(lineOf(io, line));
+      }
+    },
+  );
+}
+
+function show(io: Io, items: readonly Event[], { json, limit = shownDefault }: EventsTyped): void {
+  const latest = limit === 0 ? [] : items.slice(-limit);
+  if (json) return printJson(io, { items: latest });
+  if (latest.length === 0) return io.err('no events; the controller keeps those since it began\n');
+  const rows = latest.map(({ type, text, ...about }) => [timeOf(about), type, subjectOf(about), text]);
+  io.out(table(['time', 'type', 'object', 'what'], rows));
+  const earlier = items.length - latest.length;
+  if (earlier > 0)
+    io.err(`${earlier} earlier ${earlier === 1 ? 'event' : 'events'}: --limit ${items.length} shows all\n`);
+}
+
+const timeOf = ({ at }: Pick<Event, 'at'>): string => `${at.slice(0, 19)}Z`;
+const subjectOf = ({ kind, name, tenantName }: Pick<Event, 'kind' | 'name' | 'tenantName'>): string =>
+  `${kind} ${tenantName === undefined || kind === 'tenant' ? '' : `${tenantName}/`}${name}`;
+
+function lineOf(io: Io, event: Event): string {
+  const type = event.type.padEnd(8);
+  const shown = event.severity === 'warning' ? paint(io, 'yellow', type) : type;
+  return `${timeOf(event)}  ${shown}  ${printable(subjectOf(event))}  ${printable(event.text)}\n`;
+}
+
+/** @throws USAGE */
+function kindOf(text: string): Kind {
+  const found = (Object.keys(kinds) as Kind[]).find((kind) => kind === text);
+  if (!found)
+    throw new HeddleError('USAGE', { problem: `${text} is no kind: one of ${Object.keys(kinds).join(', ')}` });
+  return found;
+}
+
+/** @throws USAGE */
+function sinceOf(text: string): string {
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() - duration(text)).toISOString();
+  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at))
+    throw new HeddleError('USAGE', { problem: `${text} is no time: write it as 10m, 12h or 2026-11-22T10:00:00Z` });
+  return new Date(at).toISOString();
+}
