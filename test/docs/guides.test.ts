@@ -60,6 +60,26 @@ test('the commands of docs/guides/dhcp.md work when pasted', async () => {
   }
 });
 
+test('the commands of docs/guides/quotas.md work when pasted, and what shall be refused is', async () => {
+  const name = labName();
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const script = `cd ${project}\n${commandsOf('docs/guides/quotas.md')}`;
+    const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    assert.match(told.stdout, /^UNIT +USED +LIMIT\nnetworks +1 +5\nsubnets +1 +unlimited\nports +0 +2$/m);
+    const refusals = [...told.stderr.matchAll(/^heddle: quota of tenant acme: (\d of \d ports) in use/gm)];
+    assert.deepEqual(
+      refusals.map(([, use]) => use),
+      ['2 of 2 ports', '2 of 1 ports'],
+      told.stderr,
+    );
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
 test('links between the pages lead to files', () => {
   for (const page of [
     'README.md',
@@ -91,6 +111,10 @@ test('the commands of docs/guides/outside.md work when pasted', async () => {
 
 for (const [page, finds] of [
   ['routing', /^db1\.db +A +5 +10\.0\.1\.12$.*From 10\.0\.0\.1 icmp_seq=1 Time to live exceeded/ms],
+  [
+    'history',
+    /^\d+ +\S+ +update +\S+ +labels\.tier: web -> old; mtuBytes: 1400$.*^~ network acme\/web$.*^\+ network acme\/extra$.*^labels: +tier=db$.*^1 packets transmitted, 1 received/ms,
+  ],
   ['virtual-machines', /no program has the tap open/],
   ['migration', /^host: +h1\nstandby: +h2$.*^host: +h2\nstatus: /ms],
   ['metadata', /#cloud-config\npackages: \[nginx\]\n.*"10\.0\.0\.2\/24".*#!\/bin\/sh/s],
@@ -101,6 +125,10 @@ for (const [page, finds] of [
   [
     'shared-addresses',
     /^holder: +lb1$.*^1 packets transmitted, 1 received.*^holder: +lb2$.*^1 packets transmitted, 1 received/ms,
+  ],
+  [
+    'doctor',
+    /packets of 1404 bytes arrive, and of 1405 to 1500 not.*^ended with 1$.*1500 bytes arrive.*nothing on UDP port 4789 arrives.*^ended with 1$.*1500 bytes arrive/ms,
   ],
   ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
 ] as const)

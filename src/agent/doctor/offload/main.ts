@@ -19,8 +19,8 @@ import type { Trial } from './trial.ts';
 const CLONE_NEWNS = 0x0002_0000;
 const CLONE_NEWNET = 0x4000_0000;
 const [MS_REC, MS_PRIVATE] = [0x4000, 0x4_0000];
-/** Hidden in this process's own view by an empty file system. */
-const dir = '/tmp';
+/** Covered, in this process's own view alone, by an empty file system. It is everywhere, and nobody's program lies in it. */
+const dir = '/sys/fs/bpf';
 const port = 7_007;
 const bulkBytes = 4 << 20;
 const settleMs = 5_000;

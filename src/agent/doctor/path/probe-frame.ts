@@ -1,13 +1,13 @@
 /**
  * How hosts ask each other whether packets of VXLAN arrive: a frame of VNI 0, which is no network's, and of an experimental
- * Ethernet type (IEEE 802, local experimental 1), so that nothing but the agent's socket takes it. Numbers in network order:
+ * Ethernet type (IEEE 802, local experimental 2), so that nothing but the agent's socket takes it. Numbers in network order:
  *
  *     outer headers | VXLAN 8 | Ethernet 14 | "hdpr" 4, version 1, kind 1, size 2, run 4, spare 4, asker 16, asked 16 | zeros
  */
 import { type Ip, ipBytes, ipFamily, ipText } from '../../../model/address.ts';
 
 /** Ethernet type of the frames. */
-export const PROBE_TYPE = 0x88b5;
+export const PROBE_TYPE = 0x88b6;
 /** What the datapath lets out to the VXLAN port, as HD_MARK of bpf/base.h. */
 export const DATAPATH_MARK = 0x48656464;
 
