@@ -116,6 +116,25 @@ for (const [what, attack, status] of [
     assert.equal(await ask(door), 'HTTP/1.1 200 OK');
   });
 
+for (const [what, head, body] of [
+  ['by its length, before a byte of it', 'Content-Length: 104857600', ''],
+  ['when more has come than may', 'Transfer-Encoding: chunked', `200000\r\n${' '.repeat(2 << 20)}`],
+] as const)
+  it(`refuses a body of 100 MB ${what}, and takes one of 100 bytes`, async () => {
+    await using door = await openDoor();
+    const post = (length: string) =>
+      ['POST /v1/tenants HTTP/1.1', 'Host: localhost', 'Content-Type: application/json', length, '', ''].join('\r\n');
+    const socket = await door.open();
+    socket.write(post(head) + body);
+    const [first] = await once(socket, 'data');
+    assert.match(String(first), /^HTTP\/1.1 413 /);
+    socket.destroy();
+    const twin = await door.open();
+    twin.write(post('Content-Length: 100') + '{"name":"acme"}'.padEnd(100));
+    assert.match(String((await once(twin, 'data'))[0]), /^HTTP\/1.1 201 /);
+    twin.destroy();
+  });
+
 it('ends the connection of a client that does not take its answer, and of none that does', async () => {
   const server = createServer((asked, response) => {
     boundAnswer(response, { answerMs: 100 });

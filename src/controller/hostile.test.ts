@@ -1,0 +1,339 @@
+/**
+ * Hostile input at every route there is: the list comes from the table of routes, so that a new one is attacked too, and
+ * fails here until it has a legal twin. Each attack must be refused with a code of the caller's, write nothing, and leave
+ * no mark on the process; then the twin must be taken.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import vm from 'node:vm';
+import { fastify } from 'fastify';
+import { errors, type Problem } from '../model/errors.ts';
+import { limits } from '../model/fields.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import { registerRoutes } from './app.ts';
+import { DEPTH_MAX } from './json-body.ts';
+import { openapiDocument, streamPath } from './openapi.ts';
+import { type Answer, type Method, openFurnishedApi, type TestApi } from './test-api.ts';
+
+interface Route {
+  readonly method: Method;
+  /** With ":tenant". */
+  readonly url: string;
+  readonly bodyLimit: number;
+}
+
+const routes: Route[] = [];
+{
+  const app = fastify({ exposeHeadRoutes: false });
+  app.addHook('onRoute', ({ method, url, bodyLimit = limits.bodyBytes }) => {
+    routes.push({ method: method as Method, url, bodyLimit });
+  });
+  registerRoutes(app, {} as never);
+  await app.close();
+}
+const nameOf = ({ method, url }: Route): string => `${method} ${url}`;
+const writes = routes.filter(({ method }) => method !== 'GET' && method !== 'DELETE');
+
+/** A body that each route takes, against what `furnish` makes. */
+const legal: Readonly<Record<string, object>> = {
+  'POST /v1/tenants': { name: 'more' },
+  'POST /v1/hosts': { name: 'more', vtep: '198.18.0.77' },
+  'POST /v1/tenants/:tenant/networks': { name: 'more' },
+  'POST /v1/tenants/:tenant/subnets': { name: 'more', network: 'web', cidr: '10.7.0.0/24' },
+  'POST /v1/tenants/:tenant/ports': { name: 'more', network: 'web' },
+  'POST /v1/tenants/:tenant/addresses': { name: 'more', network: 'web', ports: ['p1'] },
+  'POST /v1/tenants/:tenant/leases': { network: 'web', host: 'h2', size: 1 },
+  'POST /v1/tenants/:tenant/routers': { name: 'more' },
+  ...Object.fromEntries(
+    ['tenants/:tenant', 'hosts/:host'].map((path) => [`PATCH /v1/${path}`, { labels: { a: 'b' } }]),
+  ),
+  ...Object.fromEntries(
+    ['network', 'subnet', 'port', 'router', 'lease'].map((kind) => [
+      `PATCH /v1/tenants/:tenant/${kind}s/:${kind}`,
+      { labels: { a: 'b' } },
+    ]),
+  ),
+  'PATCH /v1/tenants/:tenant/addresses/:address': { labels: { a: 'b' } },
+  'PATCH /v1/tenants/:tenant/quota': { limits: { ports: 9 } },
+  'POST /v1/apply': { documents: [{ kind: 'network', tenant: 'acme', name: 'more' }] },
+  'POST /v1/rollback': { to: '10', dryRun: true },
+};
+/** Routes that ask for a query. */
+const legalQuery: Readonly<Record<string, string>> = { 'GET /v1/diff': 'since=1' };
+/** What others than our clients ask, monitors and balancers, is answered whatever they put into the query. */
+const open = ['/healthz', '/readyz', '/metrics'];
+
+/** In every kind an object named "it", which nothing else needs. */
+async function furnish(): Promise<TestApi> {
+  const api = await openFurnishedApi();
+  const t = '/v1/tenants/acme';
+  await api.ok('POST', '/v1/tenants', { name: 'it' });
+  await api.ok('POST', '/v1/hosts', { name: 'it', vtep: '198.18.0.9' });
+  for (const name of ['it', 'p1']) await api.ok('POST', `${t}/ports`, { name, network: 'web' });
+  await api.ok('POST', `${t}/networks`, { name: 'it' });
+  await api.ok('POST', `${t}/subnets`, { name: 'it', network: 'web', cidr: '10.8.0.0/24' });
+  await api.ok('POST', `${t}/addresses`, { name: 'it', network: 'web', ports: ['p1'] });
+  await api.ok('POST', `${t}/routers`, { name: 'it' });
+  await api.ok('POST', `${t}/leases`, { name: 'it', network: 'web', host: 'h1', size: 1 });
+  return api;
+}
+/** The route's path with the object "it"; what is in a tenant is in acme. */
+const legalPath = ({ url }: Route): string => url.replace(/:tenant(?=\/)/, 'acme').replace(/:\w+/g, 'it');
+
+const marks = JSON.stringify(Object.getOwnPropertyNames(Object.prototype));
+
+/** Refused as the caller's fault, in our form, without anything of it in the headers. */
+function assertRefused({ status, headers, body }: Answer, what: string): Problem {
+  assert.ok(status >= 400 && status < 500, `${what}: ${status} ${JSON.stringify(body).slice(0, 300)}`);
+  assert.equal(headers['content-type'], 'application/problem+json; charset=utf-8', what);
+  assert.equal(errors[(body as Problem).code].family, 'refused', what);
+  assert.ok(JSON.stringify(body).length < 2_000, `${what}: a large request has no large answer`);
+  assert.ok(!Object.keys(headers).some((name) => /evil/i.test(name)), what);
+  assert.equal(JSON.stringify(Object.getOwnPropertyNames(Object.prototype)), marks, what);
+  return body;
+}
+/** The attacks of a list, after which nothing is otherwise than before, and then the twin. */
+async function withstood(route: Route, attacks: (api: TestApi) => Promise<void>): Promise<void> {
+  await using api = await furnish();
+  const before = await api.store.range('/');
+  await attacks(api);
+  assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
+  const query = legalQuery[nameOf(route)];
+  const path = `${legalPath(route)}${query ? `?${query}` : ''}`;
+  const twin = await api.request(route.method, path, legal[nameOf(route)]);
+  assert.ok(twin.status < 300, `the legal twin of ${nameOf(route)}: ${JSON.stringify(twin.body)}`);
+}
+
+const nested = (depth: number, open: string, close: string) => open.repeat(depth) + close.repeat(depth);
+const wide = (of: (i: number) => string) => Array.from({ length: 50_000 }, (_, i) => of(i)).join();
+
+/** More fields for a legal body, as text, and the codes that they may be refused with. */
+const fields: readonly [what: string, field: string, codes: readonly string[]][] = [
+  ['an unknown field', '"colour":"red"', ['INVALID']],
+  ['one with a name that objects have', '"toString":"x"', ['INVALID']],
+  ['50,000 unknown fields', wide((i) => `"f${i}":1`), ['INVALID']],
+  ['50,000 labels', `"labels":{${wide((i) => `"l${i}":"1"`)}}`, ['INVALID']],
+  ['50,000 wrong values', `"labels":[${wide((i) => String(i))}]`, ['INVALID']],
+  ['objects within objects', `"labels":${nested(60_000, '{"a":', '}').replace('}', '1}')}`, ['BAD_REQUEST']],
+  ['arrays within arrays', `"labels":${nested(200_000, '[', ']')}`, ['BAD_REQUEST']],
+  ['as many as may be', `"labels":${nested(DEPTH_MAX - 1, '[', ']')}`, ['INVALID']],
+  ['one more', `"labels":${nested(DEPTH_MAX, '[', ']')}`, ['BAD_REQUEST']],
+  ['a prototype', '"__proto__":{"evil":1}', ['BAD_REQUEST']],
+  ['an escaped one', '"\\u005f_proto__":{"evil":1}', ['BAD_REQUEST']],
+  ['one of the labels', '"labels":{"__proto__":{"evil":1}}', ['BAD_REQUEST']],
+  ['a constructor', '"constructor":{"prototype":{"evil":1}}', ['BAD_REQUEST']],
+  ['a number beyond all', '"labels":{"a":1e999}', ['INVALID']],
+  ['a number of 100,000 digits', `"labels":{"a":${'9'.repeat(100_000)}}`, ['INVALID']],
+  ['half a character', '"labels":{"a":"\\ud800"},"colour":"red"', ['INVALID']],
+];
+const bodies: readonly [what: string, body: string | Buffer, codes: readonly string[]][] = [
+  ['null', 'null', ['INVALID']],
+  ['a list', '[]', ['INVALID']],
+  ['text', '"text"', ['INVALID']],
+  ['a number', '1e999', ['INVALID']],
+  ['no JSON', '{name:1}', ['BAD_REQUEST']],
+  ['half of it', '{"name":', ['BAD_REQUEST']],
+  ['nothing', '', ['BAD_REQUEST']],
+  ['white space', ' '.repeat(1000), ['BAD_REQUEST']],
+  ['only brackets', '['.repeat(limits.bodyBytes), ['BAD_REQUEST']],
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x7b, 0x00]), ['BAD_REQUEST']],
+];
+/** Names that no object can have, as JSON text. */
+const names = [
+  'wéb',
+  'ｗｅｂ',
+  'we\u202eb',
+  '\u{1f578}',
+  'a\u0000b',
+  'a\r\nX-Evil: 1',
+  '../it',
+  'it/..',
+  ' it',
+  '',
+  'a'.repeat(100_000),
+];
+
+describe('bodies', () => {
+  for (const route of writes)
+    it(nameOf(route), () =>
+      withstood(route, async (api) => {
+        const own = legal[nameOf(route)];
+        assert.ok(own, `${nameOf(route)} is new: give it a legal twin in this file`);
+        const text = JSON.stringify(own);
+        const send = (payload: string | Buffer, type = 'application/json', more: Record<string, string> = {}) =>
+          post(api, route, payload, { 'content-type': type, ...more });
+        for (const [what, field, codes] of fields) {
+          const { code } = assertRefused(await send(`${text.slice(0, -1)},${field}}`), what);
+          assert.ok(codes.includes(code), `${what}: ${code}`);
+        }
+        for (const [what, body, codes] of bodies) {
+          const { code } = assertRefused(await send(body), what);
+          assert.ok(codes.includes(code), `${what}: ${code}`);
+        }
+        for (const name of 'name' in own ? names : []) {
+          const { code } = assertRefused(
+            await send(JSON.stringify({ ...own, name })),
+            JSON.stringify(name).slice(0, 40),
+          );
+          assert.equal(code, 'NAME_INVALID');
+        }
+        const large = assertRefused(await send(text.padStart(route.bodyLimit + 1)), 'a body over the limit');
+        assert.equal(large.code, 'TOO_LARGE');
+        for (const type of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x', 'x'])
+          assert.equal(assertRefused(await send(text, type), type).code, 'BAD_REQUEST');
+        const packed = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+        assertRefused(await send(packed, 'application/json', { 'content-encoding': 'gzip' }), 'a packed body');
+      }),
+    );
+});
+
+/** With headers of its own, and bytes for a body. */
+async function post(
+  { app }: TestApi,
+  route: Route,
+  payload: string | Buffer,
+  headers: Record<string, string>,
+): Promise<Answer> {
+  const { method } = route;
+  const response = await app.inject({ method, url: legalPath(route), payload, headers });
+  return { status: response.statusCode, headers: response.headers, body: response.json() };
+}
+
+describe('fields that only the system gives', () => {
+  for (const kind of Object.keys(kinds) as Kind[]) {
+    const route = writes.find(({ method, url }) => method === 'POST' && legalKind(url) === kind)!;
+    it(nameOf(route), () =>
+      withstood(route, async (api) => {
+        const { input, output } = kinds[kind];
+        const others = Object.keys(output.properties).filter((field) => !(field in input.properties));
+        for (const field of [...others, 'tenant', 'owner', 'admin', 'applied', 'held', 'place']) {
+          const answer = await api.request('POST', legalPath(route), { ...legal[nameOf(route)], [field]: 'it' });
+          assert.equal(assertRefused(answer, field).code, 'INVALID');
+        }
+      }),
+    );
+  }
+});
+function legalKind(url: string): Kind | undefined {
+  return (Object.keys(kinds) as Kind[]).find((kind) => url.endsWith(`/${kinds[kind].plural}`));
+}
+
+/** Parts of a path that name nothing. */
+const parts = [
+  ...[
+    '..%2fit',
+    '%2e%2e',
+    '..',
+    '.',
+    '%00',
+    'it%00',
+    '%0d%0aX-Evil:%201',
+    '%0aX-Evil',
+    'it%2f',
+    'it%20',
+    '%20',
+    '%25',
+    '*',
+  ],
+  ...[
+    '__proto__',
+    'constructor',
+    'toString',
+    'hasOwnProperty',
+    '-',
+    "it'--",
+    'it%3b',
+    '%5c',
+    'IT',
+    'w%c3%a9b',
+    '%f0%9f%95%b8',
+  ],
+  ...[
+    '%ff',
+    '%zz',
+    '%',
+    '%u0041',
+    'x'.repeat(253),
+    'x'.repeat(5_000),
+    '%2e'.repeat(1_000),
+    '01a1fbe3-73c1-7595-93b3-860e40bdeaf6',
+  ],
+];
+
+describe('paths', () => {
+  for (const route of routes.filter(({ url }) => url.includes(':')))
+    it(nameOf(route), () =>
+      withstood(route, async (api) => {
+        for (const parameter of route.url.match(/:\w+/g)!)
+          for (const part of parts) {
+            const url = legalPath({ ...route, url: route.url.replace(parameter, part) });
+            const answer = await api.request(route.method, url, legal[nameOf(route)]);
+            // A dot is a part of a path to no router: that is another route's path, or none's.
+            assertRefused(answer, `${parameter} ${part.slice(0, 60)}`);
+          }
+      }),
+    );
+});
+
+const queries = [
+  'colour=red',
+  '__proto__=x',
+  'constructor=x',
+  'toString',
+  '%00=1',
+  'waitMs=-1',
+  'waitMs=1e9',
+  'waitMs=1&waitMs=2',
+];
+const listQueries = [
+  ...['limit=-1', 'limit=1e999', 'limit=0x10', 'limit=99999999999999999999', 'limit=1&limit=2', 'after=a&after=b'],
+  ...['label=a', 'label==b', 'watch=x', 'watch=-1', `watch=${'9'.repeat(400)}`, 'name=a&name=b'],
+];
+
+describe('queries', () => {
+  for (const route of routes.filter(({ url }) => url !== streamPath && !open.includes(url)))
+    it(nameOf(route), () =>
+      withstood(route, async (api) => {
+        const isList = route.method === 'GET' && /s$/.test(route.url);
+        for (const query of [...queries, ...(isList ? listQueries : [])])
+          assertRefused(await api.request(route.method, `${legalPath(route)}?${query}`, legal[nameOf(route)]), query);
+      }),
+    );
+});
+
+describe('headers', () => {
+  for (const route of routes.filter(({ method }) => method === 'PATCH' || method === 'DELETE'))
+    it(nameOf(route), () =>
+      withstood(route, async (api) => {
+        for (const tag of ['1', '"x"', '"-1"', `"${'9'.repeat(19)}"`, '"1", "2"', 'W/"', `"${'1'.repeat(10_000)}"`]) {
+          const answer = await api.request(route.method, legalPath(route), legal[nameOf(route)], { 'if-match': tag });
+          assertRefused(answer, `If-Match: ${tag.slice(0, 40)}`);
+        }
+        const strange = { origin: 'http://evil.example' };
+        assertRefused(await api.request(route.method, legalPath(route), legal[nameOf(route)], strange), 'an origin');
+      }),
+    );
+});
+
+describe('patterns of the schemas', () => {
+  /** Whether it matches, or an error after so many milliseconds: the engine goes back and forth in the text. */
+  const matches = (pattern: string, text: string, timeout: number): boolean =>
+    vm.runInNewContext('new RegExp(pattern, "u").test(text)', { pattern, text }, { timeout });
+  const patterns = new Set(
+    [...JSON.stringify(openapiDocument()).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
+      (m) => JSON.parse(m[1]!) as string,
+    ),
+  );
+  const pumps = ['a', '0', '_', '-', '.', 'a.', 'a-', '0.', '.a', '1.1.1.', 'a0-', '25', 'tcp/1', ' ', '!', 'é'];
+
+  it('are all found', () => assert.ok(patterns.size > 5, [...patterns].join(' ')));
+  it('one that goes back and forth is seen by this test', () => {
+    assert.throws(() => matches('^(a+)+$', `${'a'.repeat(60)}!`, 100), { code: 'ERR_SCRIPT_EXECUTION_TIMEOUT' });
+  });
+  for (const pattern of patterns)
+    it(`${pattern} reads 100,000 characters once`, () => {
+      for (const pump of pumps)
+        for (const end of ['', '!', '-', '.', 'a', '0'])
+          matches(pattern, pump.repeat(100_000 / pump.length) + end, 60_000);
+    });
+});
