@@ -17,7 +17,7 @@ export interface SiteOptions {
 }
 
 /** How an agent runs if nobody says. */
-export const agentDefaults = {
+const agentDefaults = {
   controller: 'unix:/run/heddle/controller.sock',
   stateDir: '/var/lib/heddle/agent',
   bpfDir: '/sys/fs/bpf/heddle',

@@ -6,7 +6,7 @@ import { nearest } from '../nearest.ts';
 const BPF_FS_MAGIC = 0xcafe4a11;
 
 /** Where programs and maps are pinned, or would be. */
-export interface BpffsFacts {
+interface BpffsFacts {
   readonly dir: string;
   readonly isBpffs: boolean;
   /** The kernel has such file systems. */

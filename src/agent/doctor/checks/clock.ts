@@ -8,7 +8,7 @@ const deadlineMs = 3_000;
 const toleranceMs = 5_000;
 
 /** This host's clock beside the controller's. */
-export interface ClockFacts {
+interface ClockFacts {
   /** This host's time less the controller's, milliseconds; absent: the controller did not say. */
   readonly aheadMs?: number;
 }

@@ -4,7 +4,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, warn } from '../finding.ts';
 
 /** The host's connection tracking, which what goes outside and what is published need; undefined: it is not loaded. */
-export interface ConntrackFacts {
+interface ConntrackFacts {
   readonly count: number;
   readonly most: number;
   /** So long an idle TCP connection is remembered, seconds. */

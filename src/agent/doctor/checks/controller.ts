@@ -6,7 +6,7 @@ import { type Finding, fail, ok, unknown, warn } from '../finding.ts';
 const deadlineMs = 3_000;
 
 /** Whether controller and agent answer, and know of each other. */
-export interface ControllerFacts {
+interface ControllerFacts {
   readonly address: string;
   /** Why the controller does not answer. */
   readonly problem?: string;

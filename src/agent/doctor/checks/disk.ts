@@ -8,7 +8,7 @@ const mebibyte = 1024 * 1024;
 const least = { failBytes: 16 * mebibyte, warnBytes: 128 * mebibyte, files: 1_000 } as const;
 
 /** Room where the agent's state is, or would be. */
-export interface DiskFacts {
+interface DiskFacts {
   readonly dir: string;
   readonly freeBytes: number;
   /** How many more files there may be; absent: the file system has no limit. */

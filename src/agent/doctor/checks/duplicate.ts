@@ -18,7 +18,7 @@ const ARP = 0x0806;
 const ARP_FRAME_BYTES = 42;
 
 /** Who else has this host's underlay address. */
-export interface DuplicateFacts {
+interface DuplicateFacts {
   readonly vtep: Ip;
   /** Other hosts that have it at the controller. */
   readonly hosts: readonly string[];

@@ -7,7 +7,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, ok, refuse, warn } from '../finding.ts';
 
 /** What the kernel says of itself. */
-export interface KernelFacts {
+interface KernelFacts {
   /** "6.1.0-31-amd64". */
   readonly release: string;
   /** net.core.bpf_jit_enable; absent: it is always on, or cannot be seen from here. */

@@ -10,7 +10,7 @@ const timeoutMs = 2_000;
 const HEADER_BYTES = 12;
 
 /** The resolvers that workloads' questions for outside names go to. */
-export interface NamesFacts {
+interface NamesFacts {
   readonly file: string;
   /** Each with what is wrong; '' if it answers. */
   readonly resolvers: readonly { readonly address: string; readonly problem: string }[];

@@ -5,7 +5,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, ok, unknown, warn } from '../finding.ts';
 
 /** Room in the kernel's table of neighbours. */
-export interface NeighbourFacts {
+interface NeighbourFacts {
   /** Entries that it holds at most (gc_thresh3); absent: it cannot be seen from here. */
   readonly most?: number;
   /** Other hosts of the installation. */

@@ -5,7 +5,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, warn } from '../finding.ts';
 
 /** A base chain that somebody has. */
-export interface BaseChain {
+interface BaseChain {
   readonly family: string;
   readonly table: string;
   readonly name: string;
@@ -14,7 +14,7 @@ export interface BaseChain {
 }
 
 /** What nftables can do here, and who else uses it. */
-export interface NftablesFacts {
+interface NftablesFacts {
   /** Why such rules as the gateways' cannot be loaded. */
   readonly problem?: string;
   readonly chains: readonly BaseChain[];

@@ -5,7 +5,7 @@ import { type Finding, fail, ok, unknown } from '../finding.ts';
 import type { Trial } from '../offload/trial.ts';
 
 /** What came of the trial. */
-export type OffloadFacts = Trial | { readonly broken: string };
+type OffloadFacts = Trial | { readonly broken: string };
 
 export function judgeOffload(facts: OffloadFacts): Finding[] {
   if ('broken' in facts) return [unknown(`the trial in scratch namespaces could not be made: ${facts.broken}`)];

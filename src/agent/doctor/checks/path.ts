@@ -25,7 +25,7 @@ interface PathFacts {
 }
 
 /** Why paths could not be looked at, or what was found. */
-export type PathsFacts =
+type PathsFacts =
   | { readonly reason: string; readonly advice: string }
   | { readonly udpPort: number; readonly device: string; readonly paths: readonly PathFacts[] };
 

@@ -5,7 +5,7 @@ import { type Finding, ok, refuse, warn } from '../finding.ts';
 import { boundTo } from '../udp-sockets.ts';
 
 /** Who is on the UDP port of VXLAN. */
-export interface PortFacts {
+interface PortFacts {
   readonly port: number;
   /** Heddle's own device is up, and so has the port. */
   readonly held: boolean;

@@ -6,7 +6,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, unknown, warn } from '../finding.ts';
 
 /** Who looks at what arrives by the underlay's device. */
-export interface ProgramFacts {
+interface ProgramFacts {
   readonly device: string;
   /** Heddle's program is there. */
   readonly ours: boolean;

@@ -6,7 +6,7 @@ import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, warn } from '../finding.ts';
 
 /** Where this host sends what, and what Heddle has in use. */
-export interface RouteFacts {
+interface RouteFacts {
   /** This host's own routes but the default ones. */
   readonly routes: readonly { readonly destination: string; readonly device: string }[];
   /** Networks here, with their prefixes. */

@@ -8,7 +8,7 @@ import { type Finding, fail, ok, refuse, warn } from '../finding.ts';
 const leastMtuBytes = 1_350;
 
 /** The underlay address and its device. */
-export interface VtepFacts {
+interface VtepFacts {
   readonly vtep?: Ip | undefined;
   readonly device?:
     | { readonly name: string; readonly up: boolean; readonly carrier: boolean; readonly mtuBytes: number }

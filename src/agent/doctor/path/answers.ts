@@ -15,7 +15,7 @@ const FRAME_MAX = 128;
 const rate = { burst: 500, perSecond: 200 } as const;
 
 /** What the answers need. */
-export interface AnswersParts {
+interface AnswersParts {
   readonly vtep: Ip;
   readonly udpPort: number;
   /** Whether the address is another host's VTEP: nobody else gets an answer. */

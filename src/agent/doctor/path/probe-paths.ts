@@ -27,14 +27,14 @@ const BUFFER_BYTES = 1 << 20;
 const FRAME_MAX = 128;
 
 /** Who is asked. */
-export interface ProbeTarget {
+interface ProbeTarget {
   readonly vtep: Ip;
   /** Size of the largest encapsulated packet that goes there, outer IP header included, bytes. */
   readonly wholeBytes: number;
 }
 
 /** How this host asks. */
-export interface ProbeOptions {
+interface ProbeOptions {
   readonly vtep: Ip;
   readonly udpPort: number;
   /** The slow path's device, by which answers come. */
