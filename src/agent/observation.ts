@@ -7,14 +7,12 @@ import { exposeProcess } from '../metrics/process.ts';
 import type { MetricName, OfType } from '../metrics/table.ts';
 import { limits } from '../model/fields.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import { segmentWaits } from '../model/segment-waits.ts';
 import { DatapathTotals } from './datapath-totals.ts';
 import { Rising } from './rising.ts';
 import type { agentStatus, StatusParts } from './status.ts';
 
 type Status = ReturnType<typeof agentStatus>;
-
-/** Nothing is wrong with a segment that waits for its turn. */
-const waits: ReadonlySet<string> = new Set(['standby', 'listening', 'waiting']);
 
 /** Counters of services: where the service has it, and the metric that it is. */
 const serviceCounters = [
@@ -173,7 +171,7 @@ export function troublesOf({
   );
   const still = (segments as readonly { port?: string; held?: string; problem?: string }[]).flatMap(
     ({ port = '', held, problem }) =>
-      problem !== undefined || (held !== undefined && !waits.has(held))
+      problem !== undefined || (held !== undefined && !segmentWaits.has(held))
         ? [{ what: 'segment', text: `${port}: ${problem ?? `forwards nothing: ${held}`}` }]
         : [],
   );

@@ -1,4 +1,6 @@
 /** Lines of `heddle status` about the host that it is run on, from its agent's own status. */
+import { segmentWaits } from '../model/segment-waits.ts';
+
 interface Line {
   readonly what: string;
   readonly ok: boolean;
@@ -40,9 +42,7 @@ const untoldOf = ({ pendingUploads }: { pendingUploads?: number }): number => pe
 const waysOutside = ({ gateways }: { gateways?: { outside?: string } }): string | undefined => gateways?.outside;
 /** Segments that this host should forward for, or stand by for, and does not. */
 const stillSegments = ({ segments = [] }: { segments?: { port?: string; held?: string; problem?: string }[] }) =>
-  segments.filter(({ held, problem }) => problem !== undefined || (held !== undefined && !waits.has(held)));
-/** Nothing is wrong with one that waits for its turn. */
-const waits: ReadonlySet<string> = new Set(['standby', 'listening', 'waiting']);
+  segments.filter(({ held, problem }) => problem !== undefined || (held !== undefined && !segmentWaits.has(held)));
 type Trouble = { readonly network: string; readonly problem?: string };
 /** What the agent's status may say of a network that it does not serve. */
 interface Services {

@@ -22,13 +22,15 @@ export interface Observed {
  * `?format=json` or `Accept: application/json` an object with each check.
  */
 export function serveObserved(app: FastifyInstance, observed: () => Observed): void {
-  app.get('/metrics', async (_, reply) => {
+  // Whoever watches is not held up by others who ask too much: that is when it is needed.
+  const options = { config: { rate: 'none' } } as const;
+  app.get('/metrics', options, async (_, reply) => {
     const into = new Exposition();
     await observed().metrics(into);
     return reply.type(expositionType).send(into.text());
   });
-  app.get('/healthz', async (request, reply) => answer(request, reply, []));
-  app.get('/readyz', async (request, reply) => answer(request, reply, await observed().readiness()));
+  app.get('/healthz', options, async (request, reply) => answer(request, reply, []));
+  app.get('/readyz', options, async (request, reply) => answer(request, reply, await observed().readiness()));
 }
 
 function answer(request: FastifyRequest, reply: FastifyReply, checks: readonly Check[]): FastifyReply {

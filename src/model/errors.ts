@@ -371,9 +371,7 @@ export function toProblem(e: unknown): Problem {
 /** The error that a problem describes; a code this version does not know becomes INTERNAL with the sender's text. */
 export function fromProblem(p: Pick<Problem, 'code' | 'details' | 'detail' | 'requestId'>): HeddleError {
   const e =
-    p.code in errors
-      ? new HeddleError(p.code, p.details as never)
-      : new HeddleError('INTERNAL', { problem: p.detail });
+    p.code in errors ? new HeddleError(p.code, p.details as never) : new HeddleError('INTERNAL', { problem: p.detail });
   if (p.requestId !== undefined) e.requestId = p.requestId;
   return e;
 }
