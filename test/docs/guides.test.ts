@@ -130,6 +130,7 @@ for (const [page, finds] of [
     'doctor',
     /packets of 1404 bytes arrive, and of 1405 to 1500 not.*^ended with 1$.*1500 bytes arrive.*nothing on UDP port 4789 arrives.*^ended with 1$.*1500 bytes arrive/ms,
   ],
+  ['operating', /^hosts +no +1 of 2 online; not: h2$.*^heddle_hosts\{condition="online"\} 2$.*"requestId":"deploy-17"/ms],
   ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
 ] as const)
   test(`the commands of docs/guides/${page}.md work when pasted`, async () => {
