@@ -38,7 +38,7 @@ export async function serveLocalApi(
   };
   const app = Fastify({
     loggerInstance: log as never,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     genReqId: requestIdOf,
     requestIdLogLabel: requestIdLabel,
     // User data and keys at their largest, escaped.

@@ -34,7 +34,7 @@ export function buildApp(
 ): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     bodyLimit: limits.bodyBytes,
     genReqId: requestIdOf,
     requestIdLogLabel: requestIdLabel,

@@ -8,7 +8,7 @@ import type { Connected, PortWord } from './presence.ts';
 import type { AnyRecord, PortRecord, Stored } from './records.ts';
 import type { World, WorldChange } from './world.ts';
 
-/** Fields that say where a port is, and have events of their own; and what goes with them. */
+/** Fields that say where a port is, and have events of their own; and what goes with a move. */
 const placeFields: ReadonlySet<string> = new Set(['host', 'origin', 'movedAt', 'place']);
 /** What a host does all the time by itself, and would hide the rest. */
 const isRoutine = ({ kind }: WorldChange): boolean => kind === 'lease';
@@ -89,8 +89,12 @@ export class Chronicle {
 
   #updated(before: Stored, after: Stored, revision: bigint): void {
     const [was, is] = [before, after].map(({ record }) => record as unknown as Record<string, unknown>);
+    // Two hosts that change places are one move.
+    const moves = was!.host !== is!.host;
+    const isToldOf = (field: string) =>
+      after.kind === 'port' && (placeFields.has(field) || (moves && field === 'standby'));
     const fields = Object.keys({ ...was, ...is }).filter(
-      (field) => !isDeepStrictEqual(was![field], is![field]) && !(after.kind === 'port' && placeFields.has(field)),
+      (field) => !isDeepStrictEqual(was![field], is![field]) && !isToldOf(field),
     );
     if (fields.length > 0) this.#note(after, 'updated', { revision, fields, text: `${fields.join(', ')} written` });
   }

@@ -40,7 +40,9 @@ it('tells a port’s life: made, bound, wired, failed, moved, its hosts lost, de
   h1.says(id, { condition: 'pending', code: 'NOT_ATTACHED', message: 'nothing is attached' });
   for (let i = 0; i < 3; i++) h1.says(id, { device: 'hd1' });
   h1.says(id, { condition: 'error', code: 'KERNEL', message: 'no device' });
+  await api.ok('PATCH', `${ports}/db1`, { standby: 'h2' });
   await api.ok('PATCH', `${ports}/db1`, { host: 'h2' });
+  await api.ok('PATCH', `${ports}/db1`, { standby: null });
   h2.says(id, { device: 'hd2' });
   h2.leaves();
   await api.ok('PATCH', `${ports}/db1`, { labels: { tier: 'db' } });
@@ -52,7 +54,9 @@ it('tells a port’s life: made, bound, wired, failed, moved, its hosts lost, de
     'waiting: nothing is attached',
     'wired: up on h1, hd1',
     'failed: no device',
+    'updated: standby written',
     'moved: moved from h1 to h2',
+    'updated: standby written',
     'wired: up on h2, hd2',
     'updated: labels written',
     'unbound: no longer on h2',
@@ -60,7 +64,7 @@ it('tells a port’s life: made, bound, wired, failed, moved, its hosts lost, de
   assert.deepEqual([alive[4]!.code, alive[4]!.host, alive[4]!.severity], ['KERNEL', 'h1', 'warning']);
   await api.ok('DELETE', `${ports}/db1`);
   const gone = await eventsOf(api, `kind=port&object=${id}`);
-  assert.deepEqual([gone.at(-1)!.type, gone.length], ['deleted', 10], 'by its id, after it is gone');
+  assert.deepEqual([gone.at(-1)!.type, gone.length], ['deleted', 12], 'by its id, after it is gone');
   assert.deepEqual(gone, await eventsOf(api, 'kind=port&object=db1&tenant=acme'), 'and by its name');
 });
 
