@@ -51,6 +51,20 @@ export function withShared(command: Command, ...names: (keyof typeof shared)[]):
   return command;
 }
 
+/** Seconds that a bare `--wait` waits. */
+const waitDefault = 30;
+
+/** Adds `--wait` to a command that writes. */
+export function withWait(command: Command): Command {
+  return command.option(
+    '--wait [seconds]',
+    `return when every concerned host has applied it, at the latest after so long (default ${waitDefault})`,
+  );
+}
+/** How long that is, milliseconds; undefined: not at all. @throws USAGE */
+export const waitMsOf = (wait: true | string | undefined): number | undefined =>
+  wait === undefined ? undefined : (wait === true ? waitDefault : integer(wait)) * 1000;
+
 /** Accumulates a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 

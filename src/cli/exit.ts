@@ -6,7 +6,7 @@ import { type Io, paint } from './io.ts';
 /** Every exit code there is. */
 export const exitCodes = {
   0: 'done',
-  1: 'refused: the request is wrong or conflicts with what exists, and changed nothing',
+  1: 'refused: the request is wrong or conflicts with what exists, and changed nothing; of diff -f: something differs',
   2: 'usage: the command line cannot be understood',
   3: 'unavailable: no answer, or not in time; try again',
   4: 'broken: a fault of Heddle or of this machine',
@@ -30,15 +30,23 @@ const hints: Partial<Record<Code, string>> = {
   ADDRESS_OUTSIDE: '"heddle subnet list" shows the prefixes',
   LAB_BUSY: 'wait for it to end',
   USAGE: 'add --help to the command for its flags and examples',
-  INTERNAL: 'this is a bug in Heddle; the log of the daemon has the cause',
 };
 
 /** The exit code of anything thrown. */
 export function exitCode(e: unknown): keyof typeof exitCodes {
   if (e instanceof CommanderError) return e.exitCode === 0 ? 0 : 2;
   if (!(e instanceof HeddleError)) return 4;
+  const own = ownExits.get(e);
+  if (own !== undefined) return own;
   const code: Code = e.code;
   return code === 'USAGE' ? 2 : ({ refused: 1, unavailable: 3, broken: 4 } as const)[errors[code].family];
+}
+
+const ownExits = new WeakMap<object, keyof typeof exitCodes>();
+/** Gives an error an exit code of its own, where that of its code means something else. */
+export function withExit<E extends HeddleError>(e: E, code: keyof typeof exitCodes): E {
+  ownExits.set(e, code);
+  return e;
 }
 
 const ownHints = new WeakMap<HeddleError, string>();

@@ -18,7 +18,7 @@ export interface Whose extends Typed {
 }
 
 /** The tenant whose objects are meant; undefined: everybody's. */
-const tenantOf = ({ tenant, installation }: Whose): string | undefined =>
+export const tenantOf = ({ tenant, installation }: Whose): string | undefined =>
   installation || !tenant ? undefined : tenant;
 
 /** Adds what says whose objects are meant. */

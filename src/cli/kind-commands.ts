@@ -13,15 +13,14 @@ import {
   printJson,
   requireTenant,
   type Typed,
+  waitMsOf,
   withShared,
+  withWait,
 } from './command.ts';
 import { bodyOf, createFlags, exampleLine, type Flag, updateFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { countersText, details, listTable, referredNames } from './show.ts';
 import { watchList } from './watch.ts';
-
-/** Seconds that a bare `--wait` waits. */
-const waitDefault = 30;
 
 interface Written extends Typed {
   readonly wait?: true | string;
@@ -64,20 +63,12 @@ function addFlags(command: Command, flags: readonly Flag[]): Command {
   return command;
 }
 
-function withWait(command: Command): Command {
-  return command.option(
-    '--wait [seconds]',
-    `return when every concerned host has applied it, at the latest after so long (default ${waitDefault})`,
-  );
-}
-
 /** The scope of a request: the tenant, where the kind has one, and how long to wait. */
 function scopeOf({ spec }: Of, typed: Written) {
-  const { wait } = typed;
-  const seconds = wait === true ? waitDefault : wait === undefined ? undefined : integer(wait);
+  const waitMs = waitMsOf(typed.wait);
   return {
     ...(spec.scope === 'tenant' && { tenant: requireTenant(typed) }),
-    ...(seconds !== undefined && { waitMs: seconds * 1000 }),
+    ...(waitMs !== undefined && { waitMs }),
   };
 }
 

@@ -1,18 +1,23 @@
 import type { Command } from 'commander';
 import { type Kind, kinds } from '../model/kinds.ts';
+import { applyCommand, exportCommand, planCommand } from './apply-commands.ts';
 import { attachCommand, detachCommand } from './attach-commands.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { agentCommand, controllerCommand } from './daemon-commands.ts';
 import { demoCommand } from './demo/command.ts';
+import { diffCommand } from './diff-command.ts';
 import { dnsCommand } from './dns-commands.ts';
+import { doctorCommand } from './doctor-command.ts';
 import { eventsCommand } from './events-command.ts';
 import { exitCodesHelp } from './exit.ts';
+import { historyCommand, rollbackCommand } from './history-commands.ts';
 import { importCommand } from './import-command.ts';
 import type { Io } from './io.ts';
 import { kindCommand } from './kind-commands.ts';
 import { labCommand } from './lab-commands.ts';
 import { leaveCommand } from './leave-command.ts';
+import { quotaCommand } from './quota-command.ts';
 import { statusCommand } from './status-command.ts';
 import { version } from './version.ts';
 import { vmCommand } from './vm-commands.ts';
@@ -27,8 +32,20 @@ export function buildProgram(io: Io): Command {
     'heddle attach netns w1 --tenant acme --network web',
   ]);
   for (const kind of Object.keys(kinds) as Kind[]) program.addCommand(kindCommand(io, kind));
-  for (const make of [attachCommand, detachCommand, vmCommand, dnsCommand, statusCommand, eventsCommand, leaveCommand])
+  program.addCommand(quotaCommand(io));
+  for (const make of [
+    attachCommand,
+    detachCommand,
+    vmCommand,
+    dnsCommand,
+    statusCommand,
+    eventsCommand,
+    doctorCommand,
+    leaveCommand,
+  ])
     program.addCommand(make(io));
+  for (const make of [applyCommand, planCommand, exportCommand]) program.addCommand(make(io));
+  for (const make of [historyCommand, diffCommand, rollbackCommand]) program.addCommand(make(io));
   for (const make of [labCommand, demoCommand, importCommand]) program.addCommand(make(io));
   for (const make of [controllerCommand, agentCommand, versionCommand]) program.addCommand(make(io));
   program.addCommand(completionCommand(io, () => program));

@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { ApplyInput, type ApplyResult } from '../model/apply.ts';
 import { documentLimits } from '../model/document.ts';
+import { HeddleError } from '../model/errors.ts';
+import { strict } from '../model/fields.ts';
 import { applyDocuments } from './apply.ts';
 import { applyPath, exportPath } from './apply-openapi.ts';
 import { parseDocuments } from './document-set.ts';
@@ -18,7 +20,7 @@ import { waitForChanges } from './wait.ts';
 const checkInput = compileCheck(
   Type.Object(
     { ...ApplyInput.properties, documents: Type.Array(Type.Unknown(), { maxItems: documentLimits.documents }) },
-    { additionalProperties: false },
+    strict,
   ),
 );
 
@@ -30,10 +32,12 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
   app.post(applyPath, { bodyLimit: documentLimits.bytes }, async (request, reply): Promise<ApplyResult> => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     checkInput(request.body);
-    const { documents, set = 'default', prune = false, take = false, dryRun, plan } = request.body as ApplyInput;
+    const { documents, set, prune = false, take = false, dryRun, plan } = request.body as ApplyInput;
+    if (prune && set === undefined)
+      throw new HeddleError('INVALID', { field: 'set', problem: 'is required with prune' });
     const wanted = parseDocuments(documents);
     const decide = (sequence: Sequence, written: number) =>
-      applyDocuments(sequence, wanted, { set, prune, take, isOnline, written });
+      applyDocuments(sequence, wanted, { set: set ?? 'default', prune, take, isOnline, written });
     if (plan || dryRun) {
       let plans: HostPlans | undefined;
       const { result } = await writer.rehearse((sequence) => {

@@ -9,13 +9,14 @@ import type { Applied } from './applied.ts';
 import { merged, saidOf } from './apply-merge.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
 import { refuseImmutable, withPeers } from './apply-refs.ts';
-import { documentOf, fieldChanges } from './document-of.ts';
+import { documentChanges, documentOf } from './document-of.ts';
 import type { Wanted } from './document-set.ts';
 import { Draft } from './draft.ts';
 import { leaveToAgent } from './host.ts';
 import { appliedKey, objectKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
-import type { Stored } from './records.ts';
+import { loosened } from './loosened.ts';
+import { type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { must, type Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
 import { compileCheck } from './validate.ts';
@@ -41,6 +42,8 @@ const DECIDED_AT_ONCE = 50;
 interface Work extends Omit<Refused, 'error'> {
   /** @throws what refuses it; then nothing of it has happened */
   run(): void;
+  /** Gives up what the object has and is not to have, which another may need first. False if there is nothing of that. */
+  letGo?(): boolean;
 }
 
 /**
@@ -59,7 +62,10 @@ export async function applyDocuments(
   const gone = options.prune ? unnamed(world, wanted, options.set) : [];
   const removed = gone.map((stored) => documentOf(world, stored));
   const works = [
-    ...wanted.map((w) => workOf(w, () => makeFirst(sequence, w, options))),
+    ...wanted.map((w) => ({
+      ...workOf(w, () => makeFirst(sequence, w, options)),
+      letGo: () => letGo(sequence, w),
+    })),
     ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
     ...gone.map((stored, i) => removal(sequence, stored, removed[i]!, options)),
   ];
@@ -69,7 +75,7 @@ export async function applyDocuments(
     ...removed.map((document) => ({
       action: 'delete' as const,
       ...headOf(document),
-      fields: fieldChanges(document, undefined),
+      fields: documentChanges(document, undefined),
     })),
   ];
 }
@@ -87,7 +93,9 @@ async function runAll(works: readonly Work[], written: number): Promise<void> {
         refused.push({ ...work, error, work });
       }
     }
-    if (refused.length === left.length) throw documentsRefused(refused, written);
+    // Two may wait for each other, as routers that exchange their networks.
+    if (refused.length === left.length && !refused.map(({ work }) => work.letGo?.()).includes(true))
+      throw documentsRefused(refused, written);
     left = refused.map(({ work }) => work);
   }
 }
@@ -105,6 +113,21 @@ function makeFirst(sequence: Sequence, wanted: Wanted, options: ApplyOptions): v
   const later = new Set(laterFields[wanted.kind]);
   const now = Object.fromEntries(Object.entries(wanted.fields).filter(([field]) => !later.has(field)));
   write(sequence, wanted, options, now);
+}
+
+/** A router leaves what it is to leave, before it joins anything; what stays is not interrupted. */
+function letGo(sequence: Sequence, wanted: Wanted): boolean {
+  const { world, ctx } = sequence;
+  const have = find(world, wanted);
+  if (have?.kind !== 'router' || !Array.isArray(wanted.fields.subnets)) return false;
+  const scope = scopeOf(have.record);
+  const live = rules.router.input(have.record as RouterRecord);
+  const ids = wanted.fields.subnets.flatMap((ref) => world.find('subnet', scope, String(ref))?.record.id ?? []);
+  const less = loosened(world, have, { ...live, subnets: ids }, false);
+  if (!less) return false;
+  const made = rules.router.update(ctx, have as Stored<'router'>, less as never);
+  if ('draft' in made) sequence.write(made.draft);
+  return true;
 }
 
 const checks = new Map<Kind, (value: unknown) => void>();
@@ -194,7 +217,7 @@ const headOf = ({ kind, tenant, name }: Pick<Document, 'kind' | 'tenant' | 'name
   name,
 });
 function changeOf(wanted: Wanted, before: State, after: State): ObjectChange {
-  const fields = fieldChanges(before.document, after.document);
+  const fields = documentChanges(before.document, after.document);
   const kept = before.set === after.set ? 'unchanged' : 'adopt';
   const action = before.document === undefined ? 'create' : fields.length > 0 ? 'update' : kept;
   return { action, ...headOf(wanted), fields };

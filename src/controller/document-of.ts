@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { FieldChange } from '../model/apply.ts';
 import { type Document, documentFields, emptyMatters, runtimeFields } from '../model/document.ts';
+import { type FieldChange, fieldChanges } from '../model/field-changes.ts';
 import { type Kind, kinds, type Translation } from '../model/kinds.ts';
 import { rules } from './kind-rules.ts';
 import { type Stored, scopeOf } from './records.ts';
@@ -51,26 +50,13 @@ function peerName(world: World, scope: string, id: string): string | undefined {
   return router.tenant === scope ? router.name : `${world.tenant.get(router.tenant)!.record.name}/${router.name}`;
 }
 
-/** What differs between two documents of an object, by field; of fields that have fields, by those. */
-export function fieldChanges(before: Document | undefined, after: Document | undefined): FieldChange[] {
-  const [was, is] = [flat(before), flat(after)];
-  return [...new Set([...was.keys(), ...is.keys()])]
-    .filter((field) => !isDeepStrictEqual(was.get(field), is.get(field)))
-    .map((field) => ({
-      field,
-      ...(was.has(field) && { before: was.get(field) }),
-      ...(is.has(field) && { after: is.get(field) }),
-    }));
-}
+/** What differs between two documents of an object. */
+export const documentChanges = (before: Document | undefined, after: Document | undefined): FieldChange[] =>
+  fieldChanges(fieldsOf(before), fieldsOf(after));
 
-const head: ReadonlySet<string> = new Set(['kind', 'tenant', 'name']);
-function flat(document: Document | undefined): Map<string, unknown> {
-  const fields = Object.entries(document ?? {}).filter(([field]) => !head.has(field));
-  return new Map(
-    fields.flatMap(([field, value]): [string, unknown][] =>
-      isObject(value) ? Object.entries(value).map(([key, v]) => [`${field}/${key}`, v]) : [[field, value]],
-    ),
-  );
+function fieldsOf(document: Document | undefined): object {
+  const { kind: _kind, tenant: _tenant, name: _name, ...fields } = document ?? ({} as Partial<Document>);
+  return fields;
 }
 
 /** A value with keys, not a list. */

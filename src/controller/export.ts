@@ -26,8 +26,13 @@ export function exportDocuments(
 const isOf = (tenant: string, { record }: Stored): boolean =>
   record.id === tenant || ('tenant' in record && record.tenant === tenant);
 
-const isWished = (world: World, { kind, record }: Stored): boolean =>
-  kind !== 'port' || !(record as PortRecord).ephemeral || world.applied.has(record.id);
+/** Somebody asked for it, and for what it is behind. */
+function isWished(world: World, { kind, record }: Stored): boolean {
+  if (kind !== 'port') return true;
+  const { id, ephemeral, behind } = record as PortRecord;
+  const parent = world.port.get(behind ?? '');
+  return (!ephemeral || world.applied.has(id)) && (!parent || isWished(world, parent));
+}
 
 /** The fields that only say what has become of an object, and were said or are asked for. */
 function alsoOf(world: World, { kind, record }: Stored, bindings: boolean): string[] {

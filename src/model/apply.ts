@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { documentLimits } from './document.ts';
 import { strict } from './fields.ts';
+import { FieldChange } from './history.ts';
 import { namePattern } from './ids.ts';
 import { type Kind, kinds } from './kinds.ts';
 
@@ -29,7 +30,9 @@ export const ApplyInput = Type.Object(
       Type.String({ pattern: namePattern, description: 'What the documents belong to; default: "default"' }),
     ),
     prune: Type.Optional(
-      Type.Boolean({ description: 'Delete what was applied with this set before and is not among the documents' }),
+      Type.Boolean({
+        description: 'Delete what was applied with the same set before and is not among the documents; needs one',
+      }),
     ),
     take: Type.Optional(Type.Boolean({ description: 'Take over objects that belong to another set' })),
     dryRun: Type.Optional(Type.Boolean({ description: 'Write nothing' })),
@@ -38,16 +41,6 @@ export const ApplyInput = Type.Object(
   strict,
 );
 export type ApplyInput = Static<typeof ApplyInput>;
-
-const FieldChange = Type.Object(
-  {
-    field: Type.String({ description: 'Of a field that has fields itself: "labels/tier"' }),
-    before: Type.Optional(Type.Unknown({ description: 'Absent: it was not there' })),
-    after: Type.Optional(Type.Unknown({ description: 'Absent: it is no longer there' })),
-  },
-  strict,
-);
-export type FieldChange = Static<typeof FieldChange>;
 
 const ObjectChange = Type.Object(
   {

@@ -11,7 +11,8 @@ export const historyLimits = {
   point: 40,
 } as const;
 
-const FieldChange = Type.Object(
+/** A field of an object, before and after. */
+export const FieldChange = Type.Object(
   { field: Type.String(), before: Type.Optional(Type.Unknown()), after: Type.Optional(Type.Unknown()) },
   {
     ...strict,

@@ -128,9 +128,13 @@ for (const [page, finds] of [
   ],
   [
     'doctor',
-    /packets of 1404 bytes arrive, and of 1405 to 1500 not.*^ended with 1$.*1500 bytes arrive.*nothing on UDP port 4789 arrives.*^ended with 1$.*1500 bytes arrive/ms,
+    /packets of 1400 bytes arrive, and of 1401 to 1500 not.*^ended with 1$.*1500 bytes arrive.*nothing on UDP port 4789 arrives.*^ended with 1$.*1500 bytes arrive/ms,
   ],
   ['operating', /^hosts +no +1 of 2 online; not: h2$.*^heddle_hosts\{condition="online"\} 2$.*"requestId":"deploy-17"/ms],
+  [
+    'apply',
+    /^\+ router acme\/r1$.*^6 unchanged .*^host h1\n {2}~ network web$.*^labels: +seen=yes, tier=front$.*^network acme\/db deleted$.*^kind: tenant\nname: acme$/ms,
+  ],
   ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
 ] as const)
   test(`the commands of docs/guides/${page}.md work when pasted`, async () => {
