@@ -119,8 +119,8 @@ it('ends a watch that compaction has overtaken with the reason', async () => {
   const from = api.world.revision + 1n;
   await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1300 });
   await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1400 });
-  const { body } = await api.request('GET', `${t}/networks?watch=${from}`);
-  const lines = String(body).split('\n').filter(Boolean);
+  const { payload } = await api.app.inject({ method: 'GET', url: `${t}/networks?watch=${from}` });
+  const lines = payload.split('\n').filter(Boolean);
   const last = JSON.parse(lines.at(-1)!);
   assert.deepEqual([last.type, last.problem.code, last.problem.status], ['error', 'COMPACTED', 410]);
 });

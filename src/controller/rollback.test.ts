@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Rollback } from '../model/history.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { RouterRecord, Stored } from './records.ts';
+import { anyEdit } from './test-any-edit.ts';
 import { openFurnishedApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
 import { applyEdit, type Edit } from './test-edits.ts';
@@ -173,6 +175,22 @@ it('exchanges names, subnets of routers and addresses of machines again', async 
   await assertNoLeak(api.store);
 });
 
+it('brings routers back that named each other, and what one of another tenant named', async () => {
+  await using api = await openFurnishedApi();
+  await api.ok('POST', '/v1/tenants', { name: 'globex' });
+  const there = await api.ok('POST', '/v1/tenants/globex/routers', { name: 'r' });
+  const r1 = await api.ok('POST', `${t}/routers`, { name: 'r1', peers: [there.id] });
+  const r2 = await api.ok('POST', `${t}/routers`, { name: 'r2', peers: [r1.id] });
+  await api.ok('PATCH', `${t}/routers/r1`, { peers: [there.id, r2.id] });
+  await api.ok('PATCH', '/v1/tenants/globex/routers/r', { peers: [r1.id] });
+  const to = api.world.revision;
+  const before = await written(api);
+  for (const name of ['r1', 'r2']) await api.ok('DELETE', `${t}/routers/${name}`);
+  await back(api, to, { tenant: 'acme' });
+  assert.equal(await written(api), before);
+  assert.deepEqual((await api.ok('GET', `${t}/routers/r1`)).activePeers, [there.id, r2.id]);
+});
+
 it('refuses moments that it does not know', async () => {
   await using api = await openFurnishedApi();
   const ask = (to: string) => ['POST', '/v1/rollback', { to }] as const;
@@ -218,17 +236,6 @@ const users: fc.Arbitrary<Edit> = fc.oneof(
   { weight: 2, arbitrary: make('peer', { router, n: fc.nat(3) }) },
   make('unrouter', { router }),
 );
-/** What hosts do, and what is made for attachments. */
-const system: fc.Arbitrary<Edit> = fc.oneof(
-  make('stand by', { port, host: fc.option(host) }),
-  make('switch', { port }),
-  make('behind', { port, parent: port, network, n: fc.integer({ min: 3, max: 5 }) }),
-  make('lease', { network, host, n: fc.nat(3) }),
-  make('leased port', { port, network, host }),
-  make('unlease', { network, host }),
-  make('gone', { host }),
-);
-
 it('after a day of random writes gives exports of the same bytes, from any point of it', async () => {
   let useful = 0;
   await fc.assert(
@@ -241,17 +248,19 @@ it('after a day of random writes gives exports of the same bytes, from any point
         points.push({ revision: api.world.revision, text: await written(api) });
       }
       const { revision, text } = points[pick % points.length]!;
+      const end = points.at(-1)!;
       const { items } = await back(api, revision);
       if (items.length > 3) useful++;
       assert.equal(await written(api), text);
       await assertNoLeak(api.store);
       for (const [name, fake] of fakes) {
         fake.drain();
+        await turn();
         assertSame(api, name, fake, 'after the rollback');
       }
       assert.deepEqual((await back(api, revision)).items, []);
-      // And there is a way back from the way back.
-      await back(api, api.world.revision);
+      await back(api, end.revision);
+      assert.equal(await written(api), end.text, 'and there is a way back from the way back');
     }),
     { numRuns: 40 },
   );
@@ -261,31 +270,27 @@ it('after a day of random writes gives exports of the same bytes, from any point
 it('with hosts at work it is refused with nothing written, or gives the same bytes', async () => {
   const outcomes = { done: 0, refused: 0 };
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.oneof({ weight: 3, arbitrary: users }, system), { minLength: 10, maxLength: 50 }),
-      fc.nat(),
-      async (edits, pick) => {
-        const { api, fakes } = await openWithHosts();
-        await using _ = api;
-        const points: { revision: bigint; text: string }[] = [];
-        for (const edit of edits) {
-          await applyEdit(api, fakes, edit);
-          points.push({ revision: api.world.revision, text: await written(api) });
-        }
-        const { revision, text } = points[pick % points.length]!;
-        const at = api.world.revision;
-        const { status, body } = await api.request('POST', '/v1/rollback', { to: String(revision) });
-        if (status === 200) {
-          outcomes.done++;
-          assert.equal(await written(api), text);
-        } else {
-          outcomes.refused++;
-          assert.equal(body.code, 'ROLLBACK_REFUSED', JSON.stringify(body));
-          assert.equal(api.world.revision, at);
-        }
-        await assertNoLeak(api.store);
-      },
-    ),
+    fc.asyncProperty(fc.array(anyEdit, { minLength: 10, maxLength: 50 }), fc.nat(), async (edits, pick) => {
+      const { api, fakes } = await openWithHosts();
+      await using _ = api;
+      const points: { revision: bigint; text: string }[] = [];
+      for (const edit of edits) {
+        await applyEdit(api, fakes, edit);
+        points.push({ revision: api.world.revision, text: await written(api) });
+      }
+      const { revision, text } = points[pick % points.length]!;
+      const at = api.world.revision;
+      const { status, body } = await api.request('POST', '/v1/rollback', { to: String(revision) });
+      if (status === 200) {
+        outcomes.done++;
+        assert.equal(await written(api), text);
+      } else {
+        outcomes.refused++;
+        assert.equal(body.code, 'ROLLBACK_REFUSED', JSON.stringify(body));
+        assert.equal(api.world.revision, at);
+      }
+      await assertNoLeak(api.store);
+    }),
     { numRuns: 40 },
   );
   assert.ok(outcomes.done > 5, JSON.stringify(outcomes));
