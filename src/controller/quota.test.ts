@@ -7,6 +7,7 @@ import { openSqlite } from '../store/sqlite.ts';
 import { takenBy } from './quota-book.ts';
 import { type Answer, openFurnishedApi, openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
+import { both } from './test-race.ts';
 import type { World } from './world.ts';
 
 const t = '/v1/tenants/acme';
@@ -75,6 +76,25 @@ for (const controllers of [1, 2])
         await assertNoLeak(store);
       });
   });
+
+it('gives the last place to one of two controllers that decided at once, and to none after a limit came between', async () => {
+  await using store = await openSqlite(':memory:');
+  await using here = await openFurnishedApi({ store });
+  await using there = await openTestApi({ store });
+  const tenant = here.world.find('tenant', '-', 'acme')!.record.id;
+  // Nothing of the two would clash but the count: no address, no name. The second is decided before it hears of the first.
+  const make = (api: TestApi) => () => api.writer.create('port', tenant, { network: 'web', addresses: [] });
+  for (let room = 1; room <= 10; room++) {
+    await limit(here, { ports: room });
+    await there.world.reached(here.world.revision);
+    assert.deepEqual(await both(make(here), make(there)), ['done', 'QUOTA_EXCEEDED']);
+    await here.world.reached(there.world.revision);
+  }
+  await limit(here, { ports: null });
+  await there.world.reached(here.world.revision);
+  const close = () => here.writer.limit('acme', undefined, { ports: 10 });
+  assert.deepEqual(await both(close, make(there)), ['done', 'QUOTA_EXCEEDED']);
+});
 
 it('says whose limit it is, of what, and how much there is, and writes nothing', async () => {
   await using api = await openFurnishedApi();
