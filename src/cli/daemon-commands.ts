@@ -7,8 +7,11 @@ import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Workloads } from '../agent/workloads.ts';
 import { openClient } from '../client/client.ts';
-import { collect, defaults, duration, integer, makeCommand, withShared } from './command.ts';
+import { HeddleError } from '../model/errors.ts';
+import { defaultRates } from '../model/rates.ts';
+import { collect, defaults, duration, integer, makeCommand, size, withShared } from './command.ts';
 import type { Io } from './io.ts';
+import { parseLimits } from './quota-text.ts';
 import { version } from './version.ts';
 
 /** Runs until a signal, a fatal error, or its own end, then disposes. */
@@ -51,6 +54,24 @@ export function controllerCommand(io: Io): Command {
       'delete hosts that were not connected for so long (30d, 12h, 90m), as "heddle host delete --gone" does; default: never',
       duration,
     )
+    .option('--history <duration>', 'what was at any time of so long ago can still be read, and gone back to', '30d')
+    .option(
+      '--history-size <size>',
+      'most that is kept of the past (1M or more): beyond it the oldest goes earlier',
+      '256M',
+    )
+    .option(
+      '--tenant-quota <unit=limit>',
+      'what a new tenant may have of a unit, as ports=1000; default: any number (repeatable)',
+      collect,
+    )
+    .option(
+      '--write-rate <number>',
+      'writes a second of one client address; 0: any number',
+      integer,
+      defaultRates.write,
+    )
+    .option('--read-rate <number>', 'the same of lists and watches', integer, defaultRates.read)
     .option('--log-level <level>', levels.join(', '), 'info')
     .action(async (typed: ControllerTyped) => {
       const { startController } = await import('../controller/main.ts');
@@ -60,8 +81,20 @@ export function controllerCommand(io: Io): Command {
       const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
       for (const file of [db, typed.socket]) mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
-      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, version, ...silence }));
+      const bounds = {
+        keep: keepOf(typed),
+        tenantQuota: parseLimits(typed.tenantQuota ?? []),
+        rates: { write: typed.writeRate, read: typed.readRate },
+      };
+      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, version, ...silence, ...bounds }));
     });
+}
+
+/** @throws USAGE */
+function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes: number } {
+  const bytes = size(historySize);
+  if (bytes < size('1M')) throw new HeddleError('USAGE', { problem: '--history-size is at least 1M' });
+  return { ms: duration(history), bytes };
 }
 
 interface ControllerTyped {
@@ -70,6 +103,11 @@ interface ControllerTyped {
   socket: string;
   db: string;
   hostSilence?: number;
+  history: string;
+  historySize: string;
+  tenantQuota?: string[];
+  writeRate: number;
+  readRate: number;
   logLevel: string;
 }
 

@@ -147,6 +147,49 @@ it('stops growth alone where a limit is lowered below what there is, and until t
   await api.refused('QUOTA_EXCEEDED', ...port('f'));
 });
 
+it('refuses a set of documents that goes beyond a limit as a whole, and takes one that fits', async () => {
+  await using api = await openFurnishedApi();
+  await limit(api, { ports: 2 });
+  const set = (n: number) => ({
+    documents: Array.from({ length: n }, (_, i) => ({ kind: 'port', tenant: 'acme', name: `p${i}`, network: 'web' })),
+  });
+  const before = await api.store.range('/');
+  const refused = await api.request('POST', '/v1/apply', set(3));
+  assert.equal(refused.status, 409, JSON.stringify(refused.body));
+  assert.match(JSON.stringify(refused.body), /QUOTA_EXCEEDED|quota of tenant acme: 2 of 2 ports in use/);
+  assert.deepEqual(await api.store.range('/'), before, 'nothing of it was written');
+  await api.ok('POST', '/v1/apply', set(2));
+  assert.equal((await used(api)).ports, 2);
+});
+
+it('holds a new tenant to its limits in the very set of documents that makes it', async () => {
+  await using api = await openFurnishedApi({ tenantQuota: { networks: 1 } });
+  const set = (...names: string[]) => ({
+    documents: [{ kind: 'tenant', name: 'new' }, ...names.map((name) => ({ kind: 'network', tenant: 'new', name }))],
+  });
+  const refused = await api.request('POST', '/v1/apply', set('a', 'b'));
+  assert.match(JSON.stringify(refused.body), /quota of tenant new: 1 of 1 networks in use/);
+  assert.equal(api.world.find('tenant', '-', 'new'), undefined);
+  await api.ok('POST', '/v1/apply', set('a'));
+});
+
+it('refuses to roll back to more than a limit, and rolls back to what fits', async () => {
+  await using api = await openFurnishedApi();
+  for (const name of ['a', 'b']) await api.ok('POST', `${t}/networks`, { name });
+  const three = String(api.world.revision);
+  await api.ok('DELETE', `${t}/networks/b`);
+  const two = String(api.world.revision);
+  await api.ok('DELETE', `${t}/networks/a`);
+  await limit(api, { networks: 2 });
+  const before = await api.store.range('/');
+  const refused = await api.request('POST', '/v1/rollback', { to: three, tenant: 'acme' });
+  assert.equal(refused.status, 409, JSON.stringify(refused.body));
+  assert.match(JSON.stringify(refused.body), /QUOTA_EXCEEDED/);
+  assert.deepEqual(await api.store.range('/'), before, 'nothing of it was written');
+  await api.ok('POST', '/v1/rollback', { to: two, tenant: 'acme' });
+  assert.equal((await used(api)).networks, 2);
+});
+
 it('refuses the port of a host that is made from its lease as any other', async () => {
   await using api = await openFurnishedApi();
   await limit(api, { ports: 1, addresses: 8 });
