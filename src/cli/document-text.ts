@@ -2,6 +2,7 @@
 import {
   isMap,
   isNode,
+  isScalar,
   isSeq,
   LineCounter,
   type Node,
@@ -38,7 +39,7 @@ export function parseText(text: string, source: string): TextDocument[] {
     return [...parsed].flatMap((document) => {
       refuseFaults(document as YamlDocument.Parsed, lineOf);
       const { contents } = document as YamlDocument.Parsed;
-      if (contents === null) return [];
+      if (contents === null || (isScalar(contents) && contents.value === null)) return [];
       return isSeq(contents)
         ? contents.items.map((item) => textDocument(document, item as Node, lineOf))
         : [textDocument(document, contents, lineOf)];
