@@ -109,12 +109,32 @@ test('the commands of docs/guides/outside.md work when pasted', async () => {
   }
 });
 
+test('the commands of docs/guides/history.md work when pasted, and what shall be refused is', async () => {
+  const name = labName();
+  const { HEDDLE_CONTROLLER: _, HEDDLE_TENANT: __, ...env } = process.env;
+  try {
+    const script = `cd ${project}\n${commandsOf('docs/guides/history.md')}`;
+    const told = await run(['sh', '-euxc', script], { env: { ...env, HEDDLE_LAB: name } });
+    assert.equal(told.code, 0, `${told.stdout}\n${told.stderr}`);
+    for (const shown of [
+      /^\d+ +\S+ +update +\S+ +labels\.tier: web -> old; mtuBytes: 1400$/m,
+      /^\+ network acme\/extra$.*^~ network acme\/web$/ms,
+      /^addresses: +10\.0\.0\.111$.*^1 packets transmitted, 1 received/ms,
+    ])
+      assert.match(told.stdout, shown);
+    assert.deepEqual(
+      [...told.stderr.matchAll(/^heddle: .* \[(\w+)\]$/gm)].map(([, code]) => code),
+      ['ROLLBACK_REFUSED', 'REVISION_CONFLICT', 'REVISION_CONFLICT'],
+      told.stderr,
+    );
+    assert.deepEqual(traces(name), []);
+  } finally {
+    await removeLab(name);
+  }
+});
+
 for (const [page, finds] of [
   ['routing', /^db1\.db +A +5 +10\.0\.1\.12$.*From 10\.0\.0\.1 icmp_seq=1 Time to live exceeded/ms],
-  [
-    'history',
-    /^\d+ +\S+ +update +\S+ +labels\.tier: web -> old; mtuBytes: 1400$.*^~ network acme\/web$.*^\+ network acme\/extra$.*^labels: +tier=db$.*^1 packets transmitted, 1 received/ms,
-  ],
   ['virtual-machines', /no program has the tap open/],
   ['migration', /^host: +h1\nstandby: +h2$.*^host: +h2\nstatus: /ms],
   ['metadata', /#cloud-config\npackages: \[nginx\]\n.*"10\.0\.0\.2\/24".*#!\/bin\/sh/s],
@@ -130,7 +150,10 @@ for (const [page, finds] of [
     'doctor',
     /packets of 1400 bytes arrive, and of 1401 to 1500 not.*^ended with 1$.*1500 bytes arrive.*nothing on UDP port 4789 arrives.*^ended with 1$.*1500 bytes arrive/ms,
   ],
-  ['operating', /^hosts +no +1 of 2 online; not: h2$.*^heddle_hosts\{condition="online"\} 2$.*"requestId":"deploy-17"/ms],
+  [
+    'operating',
+    /^hosts +no +1 of 2 online; not: h2$.*^heddle_hosts\{condition="online"\} 2$.*"requestId":"deploy-17"/ms,
+  ],
   [
     'apply',
     /^\+ router acme\/r1$.*^6 unchanged .*^host h1\n {2}~ network web$.*^labels: +seen=yes, tier=front$.*^network acme\/db deleted$.*^kind: tenant\nname: acme$/ms,
