@@ -17,7 +17,7 @@ export const inputOf = <K extends Kind>(kind: K, record: Records[K]): Inputs[K] 
   (rules[kind] as Rules<K>).input(record) as Inputs[K] & Wish;
 
 /** True for a field that a user decides, and no agent, move or attachment. */
-export function isWish(kind: Kind, field: string): boolean {
+function isWish(kind: Kind, field: string): boolean {
   return kind === 'host' ? ofHosts.includes(field) : !runtimeFields[kind].includes(field);
 }
 
