@@ -170,7 +170,10 @@ export function agentCommand(io: Io): Command {
       'addresses that no workload of this host gets to, besides those of other hosts; none: these neither (repeatable)',
       collect,
     )
-    .option('--metrics-listen <address:port>', 'serve metrics there too, by TCP without TLS; default: on the socket alone')
+    .option(
+      '--metrics-listen <address:port>',
+      'serve metrics there too, by TCP without TLS; default: on the socket alone',
+    )
     .option('--resolv-conf <file>', 'names the resolvers for what is no network’s own name', '/etc/resolv.conf')
     .option(
       '--docker-tenant <tenant>',

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ipFamily } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { type AddressId, type PortId, type TenantId } from '../model/ids.ts';
+import type { AddressId, PortId, TenantId } from '../model/ids.ts';
 import { exhausted, families, freeAddresses, wantedAddress } from './addresses.ts';
 import { Draft } from './draft.ts';
 import { claims, objectKey } from './keys.ts';

@@ -139,21 +139,18 @@ export const errors = {
     (d: { kind: string; name: string; revision: string }) =>
       `${d.kind} ${d.name} is there, at revision ${d.revision}, and was to be made only if it is not`,
   ),
-  DOCUMENTS_REFUSED: refused(
-    409,
-    (d: { problems: readonly DocumentProblem[]; more: number; written: number }) => {
-      const lines = d.problems.map(
-        (p) =>
-          `\n  ${p.at ?? (p.document === undefined ? 'to be pruned' : `document ${p.document}`)}: ${p.object}: ${p.problem} [${p.code}]`,
-      );
-      const more = d.more > 0 ? `\n  and ${d.more} more` : '';
-      const what =
-        d.written === 0
-          ? 'nothing was written'
-          : `others wrote meanwhile; ${d.written} changes were written before: apply again when it is mended`;
-      return `these documents are refused, and ${what}:${lines.join('')}${more}`;
-    },
-  ),
+  DOCUMENTS_REFUSED: refused(409, (d: { problems: readonly DocumentProblem[]; more: number; written: number }) => {
+    const lines = d.problems.map(
+      (p) =>
+        `\n  ${p.at ?? (p.document === undefined ? 'to be pruned' : `document ${p.document}`)}: ${p.object}: ${p.problem} [${p.code}]`,
+    );
+    const more = d.more > 0 ? `\n  and ${d.more} more` : '';
+    const what =
+      d.written === 0
+        ? 'nothing was written'
+        : `others wrote meanwhile; ${d.written} changes were written before: apply again when it is mended`;
+    return `these documents are refused, and ${what}:${lines.join('')}${more}`;
+  }),
   SET_TAKEN: refused(
     409,
     (d: { set: string; want: string }) =>

@@ -144,7 +144,8 @@ it('asks the port’s host for counters', async () => {
   const agent = await rig.agent().hello();
   const counters = { txPackets: '1', txBytes: '2', rxPackets: '3', rxBytes: '4', reasons: {} };
   agent.onMessage = (m) => {
-    if (m.type === 'ask' && m.question.name === 'counters') agent.send({ type: 'answer', id: m.id, result: { [m.question.ports[0]!]: counters } });
+    if (m.type === 'ask' && m.question.name === 'counters')
+      agent.send({ type: 'answer', id: m.id, result: { [m.question.ports[0]!]: counters } });
   };
   await agent.synced();
   const port = await rig.client.create('port', { network: 'web', host: 'h1' }, { tenant });
