@@ -429,6 +429,7 @@ function fromUnderlay(w: World, b: Uint8Array, gso: number): Outcome {
   const lengths = total >= UNDERLAY_HEADERS && 14 + total <= b.length && 20 + read16(b, 38) === total;
   if (b.length < 64 || (gso === 0 && !lengths) || text(b, 42, 4) !== '08000000' || b[49] !== 0)
     return dropped(0, 'vxlan_malformed');
+  if (vniOf(b) === 0 && read16(b, 62) === 0x88b6) return pass;
   const from = text(b, 26, 4);
   if (b[50]! & 1)
     return groupReceived(

@@ -46,6 +46,13 @@ export const fromUnderlay: Case[] = [
     wire(eth(everyone, m.three, 0x806, arp({ senderMac: m.three, senderIp: '10.0.0.3', targetIp: '10.0.0.1' }))),
     goodWire,
   ),
+  drop(
+    'inner_malformed',
+    'a probe of the path, but in a network',
+    wire(eth(m.one, m.three, 0x88b6, data)),
+    wire(eth(m.one, m.three, 0x88b6, data), { vni: 0 }),
+    { controlGives: { verdict: 'pass' } },
+  ),
   drop('inner_malformed', 'a broadcast inside (A16)', wire(inner('10.0.0.3', m.three, everyone)), goodWire),
   drop('inner_malformed', 'an inner packet cut short', wire(inner().subarray(0, 30)), goodWire),
   drop('inner_unknown', 'an inner destination that is not here', wire(inner('10.0.0.3', m.three, m.four)), goodWire),

@@ -42,6 +42,7 @@
 #define TYPE_QINQ_OLD 0x9100
 #define TYPE_QINQ_OLDER 0x9200
 #define TYPE_IP6 0x86dd
+#define TYPE_PROBE 0x88b6 /* IEEE 802 local experimental 2; hellos of segments have 1 */
 #define PROTO_HOPOPTS 0
 #define PROTO_ICMP 1
 #define PROTO_IGMP 2
@@ -94,6 +95,12 @@ inline_always void mac_copy(void *to, const void *from)
 inline_always bool is_gateway(const void *mac)
 {
 	return LOAD32(mac, 0) == HD_GATEWAY_MAC_FIRST && LOAD16(mac, 4) == HD_GATEWAY_MAC_LAST;
+}
+
+/* Hosts ask each other whether such frames arrive: of no network, for the agent, and nothing else hears them. */
+inline_always bool is_probe(__u32 vni, const void *eth)
+{
+	return !vni && LOAD16(eth, 12) == bpf_htons(TYPE_PROBE);
 }
 
 /* A frame to the broadcast MAC. */

@@ -197,6 +197,9 @@ inline_always int vxlan_from_underlay(struct __sk_buff *skb, struct hd_config *c
 	in.vni = bpf_ntohl(LOAD32(data, OUTER_VNI)) >> 8;
 	in.from[0] = LOAD32(data, OUTER_SOURCE);
 	in.eth = data + INNER_ETH;
+	/* The VXLAN device takes it, and the host's firewall has its say, as of all that takes that way. */
+	if (is_probe(in.vni, in.eth))
+		return TC_ACT_UNSPEC;
 	if (LOAD8(in.eth, 0) & 1)
 		return group_from_underlay(&in, config);
 	if (!inner_reach(skb, &in, data, INNER_ETH) || !inner_sound(&in, skb->len - INNER_ETH))

@@ -121,6 +121,9 @@ inline_always int inner_from_vxlan(struct __sk_buff *skb)
 	if (!reach(skb, &data, ETH_LEN) || is_tagged(skb, data))
 		return drop(0, refuse(&in, HD_INNER_MALFORMED));
 	in.eth = data;
+	/* No protocol of the kernel's takes this type: it ends at the agent's packet socket. */
+	if (is_probe(in.vni, data))
+		return TC_ACT_UNSPEC;
 	if (LOAD8(data, 0) & 1)
 		return group_from_vxlan(skb, &in, data, config->self);
 	if (!inner_reach(skb, &in, data, 0) || !inner_sound(&in, skb->len))
