@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Inodes of the sockets in a table of /proc/net/udp that are bound to a port; 0: the kernel's own. */
+/** Inodes of the sockets in a table of /proc/net/udp that are bound to a port. */
 export function parseUdpTable(table: string, port: number): number[] {
   return table
     .split('\n')

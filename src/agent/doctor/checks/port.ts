@@ -11,7 +11,7 @@ interface PortFacts {
   readonly held: boolean;
   /** Others' VXLAN devices of that port here. */
   readonly devices: readonly { readonly name: string; readonly up: boolean }[];
-  /** What else has bound it: programs by name; "": the kernel itself, for a device that is not here. */
+  /** What else has bound it: programs by name; "": no program, but the kernel for a device that is not here. */
   readonly others: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export function judgePort({ port, held, devices, others }: PortFacts): Finding[]
       ...others.map((program) =>
         program === ''
           ? refuse(
-              `UDP port ${port} is taken by the kernel for a VXLAN device in another namespace, as Docker Swarm’s overlay networks have it`,
+              `UDP port ${port} is taken by no program that can be seen from here: by a VXLAN device in another namespace, as Docker Swarm’s overlay networks have them`,
               `leave the swarm, or ${elsewhere}`,
             )
           : refuse(`UDP port ${port} is taken by ${program}`, `end it, or ${elsewhere}`),
@@ -44,7 +44,7 @@ export function judgePort({ port, held, devices, others }: PortFacts): Finding[]
   return found.length > 0 ? found : [ok(`UDP port ${port} is ${held ? 'Heddle’s' : 'free'}`)];
 }
 
-/** The program that has the socket: its name, and its process. */
+/** The program that has the socket: its name, and its process; '' if none has. */
 function ownerOf(inode: number): string {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
     try {
@@ -54,7 +54,7 @@ function ownerOf(inode: number): string {
     } catch {
       // The process, or the file that it had open, has gone meanwhile, or is not ours to look at.
     }
-  return 'a program that cannot be seen from here';
+  return '';
 }
 
 export const port = makeCheck({
@@ -64,12 +64,12 @@ export const port = makeCheck({
   gather: ({ nl, vxlanPort }): PortFacts => {
     const devices = linkList(nl).filter((l) => l.vxlan?.udpPort === vxlanPort);
     const held = devices.some((l) => l.alias === 'heddle:vxlan' && l.up);
-    const inodes = held ? [] : [...new Set(boundTo(vxlanPort))];
+    const inodes = held ? [] : boundTo(vxlanPort);
     return {
       port: vxlanPort,
       held,
       devices: devices.filter((l) => l.alias !== 'heddle:vxlan').map(({ name, up }) => ({ name, up })),
-      others: inodes.map((inode) => (inode === 0 ? '' : ownerOf(inode))),
+      others: [...new Set(inodes.map(ownerOf))],
     };
   },
   judge: judgePort,

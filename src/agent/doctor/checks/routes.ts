@@ -1,7 +1,7 @@
 import { linkRange4, linkRange6 } from '../../../gateway/link-addresses.ts';
 import { linkList } from '../../../kernel/link.ts';
 import { leadsByMain, routeList } from '../../../kernel/route.ts';
-import { contains, overlap, type Prefix, parseDestination } from '../../../model/address.ts';
+import { contains, type Interval, type Ip, ipFamily, ipNumber, overlap } from '../../../model/address.ts';
 import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, warn } from '../finding.ts';
 
@@ -18,9 +18,9 @@ interface RouteFacts {
 }
 
 export function judgeRoutes({ routes, networks }: RouteFacts): Finding[] {
-  const own = [linkRange4, linkRange6].map((text) => ({ text, prefix: parseDestination(text) }));
+  const own = [linkRange4, linkRange6].map((text) => ({ text, prefix: intervalOf(text) }));
   const found = routes.flatMap(({ destination, device }): Finding[] => {
-    const route = parseDestination(destination);
+    const route = intervalOf(destination);
     // A wider one, as 169.254.0.0/16 often is there, does no harm: Heddle's routes are longer.
     const inside = own.find(({ prefix }) => contains(prefix, route));
     if (inside)
@@ -40,12 +40,20 @@ export function judgeRoutes({ routes, networks }: RouteFacts): Finding[] {
   return found.length > 0 ? found : [ok('no route of this host overlaps what Heddle has in use')];
 }
 
+/** The addresses of a prefix with host bits zero, whatever they are: a host may have routes to any. */
+function intervalOf(prefix: string): Interval {
+  const [address = '', length = ''] = prefix.split('/');
+  const family = ipFamily(address);
+  const first = ipNumber(address as Ip);
+  return { family, first, last: first + (1n << BigInt((family === 4 ? 32 : 128) - Number(length))) - 1n };
+}
+
 /** Prefixes of networks with a way outside that overlap the route; a network without one sees nothing of the host's. */
-const hidden = (route: Prefix, networks: RouteFacts['networks']): { name: string; text: string }[] =>
+const hidden = (route: Interval, networks: RouteFacts['networks']): { name: string; text: string }[] =>
   networks
     .filter(({ sourceNat }) => sourceNat)
     .flatMap(({ name, prefixes }) =>
-      prefixes.filter((text) => overlap(parseDestination(text), route)).map((text) => ({ name, text })),
+      prefixes.filter((text) => overlap(intervalOf(text), route)).map((text) => ({ name, text })),
     );
 
 const RTPROT_HEDDLE = 201;
