@@ -47,7 +47,7 @@ export function applyCommand(io: Io): Command {
     [
       'heddle apply -f acme.yaml',
       'heddle apply -f network/ --tenant acme --set network --prune',
-      'heddle export --tenant acme | heddle apply -f - --dry-run',
+      'heddle apply -f - --tenant acme --dry-run',
     ],
   ).option('--dry-run', 'say what would change, and write nothing');
   return withWait(documentsCommand(command)).action(async (typed: DocumentsTyped) => {

@@ -36,10 +36,10 @@ test('every example names a command that exists and only flags that it has', () 
       let at = 'heddle';
       while (tree.has(`${at} ${words[at.split(' ').length]}`)) at = `${at} ${words[at.split(' ').length]}`;
       const found = tree.get(at)!;
-      const known = found.options.map((o) => o.long);
-      for (const word of words.filter((w) => w.startsWith('--')))
+      const known = found.options.flatMap((o) => [o.long, o.short]);
+      for (const word of words.filter((w) => /^-./.test(w)))
         assert.ok(known.includes(word), `${path}: "${example}" has ${word}, which ${at} does not know`);
-      const required = found.options.filter((o) => o.mandatory).map((o) => o.long!);
-      for (const flag of required) assert.ok(words.includes(flag), `${path}: "${example}" lacks ${flag}`);
+      for (const { long, short } of found.options.filter((o) => o.mandatory))
+        assert.ok(words.includes(long!) || (short && words.includes(short)), `${path}: "${example}" lacks ${long}`);
     }
 });

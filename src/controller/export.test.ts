@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import type { Document } from '../model/document.ts';
-import { anyEdit } from './test-any-edit.ts';
+import { anyEdit } from './any-edit-suite.ts';
 import { openFurnishedApi, openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
 import { applyEdit } from './test-edits.ts';

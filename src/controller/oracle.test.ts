@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { compileHost } from '../compile/compile-host.ts';
-import { anyEdit } from './test-any-edit.ts';
+import { anyEdit } from './any-edit-suite.ts';
 import { assertNoLeak } from './test-claims.ts';
 import { applyEdit, type Edit } from './test-edits.ts';
 import { assertSame, openWithHosts, sorted } from './test-hosts.ts';
