@@ -4,9 +4,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Rollback } from '../model/history.ts';
 import type { Kind } from '../model/kinds.ts';
+import { openSqlite } from '../store/sqlite.ts';
 import type { RouterRecord, Stored } from './records.ts';
-import { anyEdit } from './test-any-edit.ts';
-import { openFurnishedApi, type TestApi } from './test-api.ts';
+import { anyEdit } from './any-edit-suite.ts';
+import { openFurnishedApi, openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
 import { applyEdit, type Edit } from './test-edits.ts';
 import { assertSame, hosts, openWithHosts } from './test-hosts.ts';
@@ -189,6 +190,35 @@ it('brings routers back that named each other, and what one of another tenant na
   await back(api, to, { tenant: 'acme' });
   assert.equal(await written(api), before);
   assert.deepEqual((await api.ok('GET', `${t}/routers/r1`)).activePeers, [there.id, r2.id]);
+});
+
+it('goes its way while others write, by another controller too', async () => {
+  await using store = await openSqlite(':memory:');
+  await using here = await openFurnishedApi({ store });
+  await using there = await openTestApi({ store });
+  await here.ok('POST', '/v1/tenants', { name: 'other' });
+  for (const n of [1, 2, 3]) {
+    await here.ok('POST', `${t}/networks`, { name: `n${n}` });
+    await here.ok('POST', `${t}/subnets`, { name: `s${n}`, network: `n${n}`, cidr: `10.${n}.0.0/24` });
+    for (const p of [1, 2]) await here.ok('POST', `${t}/ports`, { name: `p${n}-${p}`, network: `n${n}` });
+  }
+  await here.ok('POST', `${t}/routers`, { name: 'r1', subnets: ['s1', 's2', 's3'] });
+  const to = here.world.revision;
+  const before = await written(here);
+  const kinds = ['routers', 'ports', 'subnets', 'networks'];
+  for (const kind of kinds)
+    for (const { id, name } of (await here.ok('GET', `${t}/${kind}`)).items)
+      if (/^[nspr]\d/.test(name)) await here.ok('DELETE', `${t}/${kind}/${id}`);
+  await there.world.reached(here.world.revision);
+  const others = async () => {
+    for (let n = 0; n < 20; n++) await there.ok('POST', '/v1/tenants/other/networks', { name: `x${n}` });
+  };
+  const [done] = await Promise.all([back(here, to, { tenant: 'acme' }), others()]);
+  assert.equal(done.items.length, 13);
+  await here.ok('GET', '/v1/tenants/other/networks/x19');
+  for (let n = 0; n < 20; n++) await here.ok('DELETE', `/v1/tenants/other/networks/x${n}`);
+  assert.equal(await written(here), before);
+  await assertNoLeak(store);
 });
 
 it('refuses moments that it does not know', async () => {
