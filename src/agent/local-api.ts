@@ -40,7 +40,6 @@ export async function serveLocalApi(
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     genReqId: requestIdOf,
-    requestIdLogLabel: requestIdLabel,
     // User data and keys at their largest, escaped.
     bodyLimit: 256 * 1024,
     frameworkErrors: refuse,

@@ -37,7 +37,6 @@ export function buildApp(
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     bodyLimit: limits.bodyBytes,
     genReqId: requestIdOf,
-    requestIdLogLabel: requestIdLabel,
     requestIdHeader: false,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
