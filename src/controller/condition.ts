@@ -93,7 +93,7 @@ function* troublesOfHost(
   if (!connected) {
     const count = world.portsOfHost.size(id);
     const text = `not connected; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
-    const next = `on ${name}: is the agent running, and does it reach the controller? Its log and "heddle status" there say; if the host never comes back: heddle host delete ${name} --gone`;
+    const next = `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
     yield trouble('HOST_OFFLINE', { ...of, text, next });
     return;
   }
@@ -106,7 +106,7 @@ function* troublesOfHost(
   // It came after the others were asked; or its agent is older than the question, which its version tells.
   if (!answer || ('silent' in answer && answer.unknown)) return;
   if ('silent' in answer) {
-    const next = `on ${name}: is the agent busy or stopped? "heddle status" there says`;
+    const next = `on ${name}: is the agent busy or stopped? Its log says, and "heddle doctor" there`;
     yield trouble('HOST_SILENT', { ...of, text: `is connected, and does not say how it is: ${answer.silent}`, next });
     return;
   }

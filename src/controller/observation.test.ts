@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { it } from 'node:test';
 import { pino } from 'pino';
 import { metrics } from '../metrics/table.ts';
+import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { openFurnishedApi, openTestApi } from './test-api.ts';
 
@@ -78,6 +79,24 @@ it('is not ready when its store fails, says so, and is alive', async () => {
   const detailed = await api.request('GET', '/readyz?format=json');
   assert.deepEqual([detailed.status, detailed.body.checks[0].ok], [503, false]);
   assert.equal((await api.request('GET', '/healthz')).status, 200);
+});
+
+it('is not ready when it follows its store no more, though that answers', async () => {
+  await using store = await openSqlite(':memory:');
+  const broken = new Proxy(store, {
+    get(target, name: keyof Store) {
+      if (name !== 'watch') return target[name].bind(target);
+      return async function* () {
+        yield* [];
+        throw new Error('the disk is gone');
+      };
+    },
+  });
+  const told = Promise.withResolvers<unknown>();
+  await using api = await openTestApi({ store: broken, onFatal: told.resolve });
+  await told.promise;
+  const { status, body } = await api.request('GET', '/readyz');
+  assert.deepEqual([status, body], [503, 'not ready\nworld: follows the store no more: the disk is gone\n']);
 });
 
 it('gives each request an id: its client’s if it is well formed, in the answer, the problem and every line of the log', async () => {
