@@ -39,10 +39,13 @@ export class Restoration {
   readonly touched = new Map<string, Omit<Pair, 'after'>>();
   readonly #sequence: Sequence;
   readonly #to: bigint;
+  readonly #written: number;
 
-  constructor(sequence: Sequence, to: bigint) {
+  /** @param written how many changes were written of it before others wrote in between */
+  constructor(sequence: Sequence, to: bigint, written: number) {
     this.#sequence = sequence;
     this.#to = to;
+    this.#written = written;
   }
 
   /** @throws ROLLBACK_REFUSED */
@@ -86,7 +89,7 @@ export class Restoration {
     const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
       ...{ kind, name: record.name, code: error.code, problem: error.message },
     }));
-    const details = { to: String(this.#to), problems };
+    const details = { to: String(this.#to), problems, written: this.#written };
     // Hosts that hold, unused, what is needed are asked for it.
     const leases = refusals.flatMap(({ error }) => (error instanceof Withheld ? error.leases : []));
     throw leases.length < refusals.length

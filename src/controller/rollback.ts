@@ -25,15 +25,15 @@ interface RollbackOptions {
 
 /**
  * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
- * status, leases, hosts. It is decided as a whole before anything is written.
+ * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
  * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED
  */
 export async function rollback(ctx: RollbackContext, { to, tenant, dryRun }: RollbackOptions): Promise<Rollback> {
   const { store, world, writer } = ctx;
   const moment = await momentOf(store, to);
-  const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
+  const decide = async (sequence: Sequence, written: number): Promise<ObjectChange[]> => {
     const pairs = await pairsBetween(store, to, sequence.world.revision);
-    const restoration = new Restoration(sequence, to);
+    const restoration = new Restoration(sequence, to, written);
     restoration.restore(pairs.filter(isOf(tenant)));
     return itemsOf(restoration.touched.values(), sequence.world);
   };

@@ -158,8 +158,18 @@ export const errors = {
   ),
   ROLLBACK_REFUSED: refused(
     409,
-    (d: { to: string; problems: readonly { kind: string; name: string; code: string; problem: string }[] }) =>
-      `what was there at revision ${d.to} cannot come back: ${d.problems.map((p) => `${p.kind} ${p.name}: ${p.problem} [${p.code}]`).join('; ')}. Nothing was changed`,
+    (d: {
+      to: string;
+      problems: readonly { kind: string; name: string; code: string; problem: string }[];
+      written: number;
+    }) => {
+      const problems = d.problems.map((p) => `${p.kind} ${p.name}: ${p.problem} [${p.code}]`).join('; ');
+      const what =
+        d.written === 0
+          ? 'nothing was changed'
+          : `others wrote meanwhile; ${d.written} changes were written before: roll back again when it is mended`;
+      return `what was there at revision ${d.to} cannot come back, and ${what}: ${problems}`;
+    },
   ),
   PORT_BOUND: refused(
     409,
