@@ -254,3 +254,34 @@ it('ends a connection on which nobody says hello, and none of an agent', async (
   assert.equal(agent.readyState, agent.OPEN);
   for (const socket of [silent, agent]) socket.close();
 });
+
+it('asks a host how it is, and takes no answer that says something else', async () => {
+  await using rig = await openStreams();
+  const socket = rig.connect();
+  const { host } = await socket.next('welcome');
+  const health = { nowMs: 5, maps: [{ name: 'fdb', entries: 1, max: 9 }], troubles: [] };
+  const connected = rig.api.presence.get(host.id)!;
+  for (const [result, expected] of [
+    [health, health],
+    [{ ...health, maps: [{ name: 'fdb', entries: -1, max: 9 }] }, 'INTERNAL'],
+    [undefined, 'INTERNAL'],
+  ] as const) {
+    const asked = connected.health(5_000).catch((e: { code: string }) => e.code);
+    const ask = socket.sent.findLast((m) => m.type === 'ask')!;
+    assert.deepEqual(ask.question, { name: 'health' });
+    socket.says({ type: 'answer', id: ask.id, ...(result ? { result } : { problem: { detail: 'what?' } }) });
+    assert.deepEqual(await asked, expected);
+  }
+});
+
+it('says how long a host owes what it was told of', async () => {
+  await using rig = await openStreams();
+  const socket = rig.connect();
+  const { host } = await socket.next('welcome');
+  const { revision } = await socket.next('changes');
+  const connected = rig.api.presence.get(host.id)!;
+  assert.ok(connected.lagMs() > 0);
+  socket.says({ type: 'report', revision, ports: [] });
+  await turn();
+  assert.equal(connected.lagMs(), 0);
+});

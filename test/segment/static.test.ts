@@ -142,6 +142,8 @@ test('heddle status names a segment whose NIC has no carrier', async () => {
   await until('it is told', 10_000, async () =>
     /^segment +no +plant: the NIC has no carrier$/m.test(await status()) ? true : undefined,
   );
+  // The controller has asked the host, too.
+  assert.match(await status(), /^error +host h1: segment: plant: the NIC has no carrier$/m);
   await lan.cable('h1', 'up');
   await until('it is told no more', 10_000, async () => (/^segment/m.test(await status()) ? undefined : true));
   for (const ip of machineIps) assert.ok(await far.reaches(ip, 5));
