@@ -34,7 +34,7 @@ export function withinQuota(world: QuotaWorld, draft: Draft): void {
 }
 
 /** What of a write is counted, for which there is room; the draft stays as it is. @throws QUOTA_EXCEEDED */
-export function roomFor({ quotas, tenant: tenants }: QuotaWorld, draft: Draft): Growth[] {
+function roomFor({ quotas, tenant: tenants }: QuotaWorld, draft: Draft): Growth[] {
   return [...growthOf(draft)].flatMap(([tenant, growth]) => {
     // A tenant that is made by the same write has the limits that it brings.
     const made = draft.valueOf(quotaKey(tenant));
