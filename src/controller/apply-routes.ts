@@ -4,7 +4,7 @@ import { ApplyInput, type ApplyResult } from '../model/apply.ts';
 import { documentLimits } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
 import { strict } from '../model/fields.ts';
-import { applyDocuments } from './apply.ts';
+import { Application } from './apply.ts';
 import { applyPath, exportPath } from './apply-openapi.ts';
 import { parseDocuments } from './document-set.ts';
 import { exportDocuments } from './export.ts';
@@ -12,7 +12,6 @@ import { HostPlans } from './plan-hosts.ts';
 import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
 import type { RouteContext } from './routes.ts';
 import { must } from './rules.ts';
-import type { Sequence } from './sequence.ts';
 import { compileCheck } from './validate.ts';
 import { waitForChanges } from './wait.ts';
 
@@ -36,19 +35,19 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     if (prune && set === undefined)
       throw new HeddleError('INVALID', { field: 'set', problem: 'is required with prune' });
     const wanted = parseDocuments(documents);
-    const decide = (sequence: Sequence, written: number) =>
-      applyDocuments(sequence, wanted, { set: set ?? 'default', prune, take, isOnline, written });
+    const application = new Application(wanted, { set: set ?? 'default', prune, take, isOnline });
     if (plan || dryRun) {
       let plans: HostPlans | undefined;
-      const { result } = await writer.rehearse((sequence) => {
+      await writer.rehearse((sequence) => {
         if (plan) plans = new HostPlans(sequence.world);
-        return decide(sequence, 0);
+        return application.decide(sequence, 0);
       });
-      return { revision: String(world.revision), changes: result, ...(plans && { hosts: plans.changed() }) };
+      const hosts = plans && { hosts: plans.changed() };
+      return { revision: String(world.revision), changes: application.changes, ...hosts };
     }
-    const { result, changes, revision } = await writer.inSequence(decide);
+    const { changes, revision } = await writer.inSequence(application.decide);
     if (waitMs !== undefined) await waitForChanges(ctx, changes, revision, waitMs, reply);
-    return { revision: String(revision), changes: result };
+    return { revision: String(revision), changes: application.changes };
   });
 
   app.get(exportPath, async (request) => {

@@ -221,6 +221,21 @@ it('connects routers that name each other, of two tenants too', async () => {
   assert.deepEqual((await get(api, 'routers/r1')).peers, []);
 });
 
+it('leaves to an agent that is connected what it says itself, and waits for it', async () => {
+  await using api = await openFurnishedApi();
+  const h1 = api.world.find('host', '-', 'h1')!.record.id;
+  const host = { kind: 'host', name: 'h1', vtep: '198.18.0.1', labels: { rack: '1' } };
+  await apply(api, [host], { set: 's' });
+  api.presence.arrive(h1, { hello: {}, applied: 0n, ports: new Map() } as never);
+  assert.equal((await refused(api, [{ ...host, vtep: '198.18.0.9' }], { set: 's' }))[0]?.code, 'HOST_ONLINE');
+  assert.equal((await refused(api, [], { set: 's', prune: true }))[0]?.code, 'HOST_ONLINE');
+  await apply(api, [{ ...host, labels: { rack: '2' } }], { set: 's' });
+  const late = await api.request('POST', '/v1/apply?waitMs=0', { documents: [port('p1', { host: 'h1' })] });
+  assert.deepEqual([late.body.code, late.body.details.hosts], ['WAIT_TIMEOUT', ['h1']]);
+  assert.equal((await get(api, 'ports/p1')).host, h1, 'it is written all the same');
+  await api.ok('POST', '/v1/apply?waitMs=0', { documents: [port('p1', { host: 'h1' })] });
+});
+
 it('says what each host would change, and that is what it then gets', async () => {
   const { api, fakes } = await openWithHosts();
   await using _ = api;

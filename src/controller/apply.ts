@@ -31,8 +31,6 @@ export interface ApplyOptions {
   readonly take: boolean;
   /** The host's agent is connected. */
   readonly isOnline: (host: string) => boolean;
-  /** Changes of the same request that were written already, when others wrote in between. */
-  readonly written: number;
 }
 
 /** Decided so many at a time: others have their turn in between. */
@@ -46,38 +44,57 @@ interface Work extends Omit<Refused, 'error'> {
   letGo?(): boolean;
 }
 
-/**
- * Decides the writes of a set of documents. What is refused is tried again after the others, as long as something comes of
- * it: so the order in which they come has no meaning.
- * @returns what changes, in the order of the documents' kinds, deletes last
- * @throws DOCUMENTS_REFUSED with all that is refused in the end
- */
-export async function applyDocuments(
-  sequence: Sequence,
-  wanted: readonly Wanted[],
-  options: ApplyOptions,
-): Promise<ObjectChange[]> {
-  const { world } = sequence;
-  const before = wanted.map((w) => stateOf(world, w));
-  const gone = options.prune ? unnamed(world, wanted, options.set) : [];
-  const removed = gone.map((stored) => documentOf(world, stored));
-  const works = [
-    ...wanted.map((w) => ({
-      ...workOf(w, () => makeFirst(sequence, w, options)),
-      letGo: () => letGo(sequence, w),
-    })),
-    ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
-    ...gone.map((stored, i) => removal(sequence, stored, removed[i]!, options)),
-  ];
-  await runAll(works, options.written);
-  return [
-    ...wanted.map((w, i) => changeOf(w, before[i]!, stateOf(world, w))),
-    ...removed.map((document) => ({
-      action: 'delete' as const,
-      ...headOf(document),
-      fields: documentChanges(document, undefined),
-    })),
-  ];
+/** One request to apply a set; it may be decided several times, if others write in between. */
+export class Application {
+  readonly #wanted: readonly Wanted[];
+  readonly #options: ApplyOptions;
+  /** As it was when it was decided first. */
+  #before: readonly State[] | undefined;
+  readonly #removed = new Map<string, Document>();
+  #changes: readonly ObjectChange[] = [];
+
+  constructor(wanted: readonly Wanted[], options: ApplyOptions) {
+    this.#wanted = wanted;
+    this.#options = options;
+  }
+
+  /** What changes, in the order of the documents' kinds, deletes last. */
+  get changes(): ObjectChange[] {
+    return [...this.#changes];
+  }
+
+  /**
+   * Decides the writes. What is refused is tried again after the others, as long as something comes of it: so the order in
+   * which documents come has no meaning.
+   * @param written changes of the same request that were written already
+   * @throws DOCUMENTS_REFUSED with all that is refused in the end
+   */
+  readonly decide = async (sequence: Sequence, written: number): Promise<void> => {
+    const { world } = sequence;
+    const [wanted, options] = [this.#wanted, this.#options];
+    this.#before ??= wanted.map((w) => stateOf(world, w));
+    const gone = options.prune ? unnamed(world, wanted, options.set) : [];
+    for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored));
+    await runAll(
+      [
+        ...wanted.map((w) => ({
+          ...workOf(w, () => makeFirst(sequence, w, options)),
+          letGo: () => letGo(sequence, w),
+        })),
+        ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
+        ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
+      ],
+      written,
+    );
+    this.#changes = [
+      ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
+      ...[...this.#removed.values()].map((document) => ({
+        action: 'delete' as const,
+        ...headOf(document),
+        fields: documentChanges(document, undefined),
+      })),
+    ];
+  };
 }
 
 /** @throws DOCUMENTS_REFUSED */

@@ -14,7 +14,7 @@ export interface Document {
 }
 
 /** Most documents of one apply, and most bytes of it as JSON. */
-export const documentLimits = { documents: 5000, bytes: 8 << 20, setChars: 63 } as const;
+export const documentLimits = { documents: 5000, bytes: 8 << 20 } as const;
 
 const order: Readonly<Record<Kind, true>> = {
   tenant: true,
