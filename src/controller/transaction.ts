@@ -20,6 +20,8 @@ export class Transaction {
   readonly steps: Step[];
   /** The revision of which the copy was made. */
   readonly #base: bigint;
+  /** What it writes, in order, once somebody has asked. */
+  #keys: readonly string[] | undefined;
 
   constructor(base: bigint, first: Step) {
     this.#base = base;
@@ -68,9 +70,16 @@ export class Transaction {
     return before.find(({ transaction }) => revision <= transaction.steps.at(-1)!.revision)!.revision;
   }
 
-  /** It writes a key that begins so. */
+  /** It writes a key that begins so. All steps are there when this is asked first. Cost: one search. */
   writes(prefix: string): boolean {
-    return this.steps.some(({ ops }) => ops.some((op) => keyOf(op).startsWith(prefix)));
+    this.#keys ??= this.steps.flatMap(({ ops }) => ops.map(keyOf)).sort();
+    let [low, high] = [0, this.#keys.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#keys[middle]! < prefix) low = middle + 1;
+      else high = middle;
+    }
+    return this.#keys[low]?.startsWith(prefix) ?? false;
   }
 }
 
