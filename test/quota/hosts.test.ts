@@ -55,6 +55,11 @@ test('of what was attached while the controller was away, as much stays as there
   const refused = await until('the port beyond the quota is refused', 30_000, () => refusalOf(second.port.id));
   assert.match(`${refused.code} ${refused.detail}`, /^QUOTA_EXCEEDED quota of tenant acme: 3 of 3 ports in use/);
   await until('it is cut off', 30_000, async () => ((await b.reaches(kept.port.addresses[0]!, 1)) ? undefined : true));
+  const { notUp } = (await rig.status('h1')).ports;
+  assert.deepEqual(
+    notUp.map(({ id, code }) => [id, code]),
+    [[second.port.id, 'QUOTA_EXCEEDED']],
+  );
   assert.ok(await a.reaches(kept.port.addresses[0]!, 10), 'the one for which there was room goes on');
   assert.deepEqual(await ports(), [first, kept, onH2].map(({ port }) => port.id).sort());
   for (const { port } of [first, second, kept]) await rig.detach('h1', port.id);
