@@ -6,9 +6,11 @@ import { checks } from '../../src/agent/doctor/all.ts';
 import { netnsPath, netnsPrefix } from '../../src/lab/plan.ts';
 import { Rig } from '../agent/rig.ts';
 import { FakeResolver } from '../dns/fake-resolver.ts';
+import { patience } from '../traffic/stage.ts';
 import { askDoctor, nameResolver } from './ask-doctor.ts';
 
-const rig = await Rig.open({ hosts: 2 });
+// On an interpreted processor everything takes longer.
+const rig = await Rig.open({ hosts: 2, deadlineMs: 30_000 * patience });
 after(() => rig[Symbol.asyncDispose]());
 const { lab } = rig;
 const resolver = new FakeResolver(netnsPath(lab.plan.netns), '198.18.0.254');
