@@ -34,7 +34,10 @@ export function withDocuments(command: Command, isMandatory = false): Command {
   return command
     .addOption(new Option('-f, --file <path>', text).argParser(collect).makeOptionMandatory(isMandatory))
     .option('--set <name>', 'what the documents belong to (default: "default")')
-    .option('--prune', 'delete what was applied with the same --set before and is no longer in the files')
+    .option(
+      '--prune',
+      'delete what was applied with the same --set before, of --tenant if there is one, and is no longer in the files',
+    )
     .option('--take', 'take over what belongs to another set');
 }
 const documentsCommand = (command: Command): Command =>
@@ -87,12 +90,18 @@ export async function diffFile(io: Io, typed: DocumentsTyped): Promise<void> {
 
 /** Reads the documents and has them applied. @throws DOCUMENTS_REFUSED with files and lines */
 async function send(typed: DocumentsTyped, how: ApplyOptions): Promise<ApplyResult> {
-  const { set, prune = false, take = false } = typed;
+  const { set, prune = false, take = false, tenant } = typed;
   if (prune && !set) throw new HeddleError('USAGE', { problem: '--prune needs --set: it deletes what that set had' });
   const { located, readDocuments } = await import('./documents.ts');
-  const { documents, texts } = await readDocuments(typed.file, typed.tenant);
+  const { documents, texts } = await readDocuments(typed.file, tenant);
   try {
-    return await controllerClient(typed).apply(documents, { ...how, ...(set && { set }), prune, take });
+    return await controllerClient(typed).apply(documents, {
+      ...how,
+      ...(set && { set }),
+      prune,
+      ...(tenant && { tenant }),
+      take,
+    });
   } catch (e) {
     throw located(e, texts);
   }

@@ -14,7 +14,7 @@ export interface ReadDocuments {
 
 /**
  * All documents of these places, in their order; those of kinds that have a tenant and say none are of `tenant`.
- * @throws USAGE for a place that cannot be read; INVALID with file and line
+ * @throws USAGE for a place that cannot be read, or if there are none; INVALID with file and line
  */
 export async function readDocuments(places: readonly string[], tenant: string | undefined): Promise<ReadDocuments> {
   const texts: TextDocument[] = [];
@@ -26,6 +26,7 @@ export async function readDocuments(places: readonly string[], tenant: string | 
     texts.push(...parseText(text, path === '-' ? 'standard input' : path));
     withinLimits(texts.length, bytes);
   }
+  if (texts.length === 0) throw new HeddleError('USAGE', { problem: `there are no documents in ${places.join(', ')}` });
   return { documents: texts.map(({ value }) => ofTenant(value, tenant)), texts };
 }
 

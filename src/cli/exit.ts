@@ -6,7 +6,7 @@ import { type Io, paint } from './io.ts';
 /** Every exit code there is. */
 export const exitCodes = {
   0: 'done',
-  1: 'refused: the request is wrong or conflicts with what exists, and changed nothing; of diff -f: something differs',
+  1: 'refused: the request is wrong or conflicts with what exists; of diff -f, status, doctor: something differs, or is not well',
   2: 'usage: the command line cannot be understood',
   3: 'unavailable: no answer, or not in time; try again',
   4: 'broken: a fault of Heddle or of this machine',

@@ -84,16 +84,18 @@ export function rollbackCommand(io: Io): Command {
     [
       'heddle rollback --to 412 --tenant acme --dry-run',
       'heddle rollback --to 2026-01-31T08:00:00Z --tenant acme',
-      'heddle rollback --to 90m',
+      'heddle rollback --to 90m --installation',
     ],
   )
     .requiredOption('--to <revision|time>', 'a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m')
     .option('--dry-run', 'show what it would do, and do nothing');
   return withShared(withWhose(command), 'controller', 'json').action(
     async (typed: Whose & { to: string; dryRun?: boolean }) => {
-      const { to, dryRun = false } = typed;
-      const client = controllerClient(typed);
+      const { to, dryRun = false, installation = false } = typed;
       const tenant = tenantOf(typed);
+      if (tenant === undefined && !installation && !dryRun)
+        throw new HeddleError('USAGE', { problem: 'of whom? Give --tenant, or --installation for everybody' });
+      const client = controllerClient(typed);
       const body = { to, dryRun, ...(tenant !== undefined && { tenant }) };
       const done = (await client.request('POST', '/v1/rollback', { body, deadlineMs: ROLLBACK_MS })) as Rollback;
       if (typed.json) return printJson(io, done);

@@ -31,11 +31,13 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
   app.post(applyPath, { bodyLimit: documentLimits.bytes }, async (request, reply): Promise<ApplyResult> => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     checkInput(request.body);
-    const { documents, set, prune = false, take = false, dryRun, plan } = request.body as ApplyInput;
+    const { documents, set, prune = false, tenant, take = false, dryRun, plan } = request.body as ApplyInput;
     if (prune && set === undefined)
       throw new HeddleError('INVALID', { field: 'set', problem: 'is required with prune' });
+    if (prune && documents.length === 0)
+      throw new HeddleError('INVALID', { field: 'documents', problem: 'are none: all of the set would be deleted' });
     const wanted = parseDocuments(documents);
-    const application = new Application(wanted, { set: set ?? 'default', prune, take, isOnline });
+    const application = new Application(wanted, { set: set ?? 'default', prune, tenant, take, isOnline });
     if (plan || dryRun) {
       let plans: HostPlans | undefined;
       await writer.rehearse((sequence) => {

@@ -175,6 +175,20 @@ it('prunes what the same set had, and nothing else', async () => {
   await assertNoLeak(api.store);
 });
 
+it('prunes of one tenant alone, if one is named, and never all there is', async () => {
+  await using api = await openTestApi();
+  const globex = { kind: 'tenant', name: 'globex' };
+  const its = { kind: 'network', tenant: 'globex', name: 'web' };
+  await apply(api, [acme, globex]);
+  await apply(api, [web, db], { set: 'network' });
+  await apply(api, [its], { set: 'network' });
+  const pruned = await apply(api, [web], { set: 'network', prune: true, tenant: 'acme' });
+  assert.deepEqual(actions(pruned), ['delete network db']);
+  assert.deepEqual(actions(await apply(api, [web], { set: 'network', prune: true, tenant: 'nobody' })), []);
+  await api.refused('INVALID', 'POST', '/v1/apply', { documents: [], set: 'network', prune: true });
+  assert.deepEqual(actions(await apply(api, [web], { set: 'network', prune: true })), ['delete network web']);
+});
+
 it('makes room by what it prunes', async () => {
   await using api = await openTestApi();
   await apply(api, [acme, web, v4, port('old', { addresses: ['10.0.0.7'] })], { set: 's' });
@@ -228,7 +242,7 @@ it('leaves to an agent that is connected what it says itself, and waits for it',
   await apply(api, [host], { set: 's' });
   api.presence.arrive(h1, { hello: {}, applied: 0n, ports: new Map() } as never);
   assert.equal((await refused(api, [{ ...host, vtep: '198.18.0.9' }], { set: 's' }))[0]?.code, 'HOST_ONLINE');
-  assert.equal((await refused(api, [], { set: 's', prune: true }))[0]?.code, 'HOST_ONLINE');
+  assert.equal((await refused(api, [acme], { set: 's', prune: true }))[0]?.code, 'HOST_ONLINE');
   await apply(api, [{ ...host, labels: { rack: '2' } }], { set: 's' });
   const late = await api.request('POST', '/v1/apply?waitMs=0', { documents: [port('p1', { host: 'h1' })] });
   assert.deepEqual([late.body.code, late.body.details.hosts], ['WAIT_TIMEOUT', ['h1']]);

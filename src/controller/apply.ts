@@ -27,6 +27,8 @@ export interface ApplyOptions {
   readonly set: string;
   /** Delete what the set had and no longer names. */
   readonly prune: boolean;
+  /** Name or id: of this tenant's objects alone. */
+  readonly tenant: string | undefined;
   /** Take objects over from other sets. */
   readonly take: boolean;
   /** The host's agent is connected. */
@@ -73,7 +75,7 @@ export class Application {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
     this.#before ??= wanted.map((w) => stateOf(world, w));
-    const gone = options.prune ? unnamed(world, wanted, options.set) : [];
+    const gone = options.prune ? unnamed(world, wanted, options) : [];
     for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored));
     await runAll(
       [
@@ -192,11 +194,13 @@ const untouched = ({ kind, record, revision }: Stored): Draft =>
   new Draft().unchanged(objectKey(kind, record), revision);
 
 /** What was applied with the set and no document names, what refers to others first. */
-function unnamed(world: World, wanted: readonly Wanted[], set: string): Stored[] {
+function unnamed(world: World, wanted: readonly Wanted[], { set, tenant }: ApplyOptions): Stored[] {
   const named = new Set(wanted.map((w) => find(world, w)?.record.id));
+  const scope = tenant && world.find('tenant', '-', tenant)?.record.id;
   return [...world.applied]
     .filter(([id, applied]) => applied.set === set && !named.has(id as never))
     .flatMap(([id, { kind }]) => world.objects(kind).get(id) ?? [])
+    .filter(({ record }) => tenant === undefined || scopeOf(record) === scope)
     .sort((a, b) => documentKinds.indexOf(b.kind) - documentKinds.indexOf(a.kind));
 }
 

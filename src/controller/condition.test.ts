@@ -79,10 +79,17 @@ for (const [what, told, problem, well, text] of [
   ['does not answer', { fails: new HeddleError('HOST_OFFLINE', { host: 'h2' }) }, 'HOST_SILENT', false, /h2/],
   [
     'is too old for the question',
-    { fails: new HeddleError('INTERNAL', { problem: 'host h2: what?' }) },
-    undefined,
+    { version: '0.9.0', fails: new HeddleError('INTERNAL', { problem: 'host h2: what?' }) },
+    'VERSIONS_DIFFER',
     true,
-    /^$/,
+    /version 0\.9\.0 on h2/,
+  ],
+  [
+    'knows the question, and fails to answer it',
+    { fails: new HeddleError('INTERNAL', { problem: 'host h2: a map is gone' }) },
+    'HOST_SILENT',
+    false,
+    /a map is gone/,
   ],
   [
     'has another version',

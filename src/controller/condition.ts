@@ -39,16 +39,18 @@ export async function conditionOf(ctx: ConditionContext): Promise<Condition> {
   return judge(ctx, new Map(await Promise.all(asked)));
 }
 
-async function askHost({ presence, now }: ConditionContext, host: string): Promise<HostAnswer> {
+async function askHost({ presence, version, now }: ConditionContext, host: string): Promise<HostAnswer> {
+  const connected = presence.get(host)!;
   const before = now().getTime();
   try {
-    const health = await presence.get(host)!.health(askMs);
+    const health = await connected.health(askMs);
     const after = now().getTime();
     // It looked at its clock between our two looks: what lies between them is no difference.
     const skewMs = health.nowMs < before ? health.nowMs - before : health.nowMs > after ? health.nowMs - after : 0;
     return { health, skewMs };
   } catch (e) {
-    return { silent: (e as Error).message, unknown: (e as { code?: string }).code === 'INTERNAL' };
+    const isOther = connected.hello.version !== version;
+    return { silent: (e as Error).message, unknown: isOther && (e as { code?: string }).code === 'INTERNAL' };
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { errors, HeddleError } from '../model/errors.ts';
 import type { Brand } from '../model/ids.ts';
@@ -13,6 +14,8 @@ import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
 
 /** Most problems that a refusal names. */
 const PROBLEMS = 20;
+/** Decided so many at a time: others have their turn in between. */
+const DECIDED_AT_ONCE = 50;
 /** Referents first. */
 const order: readonly Kind[] = ['tenant', 'host', 'network', 'subnet', 'address', 'port', 'router'];
 
@@ -49,16 +52,16 @@ export class Restoration {
   }
 
   /** @throws ROLLBACK_REFUSED */
-  restore(pairs: readonly Pair[]): void {
+  async restore(pairs: readonly Pair[]): Promise<void> {
     const wanted = pairs.filter(isWanted).map((pair): Wanted => ({ pair, wish: wishOf(pair.kind, pair.before) }));
     const going = wanted.filter(({ wish, pair }) => !wish && pair.after);
     const staying = wanted.filter(({ wish, pair }) => wish && pair.after);
     const coming = wanted.filter(({ wish, pair }) => wish && !pair.after);
     const names = new Set([...staying, ...coming].map(({ pair, wish }) => nameOf(pair, wish!.name)));
 
-    for (const kind of order.toReversed()) this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
+    for (const kind of order.toReversed()) await this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
     for (const kind of order.toReversed())
-      this.#settle(
+      await this.#settle(
         tasks(going, kind, ({ pair }) => this.#remove(kind, pair.id))
           .sort(frontFirst)
           .reverse(),
@@ -66,22 +69,26 @@ export class Restoration {
     for (const kind of order) {
       const set = tasks(staying, kind, ({ pair, wish }) => this.#set(kind, pair.id, wish!));
       const create = tasks(coming, kind, ({ pair, wish }) => this.#create(pair, wish!));
-      this.#settle([...set, ...create.sort(frontFirst)]);
+      await this.#settle([...set, ...create.sort(frontFirst)]);
     }
     // A router may name one that came back after it.
-    this.#settle(tasks([...staying, ...coming], 'router', ({ pair, wish }) => this.#set('router', pair.id, wish!)));
+    await this.#settle(
+      tasks([...staying, ...coming], 'router', ({ pair, wish }) => this.#set('router', pair.id, wish!)),
+    );
   }
 
   /** Runs all, those that are refused again after the others, as long as that helps. @throws ROLLBACK_REFUSED */
-  #settle(all: readonly Task[]): void {
+  async #settle(all: readonly Task[]): Promise<void> {
     let left = all;
     let refusals: { readonly task: Task; readonly error: HeddleError }[] = [];
     do {
       const before = left.length;
-      refusals = left.flatMap((task) => {
+      refusals = [];
+      for (const [i, task] of left.entries()) {
+        if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
         const error = refusalOf(task);
-        return error ? [{ task, error }] : [];
-      });
+        if (error) refusals.push({ task, error });
+      }
       left = refusals.map(({ task }) => task);
       if (left.length === before) break;
     } while (left.length > 0);

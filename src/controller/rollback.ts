@@ -34,7 +34,7 @@ export async function rollback(ctx: RollbackContext, { to, tenant, dryRun }: Rol
   const decide = async (sequence: Sequence, written: number): Promise<ObjectChange[]> => {
     const pairs = await pairsBetween(store, to, sequence.world.revision);
     const restoration = new Restoration(sequence, to, written);
-    restoration.restore(pairs.filter(isOf(tenant)));
+    await restoration.restore(pairs.filter(isOf(tenant)));
     return itemsOf(restoration.touched.values(), sequence.world);
   };
   if (dryRun) {

@@ -34,6 +34,9 @@ export const ApplyInput = Type.Object(
         description: 'Delete what was applied with the same set before and is not among the documents; needs one',
       }),
     ),
+    tenant: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 63, description: 'Of whose objects alone some are deleted' }),
+    ),
     take: Type.Optional(Type.Boolean({ description: 'Take over objects that belong to another set' })),
     dryRun: Type.Optional(Type.Boolean({ description: 'Write nothing' })),
     plan: Type.Optional(Type.Boolean({ description: 'Write nothing, and say what each host would change' })),

@@ -71,6 +71,8 @@ test('a refusal has file, line, field and what to do, and nothing was written', 
   await using controller = await startTestController();
   const { env, folder } = controller;
   const file = join(folder, 'net.yaml');
+  const empty = join(folder, 'empty');
+  await mkdir(empty);
   const told = async (text: string, words: string[] = ['apply']) => {
     await writeFile(file, text);
     const { code, stdout, stderr } = await heddle([...words, '-f', file], env);
@@ -89,6 +91,7 @@ test('a refusal has file, line, field and what to do, and nothing was written', 
   for (const [words, problem] of [
     [['apply'], /required option '-f, --file <path>'/],
     [['apply', '-f', join(folder, 'none')], /-f .*none: ENOENT/],
+    [['apply', '-f', empty], /there are no documents in/],
     [['diff'], /Give --since or -f/],
     [['diff', '-f', file, '--since', '1'], /Give --since or -f/],
     [['apply', '-f', file, '--prune'], /--prune needs --set/],

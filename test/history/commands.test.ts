@@ -51,6 +51,8 @@ test('an object’s history, what is different since, and the way back, as peopl
   assert.equal(done.code, 0, done.stderr);
   assert.equal((JSON.parse(done.stdout) as Rollback).items.length, 3);
   assert.equal((await client.get('network', 'web', { tenant })).mtuBytes, undefined);
+  const nobodys = await heddle(['rollback', '--to', good], { ...env, HEDDLE_TENANT: '' });
+  assert.deepEqual([nobodys.code, /--tenant, or --installation/.test(nobodys.stderr)], [2, true]);
   const again = await heddle(['rollback', '--to', good, '--installation'], env);
   assert.match(again.stderr, /^nothing differs from revision \d+/m);
   const future = await heddle(['rollback', '--to', '999999'], env);
