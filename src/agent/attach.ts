@@ -26,7 +26,6 @@ import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { isStandby, joinPort, refuseStandby, refuseThird } from './second-host.ts';
 import { settled } from './settled.ts';
-import { soon } from './told.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { deviceName } from './workload-end.ts';
@@ -130,7 +129,7 @@ export class Attacher {
     try {
       const up = await settled(this.#reconciler, attachment.port, this.#hostName);
       this.#attachments.put({ ...attachment, state: 'attached' });
-      await this.#told();
+      await this.#told(attachment.port);
       return { port: this.#shown(attachment), ...up, ifname: attachment.ifname };
     } catch (cause) {
       await this.#undo(attachment);
@@ -164,12 +163,11 @@ export class Attacher {
     return { ...own, port: id, tenant, network, name, state: 'attaching' as const };
   }
 
-  /** Resolves when the controller was told of all that is done here, or does not answer. */
-  #told(): Promise<void> {
-    const { uploads, connected, leases } = this.#parts;
-    const told = uploads.tell();
-    void told.then(() => leases.tend());
-    return soon(told, connected);
+  /** Resolves when the controller was told of what is done here with a port, or does not answer soon. */
+  #told(port: PortId): Promise<void> {
+    const { uploads, leases } = this.#parts;
+    void uploads.tell().then(() => leases.tend());
+    return uploads.tellSoon(port);
   }
 
   /** The port of a record that was made here, as the controller shows or will show it. @throws what the controller refused it with, DETACHED */
@@ -207,7 +205,7 @@ export class Attacher {
     this.#reconciler.abandon(port, detached(attachment));
     this.#reconciler.touchPort(port);
     this.#reconciler.pass();
-    await Promise.all([this.#told(), this.#parts.devices.left(port)]);
+    await Promise.all([this.#told(port), this.#parts.devices.left(port)]);
     return this.#attachments.get(port) === undefined;
   }
 
@@ -271,7 +269,7 @@ export class Attacher {
     const { port: id, tenant, ifname, local } = existing;
     const found = local ? undefined : await this.#client.get('port', id, { tenant });
     const up = await settled(this.#reconciler, id, this.#hostName, found?.revision);
-    if (local) await this.#told();
+    if (local) await this.#told(id);
     return { port: found ?? this.#shown(existing), ...up, ifname };
   }
 

@@ -13,7 +13,6 @@ import { newLocalPort } from './local-port.ts';
 import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { settled } from './settled.ts';
-import { soon } from './told.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { peerName } from './workload-end.ts';
@@ -32,8 +31,6 @@ export interface WorkloadParts {
   readonly reconciler: Reconciler;
   readonly hostPorts: Pick<HostPorts, 'reserve'>;
   readonly hostName: string;
-  /** The controller's stream is open. */
-  readonly connected: () => boolean;
 }
 
 /** The agent's {@link Workloads}: records on disk first, then the kernel, and the controller when it answers. */
@@ -104,7 +101,7 @@ export class LocalWorkloads implements Workloads {
   takers = (): readonly string[] => this.#parts.book.reservations.map(({ owner }) => owner);
 
   async addPort(spec: WorkloadSpec): Promise<WorkloadPort> {
-    const { attachments, allocation, reconciler, uploads, leases, connected } = this.#parts;
+    const { attachments, allocation, reconciler, uploads, leases } = this.#parts;
     const network = mustKnow(reconciler.state.networks, spec.network);
     const before = attachments.pairOf(spec.owner);
     if (before) return this.#same(before, spec);
@@ -138,10 +135,10 @@ export class LocalWorkloads implements Workloads {
     );
     reconciler.touchPort(made.port);
     void leases.tend();
-    const told = uploads.tell();
     // A MAC that no lease holds is claimed by the port itself.
     const mustTell = !made.local.leased.some(({ mac }) => mac === made.local.mac);
-    await this.#claimed(made, mustTell ? told : soon(told, connected), mustTell);
+    await (mustTell ? uploads.tell() : uploads.tellSoon(made.port));
+    await this.#refuseIfUnclaimed(made, mustTell);
     return shown(attachments.pairOf(spec.owner) ?? made);
   }
 
@@ -240,8 +237,7 @@ export class LocalWorkloads implements Workloads {
    * The controller has taken the port, or need not have yet. Whoever starts a workload is so told of a refusal, a quota's say,
    * before that runs. @throws what the controller refused it with, CONTROLLER_UNREACHABLE if it must; the port is removed then
    */
-  async #claimed({ owner, port }: PairAttachment, told: Promise<void>, mustTell: boolean): Promise<void> {
-    await told;
+  async #refuseIfUnclaimed({ owner, port }: PairAttachment, mustTell: boolean): Promise<void> {
     const local = this.#parts.attachments.get(port)?.local;
     if (!local || local.confirmed !== undefined || !(mustTell || local.refused)) return;
     await this.removePort(owner);

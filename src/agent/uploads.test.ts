@@ -38,7 +38,8 @@ function rig(attachments: Attachment[], { revision = '50', synced = true } = {})
   const all = new Map(attachments.map((a) => [a.port, a]));
   const asked: string[] = [];
   const state = { networks: new Map([[network, { tenant: 'acme' }]]), told: new Map<string, object>() };
-  const world = { removal: undefined as Error | undefined, all, asked, state };
+  const held = new Map<string, Promise<void>>();
+  const world = { removal: undefined as Error | undefined, all, asked, state, held };
   const answer = (id: string) => ({
     ...all.get(id as PortId)!.local,
     name: all.get(id as PortId)!.name,
@@ -54,6 +55,7 @@ function rig(attachments: Attachment[], { revision = '50', synced = true } = {})
     client: {
       async create(_: string, input: { id: string; name: string }, { tenant }: { tenant: string }) {
         asked.push(`create ${tenant}/${input.name}`);
+        await held.get(input.name);
         return answer(input.id);
       },
       get: async () => ({ host: 'h', revision: '50' }),
@@ -105,4 +107,39 @@ test('a port is released from its tenant by the name that that has now, and is n
   await after.uploads.tell();
   assert.deepEqual(after.asked, ['remove acme/a']);
   assert.ok(!after.all.has(a.port));
+});
+
+test('who waits for its own port waits for no other one', async () => {
+  const [a, b] = [attachment('a', { local: local(1) }), attachment('b', { local: local(2) })];
+  using r = rig([a, b]);
+  const other = Promise.withResolvers<void>();
+  r.held.set('b', other.promise);
+  await r.uploads.tellSoon(a.port);
+  assert.equal(r.all.get(a.port)?.local?.confirmed, '60');
+  assert.equal(r.all.get(b.port)?.local?.confirmed, undefined);
+  other.resolve();
+  await r.uploads.tellSoon(b.port);
+  assert.equal(r.all.get(b.port)?.local?.confirmed, '60');
+});
+
+test('one that has let somebody wait in vain is not waited for again until it has taken something', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const [a, b] = [attachment('a', { local: local(1) }), attachment('b', { local: local(2) })];
+  using r = rig([a, b]);
+  const slow = Promise.withResolvers<void>();
+  r.held.set('a', slow.promise);
+  const first = r.uploads.tellSoon(a.port);
+  t.mock.timers.tick(2_000);
+  await first;
+  await r.uploads.tellSoon(b.port);
+  assert.deepEqual(
+    [...r.all.values()].map((p) => p.local?.confirmed),
+    [undefined, undefined],
+  );
+  slow.resolve();
+  await r.uploads.tell();
+  const c = attachment('c', { local: local(3) });
+  r.all.set(c.port, c);
+  await r.uploads.tellSoon(c.port);
+  assert.equal(r.all.get(c.port)?.local?.confirmed, '60');
 });

@@ -13,6 +13,9 @@ import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
 
+/** So long an answer waits for the controller to be told of a port that works already. */
+const tellMs = 2_000;
+
 /** A port that the controller has yet to be told of, and what it is to be told. */
 type LocalAttachment = Attachment & { readonly local: LocalPort };
 
@@ -35,6 +38,10 @@ export interface UploadParts {
 export class Uploads implements Disposable {
   readonly #parts: UploadParts;
   readonly #rounds: Rounds;
+  /** Who waits for a port to be told. */
+  readonly #waiting = new Map<PortId, PromiseWithResolvers<void>>();
+  /** Somebody has waited in vain, and nothing was told since. */
+  #isSlow = false;
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
@@ -57,6 +64,27 @@ export class Uploads implements Disposable {
   tell(): Promise<void> {
     return this.#rounds.run();
   }
+  /**
+   * The same for one port: it does not wait for others', nor for a controller that is away or slow. One that has let somebody
+   * wait in vain is waited for again once it has taken something.
+   */
+  async tellSoon(port: PortId): Promise<void> {
+    const round = this.tell();
+    if (!this.#parts.connected() || this.#isSlow) return;
+    const told = this.#waiting.getOrInsertComputed(port, () => Promise.withResolvers());
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.#isSlow = true;
+      late.resolve();
+    }, tellMs).unref();
+    await Promise.race([round, told.promise, late.promise]);
+    clearTimeout(timer);
+  }
+  #told(port: PortId): void {
+    this.#isSlow = false;
+    this.#waiting.get(port)?.resolve();
+    this.#waiting.delete(port);
+  }
   /** How many ports the controller has yet to be told of. */
   get pending(): number {
     return this.#parts.attachments.all().filter(isPending).length;
@@ -74,7 +102,9 @@ export class Uploads implements Disposable {
       for (const { port } of list) {
         // It may have changed while another one was told.
         const now = attachments.get(port) as A | undefined;
-        if (now && isPending(now)) whole = (await work(now)) && whole;
+        if (!now || !isPending(now)) continue;
+        if (await work(now)) this.#told(port);
+        else whole = false;
       }
     };
     await each(

@@ -1,4 +1,5 @@
 import { linkRange4, linkRange6 } from '../../../gateway/link-addresses.ts';
+import { RTPROT_HEDDLE } from '../../../kernel/address.ts';
 import { linkList } from '../../../kernel/link.ts';
 import { leadsByMain, routeList } from '../../../kernel/route.ts';
 import { contains, type Interval, type Ip, ipFamily, ipNumber, overlap } from '../../../model/address.ts';
@@ -55,8 +56,6 @@ const hidden = (route: Interval, networks: RouteFacts['networks']): { name: stri
     .flatMap(({ name, prefixes }) =>
       prefixes.filter((text) => overlap(intervalOf(text), route)).map((text) => ({ name, text })),
     );
-
-const RTPROT_HEDDLE = 201;
 
 export const routes = makeCheck({
   name: 'routes',

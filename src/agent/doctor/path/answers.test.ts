@@ -6,13 +6,19 @@ import type { Ip } from '../../../model/address.ts';
 import { ProbeAnswers } from './answers.ts';
 import { leastProbeBytes, type Probe, parseProbe, probePayload } from './probe-frame.ts';
 
-const [one, two] = ['198.18.0.1', '198.18.0.2'] as Ip[] as [Ip, Ip];
+const [one, two, three] = ['198.18.0.1', '198.18.0.2', '198.18.0.4'] as Ip[] as [Ip, Ip, Ip];
 const VXLAN_BYTES = 8;
 const question: Probe = { kind: 'question', bytes: 1500, run: 0xdead_beef, asker: one, asked: two };
 /** As the agent's socket gets it: the outer headers are gone. */
 const frameOf = (payload: Uint8Array) => payload.subarray(VXLAN_BYTES);
 const open = (now = () => 0) =>
-  new ProbeAnswers({ vtep: two, udpPort: 4789, isHost: (ip) => ip === one, log: pino({ level: 'silent' }), now });
+  new ProbeAnswers({
+    vtep: two,
+    udpPort: 4789,
+    isHost: (ip) => ip === one || ip === three,
+    log: pino({ level: 'silent' }),
+    now,
+  });
 
 test('a probe is read as it was written, and its packet has the size that was asked for', () => {
   for (const [asker, asked, headers] of [
@@ -48,13 +54,14 @@ test('nobody else is answered: no stranger, no answer, no question to another on
     assert.equal(answers.answerTo(frameOf(probePayload(probe))), undefined);
 });
 
-test('however often it is asked, it answers no more than some hundreds a second', () => {
+test('however often a host asks, it is answered no more than some hundreds of times a second, and others are all the same', () => {
   let now = 0;
   using answers = open(() => now);
   const frame = frameOf(probePayload(question));
   const answered = (times: number) =>
     Array.from({ length: times }, () => answers.answerTo(frame)).filter(Boolean).length;
   assert.equal(answered(1_000), 500);
+  assert.ok(answers.answerTo(frameOf(probePayload({ ...question, asker: three }))));
   now = 1_000;
   assert.equal(answered(1_000), 200);
 });

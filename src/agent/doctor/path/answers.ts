@@ -5,13 +5,14 @@ import { close, recv } from '../../../kernel/libc.ts';
 import { openPacketSocket } from '../../../kernel/packet-socket.ts';
 import { watchSocket } from '../../../kernel/socket-watch.ts';
 import type { Ip } from '../../../model/address.ts';
+import { RateLimit } from '../../dns/limits.ts';
 import { DATAPATH_MARK, fieldAt, kindNumber, magic, PROBE_TYPE, parseProbe, probePayload } from './probe-frame.ts';
 
 const READ_MAX = 64;
 const BUFFER_BYTES = 512 * 1024;
 /** Longer than any question's fixed part; the rest of it is cut off. */
 const FRAME_MAX = 128;
-/** So many answers at once, and so many a second after that: a doctor asks some dozens of each host. */
+/** So many answers at once to each host, and so many a second after that: a doctor asks some dozens. */
 const rate = { burst: 500, perSecond: 200 } as const;
 
 /** What the answers need. */
@@ -34,12 +35,11 @@ export class ProbeAnswers implements Disposable {
   #ifindex = 0;
   #said = '';
   #listening: Disposable | undefined;
-  #tokens: number = rate.burst;
-  #countedAt: number;
+  readonly #rate: RateLimit;
 
   constructor(parts: AnswersParts) {
     this.#parts = parts;
-    this.#countedAt = this.#now();
+    this.#rate = new RateLimit(rate.perSecond, rate.burst, parts.now ?? (() => performance.now()));
   }
 
   /** Listens on this device from now on, which is another one after it had to be made anew. */
@@ -60,10 +60,6 @@ export class ProbeAnswers implements Disposable {
   [Symbol.dispose](): void {
     this.#listening?.[Symbol.dispose]();
     this.#listening = undefined;
-  }
-
-  #now(): number {
-    return (this.#parts.now ?? (() => performance.now()))();
   }
 
   #open(): Disposable {
@@ -104,16 +100,7 @@ export class ProbeAnswers implements Disposable {
     const probe = parseProbe(frame);
     if (probe?.kind !== 'question' || probe.asked !== this.#parts.vtep || !this.#parts.isHost(probe.asker))
       return undefined;
-    if (!this.#mayAnswer()) return undefined;
+    if (!this.#rate.take(probe.asker)) return undefined;
     return { ip: probe.asker, payload: probePayload({ ...probe, kind: 'answer' }) };
-  }
-
-  #mayAnswer(): boolean {
-    const now = this.#now();
-    this.#tokens = Math.min(rate.burst, this.#tokens + ((now - this.#countedAt) / 1_000) * rate.perSecond);
-    this.#countedAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
   }
 }
