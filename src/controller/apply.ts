@@ -2,9 +2,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectChange } from '../model/apply.ts';
-import { type Document, documentKinds, documentName, laterFields } from '../model/document.ts';
+import { type Document, documentName, laterFields } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
+import { type Kind, kinds, referentsFirst } from '../model/kinds.ts';
 import type { Applied } from './applied.ts';
 import { merged, saidOf } from './apply-merge.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
@@ -145,7 +145,7 @@ function letGo(sequence: Sequence, wanted: Wanted): boolean {
   const less = loosened(world, have, { ...live, subnets: ids }, false);
   if (!less) return false;
   const made = rules.router.update(ctx, have as Stored<'router'>, less as never);
-  if ('draft' in made) sequence.write(made.draft);
+  if ('draft' in made) sequence.add(made.draft);
   return true;
 }
 
@@ -186,7 +186,7 @@ function write(sequence: Sequence, wanted: Wanted, options: ApplyOptions, said: 
   if (same && isDeepStrictEqual(applied, beside)) return;
   const record = made.record;
   const draft = same || !('draft' in made) ? untouched(have ?? (made as Stored)) : made.draft;
-  sequence.write(draft.put(appliedKey(kind, record), JSON.stringify(beside)));
+  sequence.add(draft.put(appliedKey(kind, record), JSON.stringify(beside)));
 }
 
 /** A write beside an object that stays as it is. */
@@ -201,7 +201,7 @@ function unnamed(world: World, wanted: readonly Wanted[], { set, tenant }: Apply
     .filter(([id, applied]) => applied.set === set && !named.has(id as never))
     .flatMap(([id, { kind }]) => world.objects(kind).get(id) ?? [])
     .filter(({ record }) => tenant === undefined || scopeOf(record) === scope)
-    .sort((a, b) => documentKinds.indexOf(b.kind) - documentKinds.indexOf(a.kind));
+    .sort((a, b) => referentsFirst.indexOf(b.kind) - referentsFirst.indexOf(a.kind));
 }
 
 function removal(sequence: Sequence, { kind, record }: Stored, document: Document, options: ApplyOptions): Work {
@@ -210,7 +210,7 @@ function removal(sequence: Sequence, { kind, record }: Stored, document: Documen
     const have = sequence.world.objects(kind).get(record.id);
     if (!have) return;
     if (kind === 'host' && options.isOnline(record.id)) leaveToAgent(record as never, undefined);
-    sequence.write((rules[kind] as Rules<Kind>).remove(sequence.ctx, have as never));
+    sequence.add((rules[kind] as Rules<Kind>).remove(sequence.ctx, have as never));
   };
   return { object: documentName(document), kind, name: document.name, run };
 }

@@ -1,9 +1,9 @@
 /** Documents as they come, as what is wanted: read, and in the order in which it can be made. */
 import { DocumentHead } from '../model/apply.ts';
-import { documentKinds, documentName } from '../model/document.ts';
+import { documentName } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
+import { type Kind, kinds, referentsFirst } from '../model/kinds.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
 import { compileCheck } from './validate.ts';
 
@@ -21,7 +21,7 @@ export interface Wanted {
 const checkHead = compileCheck(DocumentHead);
 const invalid = (field: string, problem: string) => new HeddleError('INVALID', { field, problem });
 
-/** The documents in the order of `documentKinds`. @throws DOCUMENTS_REFUSED with all that cannot be read */
+/** The documents in the order of `referentsFirst`. @throws DOCUMENTS_REFUSED with all that cannot be read */
 export function parseDocuments(documents: readonly unknown[]): Wanted[] {
   const wanted: Wanted[] = [];
   const refused: Refused[] = [];
@@ -65,10 +65,10 @@ function objectText(value: unknown): string {
   });
 }
 
-/** Whoever asks for a number or an address by name comes before those that take any that is free. */
+/** Whoever asks for a number or an address by name comes before those that take any that is free: ports and shared addresses alike. */
 function rank({ kind, fields }: Wanted): number {
   const asks = ['vni', 'address', 'addresses', 'mac'].some((field) => Object.hasOwn(fields, field));
   const behind = fields.behind === undefined ? 0 : 0.1;
-  const as = kind === 'address' && !asks ? 'port' : kind;
-  return documentKinds.indexOf(as) + (asks ? 0 : 0.5) + behind;
+  const as = kind === 'address' ? 'port' : kind;
+  return referentsFirst.indexOf(as) + (asks ? 0 : 0.5) + behind;
 }

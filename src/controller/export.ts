@@ -1,4 +1,5 @@
-import { type Document, documentKinds } from '../model/document.ts';
+import type { Document } from '../model/document.ts';
+import { referentsFirst } from '../model/kinds.ts';
 import { documentOf } from './document-of.ts';
 import type { PortRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
@@ -14,7 +15,7 @@ export function exportDocuments(
   world: World,
   { tenant, bindings }: { tenant?: string; bindings: boolean },
 ): Document[] {
-  const kinds = documentKinds.filter((kind) => kind !== 'lease' && (tenant === undefined || kind !== 'host'));
+  const kinds = referentsFirst.filter((kind) => kind !== 'lease' && (tenant === undefined || kind !== 'host'));
   const documents = kinds.flatMap((kind) =>
     [...world.objects(kind).values()]
       .filter((stored) => isWished(world, stored) && (tenant === undefined || isOf(tenant, stored)))
@@ -42,7 +43,7 @@ function alsoOf(world: World, { kind, record }: Stored, bindings: boolean): stri
 
 type Place = readonly (string | number)[];
 const placeOf = ({ kind, tenant, name }: Document): Place =>
-  kind === 'host' ? [0, '', 0, name] : [1, tenant ?? name, documentKinds.indexOf(kind), name];
+  kind === 'host' ? [0, '', 0, name] : [1, tenant ?? name, referentsFirst.indexOf(kind), name];
 
 function compare(a: Place, b: Place): number {
   const at = a.findIndex((part, i) => part !== b[i]);

@@ -2,7 +2,7 @@
  * Every key that the controller writes. Objects carry their tenant in the key; claims are keys whose existence is the fact
  * ("this address is taken"), so that one conditional write decides between two who want the same.
  */
-import type { Kind } from '../model/kinds.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
 import type { AnyRecord } from './records.ts';
 import { scopeOf } from './records.ts';
 
@@ -13,18 +13,8 @@ export const objectPrefix = (kind: Kind, tenant?: string): string => `/${kind}/$
 /** The kind and id in an object's key; undefined for other keys. */
 export function parseObjectKey(key: string): { kind: Kind; scope: string; id: string } | undefined {
   const [, kind = '', scope = '', id = ''] = key.split('/');
-  return kinds.has(kind) ? { kind: kind as Kind, scope, id } : undefined;
+  return Object.hasOwn(kinds, kind) ? { kind: kind as Kind, scope, id } : undefined;
 }
-const kinds: ReadonlySet<string> = new Set<Kind>([
-  'tenant',
-  'network',
-  'subnet',
-  'port',
-  'address',
-  'lease',
-  'router',
-  'host',
-]);
 
 /** "/applied/port/<tenant>/<id>": what is kept beside an object that was applied; goes with it. */
 export const appliedKey = (kind: Kind, record: AnyRecord): string => `${appliedPrefix}${objectKey(kind, record)}`;

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { errors, HeddleError } from '../model/errors.ts';
 import type { Brand } from '../model/ids.ts';
-import type { Inputs, Kind } from '../model/kinds.ts';
+import { type Inputs, type Kind, referentsFirst } from '../model/kinds.ts';
 import { Withheld } from './addresses.ts';
 import type { Pair } from './difference.ts';
 import { rules } from './kind-rules.ts';
@@ -16,8 +16,6 @@ import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
 const PROBLEMS = 20;
 /** Decided so many at a time: others have their turn in between. */
 const DECIDED_AT_ONCE = 50;
-/** Referents first. */
-const order: readonly Kind[] = ['tenant', 'host', 'network', 'subnet', 'address', 'port', 'router'];
 
 /** An object that is to be as it was, and how it gets there. */
 interface Task {
@@ -59,14 +57,15 @@ export class Restoration {
     const coming = wanted.filter(({ wish, pair }) => wish && !pair.after);
     const names = new Set([...staying, ...coming].map(({ pair, wish }) => nameOf(pair, wish!.name)));
 
-    for (const kind of order.toReversed()) await this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
-    for (const kind of order.toReversed())
+    for (const kind of referentsFirst.toReversed())
+      await this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
+    for (const kind of referentsFirst.toReversed())
       await this.#settle(
         tasks(going, kind, ({ pair }) => this.#remove(kind, pair.id))
           .sort(frontFirst)
           .reverse(),
       );
-    for (const kind of order) {
+    for (const kind of referentsFirst) {
       const set = tasks(staying, kind, ({ pair, wish }) => this.#set(kind, pair.id, wish!));
       const create = tasks(coming, kind, ({ pair, wish }) => this.#create(pair, wish!));
       await this.#settle([...set, ...create.sort(frontFirst)]);
@@ -163,7 +162,7 @@ export class Restoration {
 
   #write(decided: Pick<Decision<Kind>, 'draft'> | Stored): void {
     if (!('draft' in decided)) return;
-    this.#sequence.write(decided.draft);
+    this.#sequence.add(decided.draft);
     for (const { kind, before, after } of decided.draft.changes) {
       const record = (before ?? after)!;
       if (!this.touched.has(record.id))

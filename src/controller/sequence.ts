@@ -26,7 +26,7 @@ export class Sequence {
   }
 
   /** The next step: a draft that was decided on `world`. @throws QUOTA_EXCEEDED; then nothing of it has happened */
-  write(draft: Draft): void {
+  add(draft: Draft): void {
     withinQuota(this.world, draft);
     const { compare, ops, claimed } = draft;
     if (ops.length === 0) return;

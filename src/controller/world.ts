@@ -1,6 +1,6 @@
 import { type Binding, bindingOf, hostsOf, memberHosts } from '../compile/binding.ts';
 import { type Ip, ipNumber, parsePrefix, prefixHas } from '../model/address.ts';
-import type { Kind } from '../model/kinds.ts';
+import { type Kind, referentsFirst } from '../model/kinds.ts';
 import { briefingOf } from '../model/metadata.ts';
 import type { Batch, Store } from '../store/contract.ts';
 import type { Applied } from './applied.ts';
@@ -43,7 +43,6 @@ const PAGE = 2000;
 const prefixesPrefix = prefixesKey('');
 /** What is read besides the objects. */
 const otherPrefixes = [prefixesPrefix, vniCursorKey, quotaPrefix, growthPrefix, appliedPrefix];
-const loadOrder: readonly Kind[] = ['tenant', 'host', 'network', 'subnet', 'port', 'address', 'lease', 'router'];
 
 /**
  * All objects in memory with the indexes that the controller asks for, fed by the store's watch only: own writes and
@@ -171,7 +170,7 @@ export class World {
   /** Reads all objects as of one revision; `apply` goes on from the next one. */
   async load(store: Store): Promise<void> {
     const { revision } = await store.range(vniCursorKey);
-    for (const prefix of [...loadOrder.map((kind) => objectPrefix(kind)), ...otherPrefixes]) {
+    for (const prefix of [...referentsFirst.map((kind) => objectPrefix(kind)), ...otherPrefixes]) {
       let after = '';
       for (let full = true; full; ) {
         const { entries } = await store.range(prefix, { limit: PAGE, revision, ...(after ? { after } : {}) });

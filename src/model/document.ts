@@ -16,19 +16,6 @@ export interface Document {
 /** Most documents of one apply, and most bytes of it as JSON. */
 export const documentLimits = { documents: 5000, bytes: 8 << 20 } as const;
 
-const order: Readonly<Record<Kind, true>> = {
-  tenant: true,
-  host: true,
-  network: true,
-  subnet: true,
-  address: true,
-  port: true,
-  lease: true,
-  router: true,
-};
-/** Referents come before what refers to them. Who asks for an address by name comes before those that take any. */
-export const documentKinds = Object.keys(order) as readonly Kind[];
-
 /** Fields of an input that are nobody's wish but what has become of it: where things are now, and what agents tell. */
 export const runtimeFields: Readonly<Record<Kind, readonly string[]>> = {
   tenant: [],

@@ -395,6 +395,16 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
   },
 };
 
+/** A kind behind those that its objects refer to; `from`: on the way to it, so that a circle ends. */
+const withReferents = (kind: Kind, from: readonly Kind[] = []): Kind[] =>
+  from.includes(kind)
+    ? []
+    : [...Object.values(kinds[kind].refersTo).flatMap((to) => withReferents(to, [...from, kind])), kind];
+/** Every kind, referents before what refers to them: the order in which objects are made. */
+export const referentsFirst: readonly Kind[] = [
+  ...new Set((Object.keys(kinds) as Kind[]).flatMap((kind) => withReferents(kind))),
+];
+
 /** The object type of each kind. */
 export interface Objects {
   tenant: Tenant;
