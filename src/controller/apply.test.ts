@@ -36,7 +36,7 @@ it('makes a set in whatever order its documents come, and a second run writes no
     const made = await apply(api, order);
     assert.deepEqual(
       made.changes.map(({ action, name }) => `${action} ${name}`),
-      ['acme', 'db', 'web', 'db4', 'v4', 'p1', 'vip', 'p2', 'r1'].map((name) => `create ${name}`),
+      ['acme', 'db', 'web', 'db4', 'v4', 'vip', 'p1', 'p2', 'r1'].map((name) => `create ${name}`),
     );
     // Who asks for an address has it, though others came first.
     assert.deepEqual((await get(api, 'ports/p1')).addresses, ['10.0.0.2']);
