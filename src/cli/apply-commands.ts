@@ -3,19 +3,21 @@ import { type Command, Option } from 'commander';
 import type { ApplyOptions } from '../client/client.ts';
 import type { ApplyResult } from '../model/apply.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
-import { appliedText, differenceText, isDifferent, planText } from './apply-text.ts';
+import { differenceText, doneText, isDifferent, planText } from './change-text.ts';
 import {
   collect,
   controllerClient,
   makeCommand,
   printJson,
   type Typed,
+  tenantOf,
+  type Whose,
   waitMsOf,
   withShared,
   withWait,
+  withWhose,
 } from './command.ts';
 import { withExit } from './exit.ts';
-import { tenantOf, type Whose, withWhose } from './history-commands.ts';
 import type { Io } from './io.ts';
 
 /** What the commands that read documents have in common. */
@@ -54,9 +56,10 @@ export function applyCommand(io: Io): Command {
     ],
   ).option('--dry-run', 'say what would change, and write nothing');
   return withWait(documentsCommand(command)).action(async (typed: DocumentsTyped) => {
-    const result = await send(typed, { dryRun: typed.dryRun ?? false, waitMs: waitMsOf(typed.wait) });
+    const { dryRun = false } = typed;
+    const result = await send(typed, { dryRun, waitMs: waitMsOf(typed.wait) });
     if (typed.json) printJson(io, result);
-    else io.out(appliedText(result, typed.dryRun ?? false));
+    else io.out(doneText(result.changes, dryRun, result.revision));
   });
 }
 

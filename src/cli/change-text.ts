@@ -1,59 +1,93 @@
 /** Changes of objects, as people read them. */
-import type { Client } from '../client/client.ts';
-import type { FieldChange } from '../model/field-changes.ts';
-import type { ObjectChange } from '../model/history.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
+import type { HostPlan } from '../model/apply.ts';
+import type { FieldChange, ObjectChange } from '../model/change.ts';
+import { documentName } from '../model/document.ts';
 import { type Io, paint } from './io.ts';
-import { learnNames, type Names } from './show.ts';
+import type { Names } from './show.ts';
 import { printable } from './table.ts';
 
-/** Longest value that is shown, characters. */
-const VALUE_CHARS = 60;
+/** Longest value that is shown, characters; `--json` has all of it. */
+const VALUE_CHARS = 200;
 
-/** A value as text: ids of other objects as their names. */
+const done: Readonly<Record<ObjectChange['action'], string>> = {
+  create: 'created',
+  update: 'updated',
+  delete: 'deleted',
+  adopt: 'adopted',
+  unchanged: 'unchanged',
+};
+const signs = { create: ['+', 'green'], update: ['~', 'yellow'], delete: ['-', 'red'] } as const;
+
+/** What was done, or would be: one line for each object that changes, then their number. */
+export function doneText(changes: readonly ObjectChange[], isDry: boolean, revision: string): string {
+  const lines = changes
+    .filter(({ action }) => action !== 'unchanged')
+    .map((change) => {
+      const fields = change.action === 'update' ? `: ${change.fields.map(({ field }) => field).join(', ')}` : '';
+      return `${documentName(change)} ${isDry ? 'would be ' : ''}${done[change.action]}${fields}`;
+    });
+  const end = isDry ? '; nothing was written' : ` (revision ${revision})`;
+  return [...lines.map(printable), `${countText(changes)}${end}`].map((line) => `${line}\n`).join('');
+}
+
+function countText(changes: readonly ObjectChange[]): string {
+  const counts = (Object.keys(done) as ObjectChange['action'][]).flatMap((action) => {
+    const n = changes.filter((c) => c.action === action).length;
+    return n > 0 ? [`${n} ${done[action]}`] : [];
+  });
+  return counts.join(', ') || 'nothing differs';
+}
+
+/** What is different: every object with its fields. */
+export function differenceText(io: Io, changes: readonly ObjectChange[], names: Names = new Map()): string {
+  return changes
+    .filter(isDifferent)
+    .map((change) => {
+      const lines = shownFields(change).map((field) => `    ${fieldText(field, names)}\n`);
+      return `${signedLine(io, change.action, documentName(change))}${lines.join('')}`;
+    })
+    .join('');
+}
+
+/** The object itself is different, not only whose it is. */
+export const isDifferent = <C extends Pick<ObjectChange, 'action'>>(
+  change: C,
+): change is C & { action: keyof typeof signs } => change.action in signs;
+
+/** The fields that are worth showing: of what is gone none, of what is new those that it does not have by itself. */
+export function shownFields({ action, fields }: { action: string; fields: readonly FieldChange[] }) {
+  if (action === 'delete') return [];
+  if (action !== 'create') return fields;
+  return fields.filter(({ after }) => after !== false && !(Array.isArray(after) && after.length === 0));
+}
+
+function signedLine(io: Io, action: keyof typeof signs, text: string): string {
+  const [sign, colour] = signs[action];
+  return `${paint(io, colour, `${sign} ${printable(text)}`)}\n`;
+}
+
+/** "mtuBytes: 1500 -> 1400"; of what was not there before, its value alone. */
+export function fieldText({ field, before, after }: FieldChange, names: Names): string {
+  const values = before === undefined ? [after] : [before, after];
+  return printable(`${field}: ${values.map((value) => valueText(value, names)).join(' -> ')}`);
+}
+
+/** A value: ids of other objects as their names. */
 function valueText(value: unknown, names: Names): string {
-  if (value === undefined) return '-';
+  if (value === undefined) return 'none';
   const named = (v: unknown): unknown => (typeof v === 'string' ? (names.get(v) ?? v) : v);
   const shown = Array.isArray(value) ? value.map(named) : named(value);
   const text = typeof shown === 'string' ? shown : JSON.stringify(shown);
-  return printable(text.length > VALUE_CHARS ? `${text.slice(0, VALUE_CHARS)}…` : text);
+  return text.length > VALUE_CHARS ? `${text.slice(0, VALUE_CHARS)}…` : text;
 }
 
-/** "mtuBytes: 1500 -> 1400". */
-export const fieldText = ({ field, before, after }: FieldChange, names: Names): string =>
-  before === undefined
-    ? `${field}: ${valueText(after, names)}`
-    : `${field}: ${valueText(before, names)} -> ${valueText(after, names)}`;
-
-/** Learns the names of what changes refer to, before and after. */
-export async function learnReferred(
-  client: Client,
-  kind: Kind,
-  changes: readonly FieldChange[],
-  names: Map<string, string>,
-  tenant: string | undefined,
-): Promise<void> {
-  for (const side of ['before', 'after'] as const)
-    await learnNames(client, kind, Object.fromEntries(changes.map((c) => [c.field, c[side]])), names, tenant);
+/** Host by host, what each would know otherwise. */
+export function planText(io: Io, hosts: readonly HostPlan[]): string {
+  if (hosts.length === 0) return '\nno host would change anything\n';
+  return hosts
+    .map(({ host, items }) => {
+      const lines = items.map(({ action, kind, name }) => `  ${signedLine(io, action, `${kind} ${name}`)}`);
+      return `\nhost ${printable(host)}\n${lines.join('')}`;
+    })
+    .join('');
 }
-
-const signs = { created: ['+', 'green'], changed: ['~', 'yellow'], deleted: ['-', 'red'] } as const;
-
-/** Objects that differ, one a line, with the fields that changed; of what is gone or new the line says all. */
-export async function changesText(io: Io, client: Client, items: readonly ObjectChange[]): Promise<string> {
-  const tenants = await client.list('tenant');
-  const names = new Map([...tenants, ...items].map(({ id, name }) => [id, name]));
-  const lines: string[] = [];
-  for (const { type, kind, tenant, name, changes } of items) {
-    const [sign, colour] = signs[type];
-    const whose = tenant === undefined ? '' : `${names.get(tenant) ?? tenant}/`;
-    lines.push(paint(io, colour, `${sign} ${kind} ${printable(`${whose}${name}`)}`));
-    if (type !== 'changed') continue;
-    if (tenant === undefined || names.has(tenant)) await learnReferred(client, kind as Kind, changes, names, tenant);
-    lines.push(...changes.map((change) => `    ${fieldText(change, names)}`));
-  }
-  return lines.map((line) => `${line}\n`).join('');
-}
-
-/** A kind that was typed. */
-export const isKind = (text: string): text is Kind => Object.hasOwn(kinds, text);

@@ -97,6 +97,19 @@ export function size(text: string): number {
 /** A client of the controller that was typed, set in the environment, or is the default. */
 export const controllerClient = (typed: Typed): Client => openClient(typed.controller ?? defaults.controller);
 
+/** What is of one tenant or of all, and how to ask for all where a tenant is set. */
+export interface Whose extends Typed {
+  readonly installation?: boolean;
+}
+
+/** Adds what says whose objects are meant. */
+export const withWhose = (command: Command): Command =>
+  withShared(command, 'tenant').option('--installation', 'everybody’s, even if a tenant is set in the environment');
+
+/** The tenant whose objects are meant; undefined: everybody's. */
+export const tenantOf = ({ tenant, installation }: Whose): string | undefined =>
+  installation || !tenant ? undefined : tenant;
+
 /** The tenant that was typed or is set. @throws USAGE */
 export function requireTenant(typed: Typed): string {
   if (!typed.tenant) throw new HeddleError('USAGE', { problem: 'which tenant? Give --tenant or set HEDDLE_TENANT' });

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
 import { type DocumentsTyped, diffFile, withDocuments } from './apply-commands.ts';
-import { makeCommand, withShared } from './command.ts';
-import { diffSince, type Whose, withWhose } from './history-commands.ts';
+import { makeCommand, type Whose, withShared, withWhose } from './command.ts';
+import { diffSince } from './history-commands.ts';
 import type { Io } from './io.ts';
 
 interface DiffTyped extends Whose, Omit<DocumentsTyped, 'file'> {

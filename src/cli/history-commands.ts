@@ -1,29 +1,29 @@
 /** `heddle history`, `heddle rollback`, and `heddle diff --since`. */
 import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
+import type { FieldChange } from '../model/change.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { Difference, HistoryEntry, ObjectHistory, Rollback } from '../model/history.ts';
+import type { Difference, HistoryEntry, Moment, ObjectHistory, Rollback } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
-import { changesText, fieldText, isKind, learnReferred } from './change-text.ts';
-import { controllerClient, integer, makeCommand, printJson, requireTenant, type Typed, withShared } from './command.ts';
+import { differenceText, doneText, fieldText, shownFields } from './change-text.ts';
+import {
+  controllerClient,
+  integer,
+  makeCommand,
+  printJson,
+  requireTenant,
+  type Typed,
+  tenantOf,
+  type Whose,
+  withShared,
+  withWhose,
+} from './command.ts';
 import type { Io } from './io.ts';
-import type { Names } from './show.ts';
+import { learnNames, type Names } from './show.ts';
 import { table } from './table.ts';
 
 /** A rollback may write thousands of objects. */
 const ROLLBACK_MS = 120_000;
-/** What changes are asked of, and how to ask for all tenants where one is set. */
-export interface Whose extends Typed {
-  readonly installation?: boolean;
-}
-
-/** The tenant whose objects are meant; undefined: everybody's. */
-export const tenantOf = ({ tenant, installation }: Whose): string | undefined =>
-  installation || !tenant ? undefined : tenant;
-
-/** Adds what says whose objects are meant. */
-export const withWhose = (command: Command): Command =>
-  withShared(command, 'tenant').option('--installation', 'everybody’s, even if a tenant is set in the environment');
 
 export function historyCommand(io: Io): Command {
   const kindNames = Object.keys(kinds).join(', ');
@@ -67,15 +67,33 @@ async function historyText(
   items: readonly HistoryEntry[],
 ): Promise<string> {
   const names = new Map<string, string>();
-  for (const { changes } of items) await learnReferred(client, kind, changes, names, tenant);
+  for (const entry of items) await learnReferred(client, kind, shownFields(entry), names, tenant);
   return table(
     ['revision', 'time', 'change', 'id', 'fields'],
-    items.map((entry) => [entry.revision, entry.at ?? '-', entry.type, entry.id, fieldsText(entry, names)]),
+    items.map((entry) => [entry.revision, entry.at ?? '-', entry.action, entry.id, fieldsText(entry, names)]),
   );
 }
 
-const fieldsText = ({ type, changes }: HistoryEntry, names: Names): string =>
-  type === 'delete' ? '' : changes.map((change) => fieldText(change, names)).join('; ');
+const fieldsText = (entry: HistoryEntry, names: Names): string =>
+  shownFields(entry)
+    .map((field) => fieldText(field, names))
+    .join('; ');
+
+/** Learns the names of what fields refer to, before and after. */
+async function learnReferred(
+  client: Client,
+  kind: Kind,
+  fields: readonly FieldChange[],
+  names: Map<string, string>,
+  tenant: string | undefined,
+): Promise<void> {
+  for (const side of ['before', 'after'] as const)
+    await learnNames(client, kind, Object.fromEntries(fields.map((f) => [f.field, f[side]])), names, tenant);
+}
+
+/** A kind that was typed. */
+const isKind = (text: string): text is Kind => Object.hasOwn(kinds, text);
+const momentText = ({ revision, at }: Moment): string => `revision ${revision}${at ? ` of ${at}` : ''}`;
 
 export function rollbackCommand(io: Io): Command {
   const command = makeCommand(
@@ -99,12 +117,8 @@ export function rollbackCommand(io: Io): Command {
       const body = { to, dryRun, ...(tenant !== undefined && { tenant }) };
       const done = (await client.request('POST', '/v1/rollback', { body, deadlineMs: ROLLBACK_MS })) as Rollback;
       if (typed.json) return printJson(io, done);
-      io.out(await changesText(io, client, done.items));
-      const where = `revision ${done.to.revision}${done.to.at ? ` of ${done.to.at}` : ''}`;
-      const count = `${done.items.length} object${done.items.length === 1 ? '' : 's'}`;
-      if (done.items.length === 0) io.err(`nothing differs from ${where}\n`);
-      else if (dryRun) io.err(`${count} would change, to what was at ${where}; nothing was changed\n`);
-      else io.err(`${count} changed, to what was at ${where}; now at revision ${done.revision}\n`);
+      io.out(doneText(done.changes, dryRun, done.revision));
+      io.err(`to what was at ${momentText(done.to)}\n`);
     },
   );
 }
@@ -115,8 +129,10 @@ export async function diffSince(io: Io, since: string, typed: Whose): Promise<vo
   const query = { since, tenant: tenantOf(typed) };
   const found = (await client.request('GET', '/v1/diff', { query })) as Difference;
   if (typed.json) return printJson(io, found);
-  io.out(await changesText(io, client, found.items));
-  const where = `revision ${found.since.revision}${found.since.at ? ` of ${found.since.at}` : ''}`;
-  if (found.total === 0) io.err(`nothing differs from ${where}\n`);
-  else if (found.items.length < found.total) io.err(`and ${found.total - found.items.length} more, since ${where}\n`);
+  const { changes, total } = found;
+  const names = new Map(changes.map(({ id, name }) => [id!, name]));
+  for (const change of changes) await learnReferred(client, change.kind, shownFields(change), names, change.tenant);
+  io.out(differenceText(io, changes, names));
+  if (total === 0) io.err(`nothing differs from ${momentText(found.since)}\n`);
+  else if (changes.length < total) io.err(`and ${total - changes.length} more, since ${momentText(found.since)}\n`);
 }

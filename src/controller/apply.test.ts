@@ -272,16 +272,16 @@ it('says what each host would change, and that is what it then gets', async () =
     const was = before.get(name)!;
     const told = [...new Set([...fake.state.keys(), ...was.keys()])]
       .filter((key) => JSON.stringify(without(fake.state.get(key))) !== JSON.stringify(without(was.get(key))))
-      .map((key) => `${!was.has(key) ? 'add' : fake.state.has(key) ? 'change' : 'remove'} ${key.split('/')[0]}`);
+      .map((key) => `${!was.has(key) ? 'create' : fake.state.has(key) ? 'update' : 'delete'} ${key.split('/')[0]}`);
     const plan = planned.hosts?.find(({ host }) => host === name)?.items ?? [];
     assert.deepEqual(plan.map(({ action, kind }) => `${action} ${kind}`).sort(), told.sort(), name);
   }
   assert.deepEqual(planned.hosts?.find(({ host }) => host === 'h1')?.items, [
-    { action: 'add', kind: 'network', name: 'db' },
-    { action: 'change', kind: 'network', name: 'web' },
-    { action: 'add', kind: 'peer', name: 'h2' },
-    { action: 'add', kind: 'port', name: 'w2' },
-    { action: 'add', kind: 'router', name: 'r1' },
+    { action: 'create', kind: 'network', name: 'db' },
+    { action: 'update', kind: 'network', name: 'web' },
+    { action: 'create', kind: 'peer', name: 'h2' },
+    { action: 'create', kind: 'port', name: 'w2' },
+    { action: 'create', kind: 'router', name: 'r1' },
   ]);
 });
 const without = (item: object | undefined) => item && { ...item, revision: undefined };

@@ -1,7 +1,7 @@
 /** A set of documents becomes a sequence of writes: in whatever order they come, and as a whole or not at all. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { ObjectChange } from '../model/apply.ts';
+import type { ObjectChange } from '../model/change.ts';
 import { type Document, documentName, laterFields } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
 import { type Kind, kinds, referentsFirst } from '../model/kinds.ts';
@@ -90,8 +90,9 @@ export class Application {
     );
     this.#changes = [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
-      ...[...this.#removed.values()].map((document) => ({
+      ...[...this.#removed].map(([id, document]) => ({
         action: 'delete' as const,
+        id,
         ...headOf(document),
         fields: documentChanges(document, undefined),
       })),
@@ -222,6 +223,7 @@ function find(world: World, { kind, tenant, name }: Wanted): Stored | undefined 
 
 /** An object as a document, with all fields that are spoken of, and the set that it belongs to. */
 interface State {
+  readonly id?: string;
   readonly document: Document | undefined;
   readonly set: string | undefined;
 }
@@ -229,7 +231,7 @@ function stateOf(world: World, wanted: Wanted): State {
   const stored = find(world, wanted);
   if (!stored) return { document: undefined, set: undefined };
   const document = documentOf(world, stored, Object.keys(wanted.fields));
-  return { document, set: world.applied.get(stored.record.id)?.set };
+  return { id: stored.record.id, document, set: world.applied.get(stored.record.id)?.set };
 }
 
 const headOf = ({ kind, tenant, name }: Pick<Document, 'kind' | 'tenant' | 'name'>) => ({
@@ -241,5 +243,5 @@ function changeOf(wanted: Wanted, before: State, after: State): ObjectChange {
   const fields = documentChanges(before.document, after.document);
   const kept = before.set === after.set ? 'unchanged' : 'adopt';
   const action = before.document === undefined ? 'create' : fields.length > 0 ? 'update' : kept;
-  return { action, ...headOf(wanted), fields };
+  return { action, ...(before.id !== undefined && { id: before.id }), ...headOf(wanted), fields };
 }

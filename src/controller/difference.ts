@@ -1,12 +1,14 @@
 /** What is different now from what was at a revision. */
 import { setImmediate } from 'node:timers/promises';
-import type { Difference, ObjectChange } from '../model/history.ts';
+import type { ObjectChange } from '../model/change.ts';
+import type { Difference } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
-import { changesOf } from './history.ts';
+import { fieldsChanged } from './history.ts';
 import { parseObjectKey } from './keys.ts';
 import { momentOf } from './point.ts';
 import { parseRecord, type Records } from './records.ts';
+import type { World } from './world.ts';
 
 /** An object as it was at an earlier revision and at a later one; undefined: it was not there. */
 export interface Pair<K extends Kind = Kind> {
@@ -46,14 +48,19 @@ export async function pairsBetween(store: Pick<Store, 'watch'>, from: bigint, to
   });
 }
 
-/** An object's change as clients read it; undefined if they read the same. */
-export function changeOf({ kind, scope, id, before, after }: Pair): ObjectChange | undefined {
-  const changes = changesOf(kind, before, after);
-  const type = !before ? 'created' : !after ? 'deleted' : 'changed';
-  if (type === 'changed' && changes.length === 0) return undefined;
-  const { name } = (after ?? before)!;
-  return { type, kind, id, name, ...(scope !== '-' && { tenant: scope }), changes };
+/** What differs as clients read it, by tenant, kind and name. `world` has the names of tenants that did not change. */
+export function objectChanges(pairs: readonly Pair[], { tenant: tenants }: Pick<World, 'tenant'>): ObjectChange[] {
+  const named = new Map(pairs.flatMap(({ kind, id, ...p }) => (kind === 'tenant' ? [[id, nameOf(p)]] : [])));
+  const tenantOf = (scope: string) =>
+    scope === '-' ? {} : { tenant: named.get(scope) ?? tenants.get(scope)?.record.name ?? scope };
+  const changes = pairs.map((pair): ObjectChange => {
+    const { kind, scope, id, before, after } = pair;
+    const action = !before ? 'create' : !after ? 'delete' : 'update';
+    return { action, kind, id, ...tenantOf(scope), name: nameOf(pair), fields: fieldsChanged(kind, before, after) };
+  });
+  return changes.filter(({ action, fields }) => action !== 'update' || fields.length > 0).sort(byName);
 }
+const nameOf = ({ before, after }: Pick<Pair, 'before' | 'after'>): string => (after ?? before)!.name;
 
 /** True for a tenant's objects, and for itself. */
 export const isOf =
@@ -63,22 +70,21 @@ export const isOf =
 
 const rank = new Map(Object.keys(kinds).map((kind, i) => [kind, i]));
 
-/** By tenant, kind and name. */
-export const byName = (a: ObjectChange, b: ObjectChange): number =>
+const byName = (a: ObjectChange, b: ObjectChange): number =>
   (a.tenant ?? '').localeCompare(b.tenant ?? '') ||
   rank.get(a.kind)! - rank.get(b.kind)! ||
-  (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1);
+  (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id! < b.id! ? -1 : 1);
 
 /** @param tenant id of the tenant whose objects are meant; default: all. @throws COMPACTED */
 export async function differenceSince(
-  store: Pick<Store, 'watch' | 'extent' | 'writtenAt'>,
+  { store, world }: { store: Pick<Store, 'watch' | 'extent' | 'writtenAt'>; world: World },
   since: bigint,
   tenant: string | undefined,
   limit: number,
 ): Promise<Difference> {
   const { revision: now } = await store.extent();
   const pairs = (await pairsBetween(store, since, now)).filter(isOf(tenant));
-  const all = pairs.flatMap((pair) => changeOf(pair) ?? []).sort(byName);
+  const all = objectChanges(pairs, world);
   const [from, to] = await Promise.all([momentOf(store, since), momentOf(store, now)]);
-  return { since: from, now: to, total: all.length, items: all.slice(0, limit) };
+  return { since: from, now: to, total: all.length, changes: all.slice(0, limit) };
 }

@@ -1,5 +1,6 @@
+import type { FieldChange } from '../model/change.ts';
 import { type Document, documentFields, emptyMatters, runtimeFields } from '../model/document.ts';
-import { type FieldChange, fieldChanges } from '../model/field-changes.ts';
+import { fieldChanges } from '../model/field-changes.ts';
 import { type Kind, kinds, type Translation } from '../model/kinds.ts';
 import { rules } from './kind-rules.ts';
 import { type Stored, scopeOf } from './records.ts';

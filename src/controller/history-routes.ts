@@ -22,7 +22,7 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   app.get(diffPath, async (request) => {
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
     const revision = await parsePoint(store, 'since', since, Date.now());
-    return differenceSince(store, revision, tenant === undefined ? undefined : await tenantEver(ctx, tenant), limit);
+    return differenceSince(ctx, revision, tenant === undefined ? undefined : await tenantEver(ctx, tenant), limit);
   });
 
   const check = compileCheck(RollbackSchema);

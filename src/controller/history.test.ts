@@ -5,10 +5,10 @@ import { openSqlite } from '../store/sqlite.ts';
 import { openFurnishedApi, openTestApi } from './test-api.ts';
 
 const t = '/v1/tenants/acme';
-const brief = ({ revision, type, changes }: HistoryEntry) => ({
+const brief = ({ revision, action, fields }: HistoryEntry) => ({
   revision,
-  type,
-  changes: changes.map(({ field, before, after }) => `${field}: ${before} -> ${after}`),
+  action,
+  fields: fields.map(({ field, before, after }) => `${field}: ${before} -> ${after}`),
 });
 
 /** A clock that a test sets, milliseconds. */
@@ -36,14 +36,14 @@ it('tells when an object was written and what changed, field by field, the newes
     ['03', '02', '01'].map((minute) => [`2026-01-01T00:${minute}:00.000Z`, web.id]),
   );
   assert.deepEqual(items.slice(0, 2).map(brief), [
-    { revision: '4', type: 'update', changes: ['name: web -> net'] },
+    { revision: '4', action: 'update', fields: ['name: web -> net'] },
     {
       revision: '3',
-      type: 'update',
-      changes: ['labels.tier: web -> db', 'labels.env: test -> undefined', 'mtuBytes: undefined -> 1400'],
+      action: 'update',
+      fields: ['labels.tier: web -> db', 'labels.env: test -> undefined', 'mtuBytes: undefined -> 1400'],
     },
   ]);
-  assert.equal(items[2]?.type, 'create');
+  assert.equal(items[2]?.action, 'create');
   assert.equal(items[0]?.object.name, 'net');
   // Under its old name too.
   assert.deepEqual((await api.ok('GET', `${t}/networks/web/history`)).items, items);
@@ -56,7 +56,7 @@ it('tells objects apart that had the same name one after the other, also those o
   const second = await api.ok('POST', `${t}/networks`, { name: 'db' });
   const { items }: ObjectHistory = await api.ok('GET', `${t}/networks/db/history`);
   assert.deepEqual(
-    items.map(({ type, id, object }) => [type, id, object.id]),
+    items.map(({ action, id, object }) => [action, id, object.id]),
     [
       ['create', second.id, second.id],
       ['delete', first.id, first.id],
@@ -112,8 +112,8 @@ it('says what is forgotten, and what an object was at the oldest revision that i
   assert.equal(history.oldest, String(oldest));
   assert.equal(history.oldestAt, '2026-01-01T00:00:01.000Z');
   assert.deepEqual(history.items.map(brief), [
-    { revision: String(oldest + 1n), type: 'update', changes: ['mtuBytes: 1400 -> 1500'] },
-    { revision: String(oldest), type: 'kept', changes: [] },
+    { revision: String(oldest + 1n), action: 'update', fields: ['mtuBytes: 1400 -> 1500'] },
+    { revision: String(oldest), action: 'kept', fields: [] },
   ]);
   assert.equal(history.items[1]?.object.mtuBytes, 1400);
   for (const since of [String(oldest - 1n), '2025-12-31T00:00:00Z']) {
@@ -139,17 +139,18 @@ it('says what is different since a revision or a time, of all or of one tenant',
   await api.ok('POST', '/v1/tenants', { name: 'other' });
   await api.ok('POST', '/v1/tenants/other/networks', { name: 'n' });
   const all: Difference = await api.ok('GET', `/v1/diff?since=${since}`);
-  const said = ({ items }: Difference) => items.map((i) => `${i.type} ${i.kind} ${i.name}`);
+  const said = ({ changes }: Difference) => changes.map((c) => `${c.action} ${c.kind} ${c.name} of ${c.tenant}`);
   assert.deepEqual(said(all).sort(), [
-    ...['changed network web', 'created network n', 'created tenant other', 'deleted network gone'],
+    ...['create network n of other', 'create tenant other of undefined'],
+    ...['delete network gone of acme', 'update network web of acme'],
   ]);
-  assert.deepEqual(all.items.find((i) => i.name === 'web')?.changes, [{ field: 'mtuBytes', after: 1400 }]);
+  assert.deepEqual(all.changes.find((c) => c.name === 'web')?.fields, [{ field: 'mtuBytes', after: 1400 }]);
   assert.deepEqual(all.since, { revision: String(since), at: '2026-01-01T00:00:00.000Z' });
   const tenant: Difference = await api.ok('GET', `/v1/diff?since=2026-01-01T00:00:59Z&tenant=acme`);
-  assert.deepEqual(said(tenant).sort(), ['changed network web', 'deleted network gone']);
+  assert.deepEqual(said(tenant).sort(), ['delete network gone of acme', 'update network web of acme']);
   const part: Difference = await api.ok('GET', `/v1/diff?since=${since}&limit=1`);
-  assert.deepEqual([part.total, part.items.length], [4, 1]);
-  assert.deepEqual((await api.ok('GET', `/v1/diff?since=${api.world.revision}`)).items, []);
+  assert.deepEqual([part.total, part.changes.length], [4, 1]);
+  assert.deepEqual((await api.ok('GET', `/v1/diff?since=${api.world.revision}`)).changes, []);
   await api.refused('REVISION_UNKNOWN', 'GET', `/v1/diff?since=${api.world.revision + 1n}`);
   await api.refused('INVALID', 'GET', '/v1/diff');
   await api.refused('INVALID', 'GET', '/v1/diff?since=soon');

@@ -1,4 +1,5 @@
 /** What has become of an object: its kept versions, and how each differs from the one before. */
+import type { FieldChange } from '../model/change.ts';
 import { HeddleError } from '../model/errors.ts';
 import { fieldChanges } from '../model/field-changes.ts';
 import { type HistoryEntry, historyLimits, type ObjectHistory } from '../model/history.ts';
@@ -90,20 +91,20 @@ function entriesOf(kind: Kind, versions: readonly Version[], isPart: boolean, ol
     const of = record ?? before;
     if (!of) return []; // a delete whose object is forgotten
     const isFirst = i === versions.length - 1;
-    const type = !record ? 'delete' : before ? 'update' : isFirst && revision <= oldest ? 'kept' : 'create';
-    const changes = type === 'kept' ? [] : changesOf(kind, before, record);
-    if (type === 'update' && changes.length === 0) return [];
+    const action = !record ? 'delete' : before ? 'update' : isFirst && revision <= oldest ? 'kept' : 'create';
+    const fields = action === 'kept' ? [] : fieldsChanged(kind, before, record);
+    if (action === 'update' && fields.length === 0) return [];
     const at = timeText(atMs);
     const { id, name } = of;
     const object = fieldsOf(kind, of);
-    return { revision: String(revision), ...(at !== undefined && { at }), type, id, name, changes, object };
+    return { revision: String(revision), ...(at !== undefined && { at }), action, id, name, fields, object };
   });
 }
 
-const ownFields = new Set(['id', 'tenant', 'createdAt']);
-
 /** The fields that differ between two states of one object; undefined: it was, or is, not there. */
-export function changesOf(kind: Kind, before: AnyRecord | undefined, after: AnyRecord | undefined) {
+export function fieldsChanged(kind: Kind, before: AnyRecord | undefined, after: AnyRecord | undefined): FieldChange[] {
   const [was, is] = [before, after].map((record) => (record ? fieldsOf(kind, record) : {}));
-  return fieldChanges(was!, is!).filter(({ field }) => !ownFields.has(field));
+  // What says which object it is changes, if at all, by its name alone.
+  const own = new Set(['id', 'tenant', 'createdAt', ...(before && after ? [] : ['name'])]);
+  return fieldChanges(was!, is!).filter(({ field }) => !own.has(field));
 }

@@ -43,7 +43,7 @@ export class HostPlans {
     const after = hostItem(this.#after, host, key);
     const item = after ?? before;
     if (!item || isDeepStrictEqual(wished(before), wished(after))) return [];
-    const action = !before ? 'add' : after ? 'change' : 'remove';
+    const action = !before ? 'create' : after ? 'update' : 'delete';
     return [{ action, kind: item.kind, name: nameOf(this.#after, item) || nameOf(this.#before, item) || item.id }];
   }
 }

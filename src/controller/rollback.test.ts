@@ -16,7 +16,7 @@ import { wishOf } from './wishes.ts';
 const t = '/v1/tenants/acme';
 const back = (api: TestApi, to: bigint | string, more: object = {}): Promise<Rollback> =>
   api.ok('POST', '/v1/rollback', { to: String(to), ...more });
-const said = ({ items }: Rollback): string[] => items.map((i) => `${i.type} ${i.kind} ${i.name}`);
+const said = ({ changes }: Rollback): string[] => changes.map((c) => `${c.action} ${c.kind} ${c.name}`);
 
 /** What users wrote, as bytes: by id, and as an export. Hosts come and go by themselves, and a name of a router that is gone is nobody's. */
 async function written({ world, request }: TestApi): Promise<string> {
@@ -57,16 +57,16 @@ it('brings back what was changed, deleted and made since, with its ids, and says
   const planned = await back(api, to, { dryRun: true });
   assert.notEqual(await written(api), before, 'a dry run writes nothing');
   const done = await back(api, to);
-  assert.deepEqual(done.items, planned.items);
+  assert.deepEqual(done.changes, planned.changes);
   assert.deepEqual(said(done), [
-    ...['created network db', 'deleted network new', 'changed network web'],
-    ...['created subnet db4', 'deleted subnet new4', 'created port p1', 'created router r1'],
+    ...['create network db', 'delete network new', 'update network web'],
+    ...['create subnet db4', 'delete subnet new4', 'create port p1', 'create router r1'],
   ]);
   assert.equal(await written(api), before);
   assert.equal((await api.ok('GET', `${t}/ports/p1`)).id, port.id);
   assert.equal((await api.ok('GET', `${t}/ports/p1`)).mac, port.mac);
   await assertNoLeak(api.store);
-  assert.deepEqual((await back(api, to)).items, [], 'a second time there is nothing to do');
+  assert.deepEqual((await back(api, to)).changes, [], 'a second time there is nothing to do');
 });
 
 it('leaves bindings, leases and hosts as they are', async () => {
@@ -79,7 +79,7 @@ it('leaves bindings, leases and hosts as they are', async () => {
   await api.ok('PATCH', '/v1/hosts/h1', { labels: { rack: 'b' }, openPorts: ['tcp/443'], mtuBytes: 9000 });
   await api.ok('POST', '/v1/hosts', { name: 'h3', vtep: '198.18.0.3' });
   const done = await back(api, to);
-  assert.deepEqual(said(done), ['changed host h1', 'changed port p1']);
+  assert.deepEqual(said(done), ['update host h1', 'update port p1']);
   const p1 = await api.ok('GET', `${t}/ports/p1`);
   assert.deepEqual([p1.labels, p1.host !== undefined, p1.standby !== undefined], [{ v: '1' }, true, true]);
   assert.equal((await api.ok('GET', `${t}/leases`)).items[0].size, 4);
@@ -100,7 +100,7 @@ it('brings back one tenant alone, also one that is gone', async () => {
     await api.ok('DELETE', `/v1/tenants/${name}/networks/n1`);
     await api.ok('DELETE', `/v1/tenants/${name}`);
   }
-  assert.deepEqual(said(await back(api, to, { tenant: 'globex' })), ['created tenant globex', 'created network n1']);
+  assert.deepEqual(said(await back(api, to, { tenant: 'globex' })), ['create tenant globex', 'create network n1']);
   assert.deepEqual(
     (await api.ok('GET', '/v1/tenants')).items.map((x: { name: string }) => x.name),
     ['acme', 'globex'],
@@ -214,7 +214,7 @@ it('goes its way while others write, by another controller too', async () => {
     for (let n = 0; n < 20; n++) await there.ok('POST', '/v1/tenants/other/networks', { name: `x${n}` });
   };
   const [done] = await Promise.all([back(here, to, { tenant: 'acme' }), others()]);
-  assert.equal(done.items.length, 13);
+  assert.equal(done.changes.length, 13);
   await here.ok('GET', '/v1/tenants/other/networks/x19');
   for (let n = 0; n < 20; n++) await here.ok('DELETE', `/v1/tenants/other/networks/x${n}`);
   assert.equal(await written(here), before);
@@ -279,8 +279,8 @@ it('after a day of random writes gives exports of the same bytes, from any point
       }
       const { revision, text } = points[pick % points.length]!;
       const end = points.at(-1)!;
-      const { items } = await back(api, revision);
-      if (items.length > 3) useful++;
+      const { changes } = await back(api, revision);
+      if (changes.length > 3) useful++;
       assert.equal(await written(api), text);
       await assertNoLeak(api.store);
       for (const [name, fake] of fakes) {
@@ -288,7 +288,7 @@ it('after a day of random writes gives exports of the same bytes, from any point
         await turn();
         assertSame(api, name, fake, 'after the rollback');
       }
-      assert.deepEqual((await back(api, revision)).items, []);
+      assert.deepEqual((await back(api, revision)).changes, []);
       await back(api, end.revision);
       assert.equal(await written(api), end.text, 'and there is a way back from the way back');
     }),

@@ -1,7 +1,8 @@
 /** The way back: what users wrote becomes again what it was at a revision, by writes like any others. */
-import type { ObjectChange, Rollback } from '../model/history.ts';
+import type { ObjectChange } from '../model/change.ts';
+import type { Rollback } from '../model/history.ts';
 import type { Store } from '../store/contract.ts';
-import { byName, changeOf, isOf, type Pair, pairsBetween } from './difference.ts';
+import { isOf, objectChanges, type Pair, pairsBetween } from './difference.ts';
 import { momentOf } from './point.ts';
 import { Restoration } from './restoration.ts';
 import type { Sequence } from './sequence.ts';
@@ -35,21 +36,21 @@ export async function rollback(ctx: RollbackContext, { to, tenant, dryRun }: Rol
     const pairs = await pairsBetween(store, to, sequence.world.revision);
     const restoration = new Restoration(sequence, to, written);
     await restoration.restore(pairs.filter(isOf(tenant)));
-    return itemsOf(restoration.touched.values(), sequence.world);
+    return changesOf(restoration.touched.values(), sequence.world);
   };
   if (dryRun) {
     const { revision } = world;
-    const { result: items } = await writer.rehearse(decide);
-    return { to: moment, revision: String(revision), dryRun, items };
+    const { result: changes } = await writer.rehearse(decide);
+    return { to: moment, revision: String(revision), dryRun, changes };
   }
-  const { result: items, revision } = await writer.inSequence(decide);
-  return { to: moment, revision: String(revision), dryRun, items };
+  const { result: changes, revision } = await writer.inSequence(decide);
+  return { to: moment, revision: String(revision), dryRun, changes };
 }
 
 /** How what was touched differs in the end from what it was before. */
-function itemsOf(touched: Iterable<Omit<Pair, 'after'>>, world: World): ObjectChange[] {
-  return [...touched]
+function changesOf(touched: Iterable<Omit<Pair, 'after'>>, world: World): ObjectChange[] {
+  const pairs = [...touched]
     .filter(({ kind }) => kind !== 'lease')
-    .flatMap((was) => changeOf({ ...was, after: world.objects(was.kind).get(was.id)?.record } as Pair) ?? [])
-    .sort(byName);
+    .map((was) => ({ ...was, after: world.objects(was.kind).get(was.id)?.record }) as Pair);
+  return objectChanges(pairs, world);
 }

@@ -1,12 +1,9 @@
 /** What is said when a set of documents is applied, and what is answered. */
 import { type Static, Type } from 'typebox';
+import { KindName, ObjectChange } from './change.ts';
 import { documentLimits } from './document.ts';
 import { strict } from './fields.ts';
-import { FieldChange } from './history.ts';
 import { namePattern } from './ids.ts';
-import { type Kind, kinds } from './kinds.ts';
-
-const KindName = Type.Enum(Object.keys(kinds) as Kind[]);
 
 /** What every document has, whatever its kind. */
 export const DocumentHead = Type.Object(
@@ -45,27 +42,13 @@ export const ApplyInput = Type.Object(
 );
 export type ApplyInput = Static<typeof ApplyInput>;
 
-const ObjectChange = Type.Object(
-  {
-    action: Type.Enum(['create', 'update', 'delete', 'adopt', 'unchanged'], {
-      description: 'adopt: it is as asked for, and belongs to the set from now on',
-    }),
-    kind: KindName,
-    tenant: Type.Optional(Type.String()),
-    name: Type.String(),
-    fields: Type.Array(FieldChange),
-  },
-  strict,
-);
-export type ObjectChange = Static<typeof ObjectChange>;
-
 const HostPlan = Type.Object(
   {
     host: Type.String(),
     items: Type.Array(
       Type.Object(
         {
-          action: Type.Enum(['add', 'change', 'remove']),
+          action: Type.Enum(['create', 'update', 'delete']),
           kind: Type.String({ description: 'What it knows: network, port, peer, router, …' }),
           name: Type.String(),
         },

@@ -1,19 +1,13 @@
 /** What differs between two states of an object, field by field. */
 import { isDeepStrictEqual } from 'node:util';
-
-/** One field: "mtuBytes", or of a field that has fields itself "labels.tier". Absent: it was or is not there. */
-export interface FieldChange {
-  readonly field: string;
-  readonly before?: unknown;
-  readonly after?: unknown;
-}
+import type { FieldChange } from './change.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The fields that differ, in the order in which the later state has them. A list is one value. */
+/** The fields that differ, in the order in which the later state has them; "labels.tier" is of one that has fields itself. A list is one value. */
 export function fieldChanges(before: object, after: object, prefix = ''): FieldChange[] {
   const [was, is] = [before as Fields, after as Fields];
   return [...new Set([...Object.keys(is), ...Object.keys(was)])].flatMap((name) => {

@@ -1,5 +1,6 @@
 /** The shapes of history: what was, when, and what is different since. */
 import { type Static, Type } from 'typebox';
+import { FieldChange, ObjectChange } from './change.ts';
 import { Id, Revision, strict } from './fields.ts';
 
 /** How much of it there is in one answer. */
@@ -11,26 +12,18 @@ export const historyLimits = {
   point: 40,
 } as const;
 
-/** A field of an object, before and after. */
-export const FieldChange = Type.Object(
-  { field: Type.String(), before: Type.Optional(Type.Unknown()), after: Type.Optional(Type.Unknown()) },
-  {
-    ...strict,
-    description: 'A field, as mtuBytes or labels.tier; before or after are absent where it was or is not there',
-  },
-);
 const when = Type.String({ format: 'date-time', description: 'Absent if nobody knows' });
 
 const HistoryEntry = Type.Object(
   {
     revision: Revision,
     at: Type.Optional(when),
-    type: Type.Enum(['create', 'update', 'delete', 'kept'], {
+    action: Type.Enum(['create', 'update', 'delete', 'kept'], {
       description: 'kept: as it was at the oldest revision that is left',
     }),
     id: Id,
     name: Type.String(),
-    changes: Type.Array(FieldChange),
+    fields: Type.Array(FieldChange),
     object: Type.Record(Type.String(), Type.Unknown(), {
       description: 'As it was afterwards, or before it was deleted',
     }),
@@ -55,26 +48,13 @@ export type ObjectHistory = Static<typeof ObjectHistory>;
 const Moment = Type.Object({ revision: Revision, at: Type.Optional(when) }, strict);
 export type Moment = Static<typeof Moment>;
 
-const ObjectChange = Type.Object(
-  {
-    type: Type.Enum(['created', 'changed', 'deleted']),
-    kind: Type.String(),
-    id: Id,
-    name: Type.String(),
-    tenant: Type.Optional({ ...Id, description: 'Of kinds that belong to one' }),
-    changes: Type.Array(FieldChange),
-  },
-  strict,
-);
-export type ObjectChange = Static<typeof ObjectChange>;
-
 /** Answer to: what is different since then? */
 export const Difference = Type.Object(
   {
     since: Moment,
     now: Moment,
-    total: Type.Integer({ description: 'Objects that differ; items has at most as many as were asked for' }),
-    items: Type.Array(ObjectChange),
+    total: Type.Integer({ description: 'Objects that differ; changes has at most as many as were asked for' }),
+    changes: Type.Array(ObjectChange),
   },
   strict,
 );
@@ -107,7 +87,7 @@ export const Rollback = Type.Object(
     to: Moment,
     revision: { ...Revision, description: 'Of its last write; of a dry run the one it was computed on' },
     dryRun: Type.Boolean(),
-    items: Type.Array(ObjectChange),
+    changes: Type.Array(ObjectChange),
   },
   strict,
 );

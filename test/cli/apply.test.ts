@@ -44,7 +44,7 @@ test('a folder is applied, differs, is planned, pruned and given back', async ()
   assert.equal(await ok(['diff', '-f', dir, '--set', 'net']), '');
   assert.equal(await ok(['plan', '-f', dir, '--set', 'net']), 'nothing differs\n\nno host would change anything\n');
   await writeFile(join(dir, 'z.yaml'), base.replace('tier: web', 'tier: db'));
-  assert.equal(await ok(['diff', '-f', dir, '--set', 'net'], 1), '~ network acme/web\n    labels.tier: web → db\n');
+  assert.equal(await ok(['diff', '-f', dir, '--set', 'net'], 1), '~ network acme/web\n    labels.tier: web -> db\n');
   const json = JSON.parse(await ok(['diff', '-f', dir, '--set', 'net', '--json'], 1));
   assert.deepEqual(json.changes[0].fields, [{ field: 'labels.tier', before: 'web', after: 'db' }]);
   // One file alone, and what is missing is pruned.

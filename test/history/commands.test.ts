@@ -23,7 +23,7 @@ test('an object’s history, what is different since, and the way back, as peopl
   assert.match(newest!, /^\d+ +20\d\d-\S+Z +update +\S+ +labels\.tier: web -> old; mtuBytes: 1400$/);
   const two = JSON.parse((await heddle(['history', 'network', 'db', '--json'], env)).stdout) as ObjectHistory;
   assert.deepEqual(
-    two.items.map((i) => i.type),
+    two.items.map((i) => i.action),
     ['create', 'delete', 'create'],
   );
   assert.equal(new Set(two.items.map((i) => i.id)).size, 2);
@@ -36,6 +36,7 @@ test('an object’s history, what is different since, and the way back, as peopl
     diff.stdout,
     `- network acme/db
 + network acme/db
+    vni: 3
 ~ network acme/web
     labels.tier: web -> old
     mtuBytes: 1400
@@ -45,16 +46,24 @@ test('an object’s history, what is different since, and the way back, as peopl
   assert.equal((await heddle(['diff'], env)).code, 2);
 
   const plan = await heddle(['rollback', '--to', good, '--dry-run'], env);
-  assert.match(plan.stderr, /^3 objects would change, .*; nothing was changed$/m);
+  assert.equal(
+    plan.stdout,
+    `network acme/db would be created
+network acme/db would be deleted
+network acme/web would be updated: labels.tier, mtuBytes
+1 created, 1 updated, 1 deleted; nothing was written
+`,
+  );
+  assert.match(plan.stderr, /^to what was at revision \d+ of 20\d\d-\S+Z$/m);
   assert.equal((await client.get('network', 'web', { tenant })).mtuBytes, 1400);
   const done = await heddle(['rollback', '--to', good, '--json'], env);
   assert.equal(done.code, 0, done.stderr);
-  assert.equal((JSON.parse(done.stdout) as Rollback).items.length, 3);
+  assert.equal((JSON.parse(done.stdout) as Rollback).changes.length, 3);
   assert.equal((await client.get('network', 'web', { tenant })).mtuBytes, undefined);
   const nobodys = await heddle(['rollback', '--to', good], { ...env, HEDDLE_TENANT: '' });
   assert.deepEqual([nobodys.code, /--tenant, or --installation/.test(nobodys.stderr)], [2, true]);
   const again = await heddle(['rollback', '--to', good, '--installation'], env);
-  assert.match(again.stderr, /^nothing differs from revision \d+/m);
+  assert.match(again.stdout, /^nothing differs \(revision \d+\)$/m);
   const future = await heddle(['rollback', '--to', '999999'], env);
   assert.deepEqual([future.code, /REVISION_UNKNOWN/.test(future.stderr)], [1, true]);
 });
