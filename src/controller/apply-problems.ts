@@ -18,7 +18,7 @@ export interface Refused {
 const PROBLEMS_TOLD = 20;
 
 /** All refusals as one error; a document that only misses another refused one is not told. */
-export function documentsRefused(refused: readonly Refused[], written: number): HeddleError {
+export function documentsRefused(refused: readonly Refused[]): HeddleError {
   const names = new Set(refused.map(({ kind, name }) => `${kind} ${name}`));
   const once = refused.filter(({ object }, i) => refused.findIndex((other) => other.object === object) === i);
   const own = once.filter(
@@ -29,7 +29,7 @@ export function documentsRefused(refused: readonly Refused[], written: number): 
   const more = told.length - problems.length;
   // What could be given back by others is found by the cause.
   const cause = refused.find(({ error }) => 'leases' in error)?.error;
-  return new HeddleError('DOCUMENTS_REFUSED', { problems, more, written }, cause);
+  return new HeddleError('DOCUMENTS_REFUSED', { problems, more, written: 0 }, cause);
 }
 
 function problemOf(refused: Refused): DocumentProblem {

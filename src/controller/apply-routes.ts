@@ -8,6 +8,7 @@ import { Application } from './apply.ts';
 import { applyPath, exportPath } from './apply-openapi.ts';
 import { parseDocuments } from './document-set.ts';
 import { exportDocuments } from './export.ts';
+import { whenGone } from './gone.ts';
 import { HostPlans } from './plan-hosts.ts';
 import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
 import type { RouteContext } from './routes.ts';
@@ -29,6 +30,7 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
   const isOnline = (host: string): boolean => presence.get(host) !== undefined;
 
   app.post(applyPath, { bodyLimit: documentLimits.bytes }, async (request, reply): Promise<ApplyResult> => {
+    const gone = whenGone(reply);
     const waitMs = parseWaitMs(request.query as RawQuery);
     checkInput(request.body);
     const { documents, set, prune = false, tenant, take = false, dryRun, plan } = request.body as ApplyInput;
@@ -39,15 +41,14 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const wanted = parseDocuments(documents);
     const application = new Application(wanted, { set: set ?? 'default', prune, tenant, take, isOnline });
     if (plan || dryRun) {
-      let plans: HostPlans | undefined;
-      await writer.rehearse((sequence) => {
-        if (plan) plans = new HostPlans(sequence.world);
-        return application.decide(sequence, 0);
+      const { result, revision } = await writer.rehearse(gone, async (sequence) => {
+        const plans = plan ? new HostPlans(sequence.world) : undefined;
+        await application.decide(sequence);
+        return plans && { hosts: plans.changed() };
       });
-      const hosts = plans && { hosts: plans.changed() };
-      return { revision: String(world.revision), changes: application.changes, ...hosts };
+      return { revision: String(revision), changes: application.changes, ...result };
     }
-    const { changes, revision } = await writer.inSequence(application.decide);
+    const { changes, revision } = await writer.inSequence(gone, application.decide);
     if (waitMs !== undefined) await waitForChanges(ctx, changes, revision, waitMs, reply);
     return { revision: String(revision), changes: application.changes };
   });

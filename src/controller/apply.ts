@@ -1,5 +1,4 @@
 /** A set of documents becomes a sequence of writes: in whatever order they come, and as a whole or not at all. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { ObjectChange } from '../model/change.ts';
 import { type Document, documentName, laterFields } from '../model/document.ts';
@@ -19,6 +18,7 @@ import { loosened } from './loosened.ts';
 import { type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { must, type Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
+import { settle, type Task } from './settle.ts';
 import { compileCheck } from './validate.ts';
 import type { World } from './world.ts';
 
@@ -35,16 +35,8 @@ export interface ApplyOptions {
   readonly isOnline: (host: string) => boolean;
 }
 
-/** Decided so many at a time: others have their turn in between. */
-const DECIDED_AT_ONCE = 50;
-
-/** Something to do, which may be refused until something else is done. */
-interface Work extends Omit<Refused, 'error'> {
-  /** @throws what refuses it; then nothing of it has happened */
-  run(): void;
-  /** Gives up what the object has and is not to have, which another may need first. False if there is nothing of that. */
-  letGo?(): boolean;
-}
+/** Something to do, and of what a refusal is to speak. */
+type Work = Task & Omit<Refused, 'error'>;
 
 /** One request to apply a set; it may be decided several times, if others write in between. */
 export class Application {
@@ -66,28 +58,21 @@ export class Application {
   }
 
   /**
-   * Decides the writes. What is refused is tried again after the others, as long as something comes of it: so the order in
-   * which documents come has no meaning.
-   * @param written changes of the same request that were written already
+   * Decides the writes. What is refused is tried again after the others: so the order in which documents come has no meaning.
    * @throws DOCUMENTS_REFUSED with all that is refused in the end
    */
-  readonly decide = async (sequence: Sequence, written: number): Promise<void> => {
+  readonly decide = async (sequence: Sequence): Promise<void> => {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
     this.#before ??= wanted.map((w) => stateOf(world, w));
     const gone = options.prune ? unnamed(world, wanted, options) : [];
     for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored));
-    await runAll(
-      [
-        ...wanted.map((w) => ({
-          ...workOf(w, () => makeFirst(sequence, w, options)),
-          letGo: () => letGo(sequence, w),
-        })),
-        ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
-        ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
-      ],
-      written,
-    );
+    const refusals = await settle([
+      ...wanted.map((w) => ({ ...workOf(w, () => makeFirst(sequence, w, options)), letGo: () => letGo(sequence, w) })),
+      ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
+      ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
+    ]);
+    if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
     this.#changes = [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
       ...[...this.#removed].map(([id, document]) => ({
@@ -98,26 +83,6 @@ export class Application {
       })),
     ];
   };
-}
-
-/** @throws DOCUMENTS_REFUSED */
-async function runAll(works: readonly Work[], written: number): Promise<void> {
-  for (let left = works; left.length > 0; ) {
-    const refused: (Refused & { work: Work })[] = [];
-    for (const [i, work] of left.entries()) {
-      if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
-      try {
-        work.run();
-      } catch (error) {
-        if (!(error instanceof HeddleError)) throw error;
-        refused.push({ ...work, error, work });
-      }
-    }
-    // Two may wait for each other, as routers that exchange their networks.
-    if (refused.length === left.length && !refused.map(({ work }) => work.letGo?.()).includes(true))
-      throw documentsRefused(refused, written);
-    left = refused.map(({ work }) => work);
-  }
 }
 
 const workOf = ({ document, kind, name, fields, ...w }: Wanted, run: () => void): Work => ({

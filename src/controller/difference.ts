@@ -5,7 +5,7 @@ import type { Difference } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
 import { fieldsChanged } from './history.ts';
-import { parseObjectKey } from './keys.ts';
+import { type ObjectKey, parseObjectKey } from './keys.ts';
 import { momentOf } from './point.ts';
 import { parseRecord, type Records } from './records.ts';
 import type { World } from './world.ts';
@@ -23,30 +23,39 @@ export interface Pair<K extends Kind = Kind> {
 const TURN = 256;
 
 /**
- * Every object that was written between two revisions, as it was at both. Cost: what was written between them.
+ * Every object that was written between two revisions, as it was at both: of a tenant alone, if one is given by its id. Cost:
+ * what was written between them; of others than the tenant, a look at the key.
  * @throws COMPACTED
  */
-export async function pairsBetween(store: Pick<Store, 'watch'>, from: bigint, to: bigint): Promise<Pair[]> {
-  const then = new Map<string, string | undefined>();
-  const now = new Map<string, string | undefined>();
+export async function pairsBetween(
+  store: Pick<Store, 'watch'>,
+  from: bigint,
+  to: bigint,
+  tenant: string | undefined,
+): Promise<Pair[]> {
+  const texts = new Map<string, { of: ObjectKey; before: string | undefined; after: string | undefined }>();
   if (from < to)
     // Every revision changes some key, so the last one comes.
     for await (const { revision, changes } of store.watch('/', from + 1n)) {
       if (revision > to) break;
       for (const { key, value, previous } of changes) {
-        if (!parseObjectKey(key)) continue;
-        if (!then.has(key)) then.set(key, previous);
-        now.set(key, value);
+        const of = parseObjectKey(key);
+        if (!of || !isOf(of, tenant)) continue;
+        const { before } = texts.get(key) ?? { before: previous };
+        texts.set(key, { of, before, after: value });
       }
       if (revision === to) break;
       if (Number(revision) % TURN === 0) await setImmediate();
     }
-  return [...then].flatMap(([key, text]) => {
-    const { kind, scope, id } = parseObjectKey(key)!;
-    const [before, after] = [text, now.get(key)].map((t) => (t === undefined ? undefined : parseRecord(kind, t)));
-    return before || after ? { kind, scope, id, before, after } : [];
+  return [...texts.values()].flatMap(({ of, before, after }) => {
+    const [was, is] = [before, after].map((text) => (text === undefined ? undefined : parseRecord(of.kind, text)));
+    return was || is ? { ...of, before: was, after: is } : [];
   });
 }
+
+/** True for a tenant's objects, and for itself. */
+const isOf = ({ kind, scope, id }: ObjectKey, tenant: string | undefined): boolean =>
+  tenant === undefined || scope === tenant || (kind === 'tenant' && id === tenant);
 
 /** What differs as clients read it, by tenant, kind and name. `world` has the names of tenants that did not change. */
 export function objectChanges(pairs: readonly Pair[], { tenant: tenants }: Pick<World, 'tenant'>): ObjectChange[] {
@@ -61,12 +70,6 @@ export function objectChanges(pairs: readonly Pair[], { tenant: tenants }: Pick<
   return changes.filter(({ action, fields }) => action !== 'update' || fields.length > 0).sort(byName);
 }
 const nameOf = ({ before, after }: Pick<Pair, 'before' | 'after'>): string => (after ?? before)!.name;
-
-/** True for a tenant's objects, and for itself. */
-export const isOf =
-  (tenant: string | undefined) =>
-  ({ kind, scope, id }: Pick<Pair, 'kind' | 'scope' | 'id'>): boolean =>
-    tenant === undefined || scope === tenant || (kind === 'tenant' && id === tenant);
 
 const rank = new Map(Object.keys(kinds).map((kind, i) => [kind, i]));
 
@@ -83,7 +86,7 @@ export async function differenceSince(
   limit: number,
 ): Promise<Difference> {
   const { revision: now } = await store.extent();
-  const pairs = (await pairsBetween(store, since, now)).filter(isOf(tenant));
+  const pairs = await pairsBetween(store, since, now, tenant);
   const all = objectChanges(pairs, world);
   const [from, to] = await Promise.all([momentOf(store, since), momentOf(store, now)]);
   return { since: from, now: to, total: all.length, changes: all.slice(0, limit) };

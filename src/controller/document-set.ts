@@ -38,7 +38,7 @@ export function parseDocuments(documents: readonly unknown[]): Wanted[] {
       refused.push({ object: objectText(value), document: i + 1, error });
     }
   }
-  if (refused.length > 0) throw documentsRefused(refused, 0);
+  if (refused.length > 0) throw documentsRefused(refused);
   return wanted.sort((a, b) => rank(a) - rank(b) || (documentName(a) < documentName(b) ? -1 : 1));
 }
 

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { differenceSince } from './difference.ts';
+import { whenGone } from './gone.ts';
 import { objectHistory, tenantEver } from './history.ts';
 import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
 import { parsePoint } from './point.ts';
@@ -26,13 +27,14 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   });
 
   const check = compileCheck(RollbackSchema);
-  app.post(rollbackPath, async (request) => {
+  app.post(rollbackPath, async (request, reply) => {
+    const gone = whenGone(reply);
     parseNothing(request.query as RawQuery);
     check(request.body);
     const { to, tenant, dryRun = false } = request.body as RollbackInput;
     const revision = await parsePoint(store, 'to', to, Date.now());
     const scope = tenant === undefined ? undefined : await tenantEver(ctx, tenant);
-    return rollback(ctx, { to: revision, tenant: scope, dryRun });
+    return rollback(ctx, { to: revision, tenant: scope, dryRun, gone });
   });
 
   /** Also of a tenant that is gone. */

@@ -10,8 +10,14 @@ import { scopeOf } from './records.ts';
 export const objectKey = (kind: Kind, record: AnyRecord): string => `/${kind}/${scopeOf(record)}/${record.id}`;
 /** All objects of a kind, or those of one tenant. */
 export const objectPrefix = (kind: Kind, tenant?: string): string => `/${kind}/${tenant ? `${tenant}/` : ''}`;
-/** The kind and id in an object's key; undefined for other keys. */
-export function parseObjectKey(key: string): { kind: Kind; scope: string; id: string } | undefined {
+/** What an object's key says; the scope is its tenant's id, or '-'. */
+export interface ObjectKey {
+  readonly kind: Kind;
+  readonly scope: string;
+  readonly id: string;
+}
+/** Undefined for other keys. */
+export function parseObjectKey(key: string): ObjectKey | undefined {
   const [, kind = '', scope = '', id = ''] = key.split('/');
   return Object.hasOwn(kinds, kind) ? { kind: kind as Kind, scope, id } : undefined;
 }

@@ -1,6 +1,5 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { errors, HeddleError } from '../model/errors.ts';
+import { HeddleError } from '../model/errors.ts';
 import type { Brand } from '../model/ids.ts';
 import { type Inputs, type Kind, referentsFirst } from '../model/kinds.ts';
 import { Withheld } from './addresses.ts';
@@ -10,19 +9,17 @@ import { loosened } from './loosened.ts';
 import { type AnyRecord, type PortRecord, type Stored, scopeOf } from './records.ts';
 import type { Decision, Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
+import { settle, type Task } from './settle.ts';
 import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
 
 /** Most problems that a refusal names. */
 const PROBLEMS = 20;
-/** Decided so many at a time: others have their turn in between. */
-const DECIDED_AT_ONCE = 50;
 
 /** An object that is to be as it was, and how it gets there. */
-interface Task {
+interface Return extends Task {
   readonly kind: Kind;
   /** As it was, or as it is if it is to go. */
   readonly record: AnyRecord;
-  run(): void;
 }
 
 /** Of one kind, what is to go, what stays with other content, and what comes back. */
@@ -40,13 +37,10 @@ export class Restoration {
   readonly touched = new Map<string, Omit<Pair, 'after'>>();
   readonly #sequence: Sequence;
   readonly #to: bigint;
-  readonly #written: number;
 
-  /** @param written how many changes were written of it before others wrote in between */
-  constructor(sequence: Sequence, to: bigint, written: number) {
+  constructor(sequence: Sequence, to: bigint) {
     this.#sequence = sequence;
     this.#to = to;
-    this.#written = written;
   }
 
   /** @throws ROLLBACK_REFUSED */
@@ -76,26 +70,14 @@ export class Restoration {
     );
   }
 
-  /** Runs all, those that are refused again after the others, as long as that helps. @throws ROLLBACK_REFUSED */
-  async #settle(all: readonly Task[]): Promise<void> {
-    let left = all;
-    let refusals: { readonly task: Task; readonly error: HeddleError }[] = [];
-    do {
-      const before = left.length;
-      refusals = [];
-      for (const [i, task] of left.entries()) {
-        if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
-        const error = refusalOf(task);
-        if (error) refusals.push({ task, error });
-      }
-      left = refusals.map(({ task }) => task);
-      if (left.length === before) break;
-    } while (left.length > 0);
+  /** @throws ROLLBACK_REFUSED */
+  async #settle(all: readonly Return[]): Promise<void> {
+    const refusals = await settle(all);
     if (refusals.length === 0) return;
     const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
       ...{ kind, name: record.name, code: error.code, problem: error.message },
     }));
-    const details = { to: String(this.#to), problems, written: this.#written };
+    const details = { to: String(this.#to), problems, written: 0 };
     // Hosts that hold, unused, what is needed are asked for it.
     const leases = refusals.flatMap(({ error }) => (error instanceof Withheld ? error.leases : []));
     throw leases.length < refusals.length
@@ -184,24 +166,11 @@ function nameOf(of: Pair | AnyRecord, name: unknown, kind?: Kind): string {
   return 'scope' in of ? `${of.kind}/${of.scope}/${name}` : `${kind}/${scopeOf(of)}/${name}`;
 }
 
-const tasks = (all: readonly Wanted[], kind: Kind, run: (w: Wanted) => void): Task[] =>
+const tasks = (all: readonly Wanted[], kind: Kind, run: (w: Wanted) => void): Return[] =>
   all
     .filter((w) => w.pair.kind === kind)
     .map((w) => ({ kind, record: (w.wish ? w.pair.before : w.pair.after)!, run: () => run(w) }));
 
 /** Ports before those behind them. */
-const frontFirst = (a: Task, b: Task): number => depth(a) - depth(b);
-const depth = ({ record }: Task): number => ('behind' in record && record.behind !== undefined ? 1 : 0);
-
-/** Why a task is refused. */
-function refusalOf({ run }: Task): HeddleError | undefined {
-  try {
-    run();
-    return undefined;
-  } catch (e) {
-    if (!(e instanceof HeddleError)) throw e;
-    const error: HeddleError = e;
-    if (errors[error.code].family !== 'refused') throw e;
-    return error;
-  }
-}
+const frontFirst = (a: Return, b: Return): number => depth(a) - depth(b);
+const depth = ({ record }: Return): number => ('behind' in record && record.behind !== undefined ? 1 : 0);

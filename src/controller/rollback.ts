@@ -2,7 +2,7 @@
 import type { ObjectChange } from '../model/change.ts';
 import type { Rollback } from '../model/history.ts';
 import type { Store } from '../store/contract.ts';
-import { isOf, objectChanges, type Pair, pairsBetween } from './difference.ts';
+import { objectChanges, type Pair, pairsBetween } from './difference.ts';
 import { momentOf } from './point.ts';
 import { Restoration } from './restoration.ts';
 import type { Sequence } from './sequence.ts';
@@ -11,7 +11,6 @@ import type { Writer } from './writer.ts';
 
 interface RollbackContext {
   readonly store: Pick<Store, 'watch' | 'writtenAt'>;
-  readonly world: World;
   readonly writer: Writer;
 }
 
@@ -22,29 +21,26 @@ interface RollbackOptions {
   readonly tenant: string | undefined;
   /** Nothing is written. */
   readonly dryRun: boolean;
+  /** Whoever asks does not wait any more. */
+  readonly gone: AbortSignal;
 }
 
 /**
  * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
  * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
- * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED
+ * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY
  */
-export async function rollback(ctx: RollbackContext, { to, tenant, dryRun }: RollbackOptions): Promise<Rollback> {
-  const { store, world, writer } = ctx;
+export async function rollback({ store, writer }: RollbackContext, options: RollbackOptions): Promise<Rollback> {
+  const { to, tenant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
-  const decide = async (sequence: Sequence, written: number): Promise<ObjectChange[]> => {
-    const pairs = await pairsBetween(store, to, sequence.world.revision);
-    const restoration = new Restoration(sequence, to, written);
-    await restoration.restore(pairs.filter(isOf(tenant)));
+  const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
+    const pairs = await pairsBetween(store, to, sequence.world.revision, tenant);
+    const restoration = new Restoration(sequence, to);
+    await restoration.restore(pairs);
     return changesOf(restoration.touched.values(), sequence.world);
   };
-  if (dryRun) {
-    const { revision } = world;
-    const { result: changes } = await writer.rehearse(decide);
-    return { to: moment, revision: String(revision), dryRun, changes };
-  }
-  const { result: changes, revision } = await writer.inSequence(decide);
-  return { to: moment, revision: String(revision), dryRun, changes };
+  const { result, revision } = await (dryRun ? writer.rehearse(gone, decide) : writer.inSequence(gone, decide));
+  return { to: moment, revision: String(revision), dryRun, changes: result };
 }
 
 /** How what was touched differs in the end from what it was before. */

@@ -5,6 +5,7 @@ import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
 import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
+import { whenGone } from './gone.ts';
 import { leaveToAgent } from './host.ts';
 import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -174,7 +175,5 @@ async function waited(
       .filter((id) => presence.get(id) || left.includes(id) || !isOnlyOrigin(world, id))
       .map((id) => [id, world.host.get(id)?.record.name ?? id]),
   );
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  await presence.applied(hosts, revision, waitMs, gone.signal);
+  await presence.applied(hosts, revision, waitMs, whenGone(reply));
 }

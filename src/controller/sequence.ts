@@ -1,7 +1,7 @@
 import type { Draft } from './draft.ts';
 import { withinQuota } from './quota.ts';
 import type { RuleContext } from './rules.ts';
-import { type Step, Transaction } from './transaction.ts';
+import { keyOf, type Step, Transaction } from './transaction.ts';
 import type { World } from './world.ts';
 
 /** Most steps of one transaction: what is written at once, hosts are told at once. */
@@ -18,6 +18,8 @@ export class Sequence {
   readonly ctx: RuleContext;
   readonly #base: bigint;
   readonly #steps: Step[] = [];
+  /** Every key that is taken. */
+  readonly claimed = new Set<string>();
 
   constructor(ctx: RuleContext) {
     this.world = ctx.world.copy();
@@ -31,18 +33,16 @@ export class Sequence {
     const { compare, ops, claimed } = draft;
     if (ops.length === 0) return;
     const revision = this.world.revision + 1n;
-    this.#steps.push({ compare, ops, claimed, revision, sort: sortOf(draft) });
+    this.#steps.push({ compare, ops, revision, sort: sortOf(draft) });
+    for (const key of claimed) this.claimed.add(key);
     const written = ops.map((op) => ('put' in op ? op.put : { key: op.delete, value: undefined }));
     const changes = written.map((change) => ({ ...change, previous: undefined }));
     this.world.apply({ revision, changes: changes.sort((a, b) => (a.key < b.key ? -1 : 1)) });
   }
 
-  get length(): number {
-    return this.#steps.length;
-  }
-  /** Every key that is taken. */
-  get claimed(): string[] {
-    return this.#steps.flatMap(({ claimed }) => claimed);
+  /** What it writes. */
+  get keys(): string[] {
+    return this.#steps.flatMap(({ ops }) => ops.map(keyOf));
   }
 
   /** What is to be written, in this order. */

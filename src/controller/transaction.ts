@@ -2,7 +2,7 @@ import type { Compare, Op } from '../store/contract.ts';
 import type { Draft } from './draft.ts';
 
 /** One write of a sequence, as it was decided on a copy of the world. */
-export interface Step extends Pick<Draft, 'compare' | 'ops' | 'claimed'> {
+export interface Step extends Pick<Draft, 'compare' | 'ops'> {
   /** The revision that it has in the copy. */
   readonly revision: bigint;
   /** Steps of the same sort that follow each other are one transaction. */
@@ -83,4 +83,5 @@ export class Transaction {
   }
 }
 
-const keyOf = (op: Op): string => ('put' in op ? op.put.key : op.delete);
+/** The key that it writes. */
+export const keyOf = (op: Op): string => ('put' in op ? op.put.key : op.delete);

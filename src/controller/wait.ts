@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { whenGone } from './gone.ts';
 import { isOnlyOrigin } from './origins.ts';
 import { concernedHosts } from './publisher.ts';
 import type { RouteContext } from './routes.ts';
@@ -18,7 +19,5 @@ export async function waitForChanges(
   const concerned = new Set(changes.flatMap((c) => [...concernedHosts(world, c), ...(c.from ?? []), ...(c.to ?? [])]));
   const waited = [...concerned].filter((id) => world.host.has(id) && (presence.get(id) || !isOnlyOrigin(world, id)));
   const hosts = new Map(waited.map((id) => [id, world.host.get(id)!.record.name]));
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  await presence.applied(hosts, revision, waitMs, gone.signal);
+  await presence.applied(hosts, revision, waitMs, whenGone(reply));
 }

@@ -1,8 +1,9 @@
-import { HeddleError, hasCode } from '../model/errors.ts';
+import { type Code, HeddleError, hasCode } from '../model/errors.ts';
 import type { HostWord } from '../model/host-state.ts';
 import type { Inputs, Kind } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
 import { Draft } from './draft.ts';
+import { Gate } from './gate.ts';
 import { hostTold } from './host.ts';
 import { objectKey, quotaKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
@@ -12,6 +13,7 @@ import type { PortRecord, Records, Stored } from './records.ts';
 import { must, type Removal, type RuleContext, type Rules } from './rules.ts';
 import { Sequence } from './sequence.ts';
 import type { Committed } from './transaction.ts';
+import { quotaTurn, Turns, turnsOf, vniTurn } from './turns.ts';
 import type { World, WorldChange } from './world.ts';
 
 /** How often a write is decided anew after another one came first. */
@@ -32,8 +34,16 @@ export interface SequenceWritten<T> {
   /** Of the last transaction; the world's, if nothing was to be written. */
   readonly revision: bigint;
 }
-/** Gives a sequence its steps. Asked again on a newer world, with how many changes were written, it must give what is left to do. */
-export type DecideSequence<T> = (sequence: Sequence, written: number) => T | Promise<T>;
+/** Gives a sequence its steps. Asked again on a newer world, it must give what is left to do. */
+export type DecideSequence<T> = (sequence: Sequence) => T | Promise<T>;
+/** What has become of a sequence so far. */
+interface Progress<T> {
+  readonly changes: WorldChange[];
+  /** What was decided when something was written first. */
+  first?: { readonly result: T };
+}
+
+const nothing: ReadonlySet<string> = new Set();
 
 /** A precondition of the client on the object's revision. */
 type IfMatch = bigint | undefined;
@@ -47,14 +57,17 @@ export class Writer {
   readonly #world: World;
   readonly #ctx: RuleContext;
   readonly #pending = new Set<string>();
-  readonly #turns = new Map<string, Promise<void>>();
+  /** By the sequence that is being written. */
+  #taken: ReadonlySet<string> = nothing;
+  readonly #turns = new Turns();
+  readonly #gate = new Gate();
   readonly #recall: Recall;
 
   /** `isOnline`: a host's agent is connected, so that it can give addresses back. */
   constructor(store: Pick<Store, 'txn'>, ctx: Omit<RuleContext, 'pending'>, isOnline: (host: string) => boolean) {
     this.#store = store;
     this.#world = ctx.world;
-    this.#ctx = { ...ctx, pending: (key) => this.#pending.has(key) };
+    this.#ctx = { ...ctx, pending: (key) => this.#pending.has(key) || this.#taken.has(key) };
     this.#recall = new Recall(ctx.world, isOnline, (lease) =>
       this.update('lease', lease.tenant, lease.id, undefined, (have) => ({ ...have, size: 0 })).catch((e: unknown) => {
         if (!hasCode(e, 'NOT_FOUND')) throw e; // it has just been given back
@@ -71,7 +84,7 @@ export class Writer {
     };
     const turn = () => turnOfCreate(this.#world, kind, scope, input);
     return this.#recall.retried(() =>
-      this.#counted(kind, scope, () => this.#inTurn(turn(), () => this.#write(kind, decide))),
+      this.#counted(kind, scope, () => this.#turns.take(turn(), () => this.#write(kind, decide))),
     );
   }
 
@@ -91,7 +104,7 @@ export class Writer {
     };
     const turn = () => turnOf(this.#world, kind, scope, nameOrId);
     return this.#recall.retried(() =>
-      this.#counted(kind, scope, () => this.#inTurn(turn(), () => this.#write(kind, decide))),
+      this.#counted(kind, scope, () => this.#turns.take(turn(), () => this.#write(kind, decide))),
     );
   }
 
@@ -116,23 +129,33 @@ export class Writer {
       const have = matching(must(this.#world, kind, scope, nameOrId), ifMatch);
       return { draft: (rules[kind] as Rules<K>).remove(this.#ctx, have, how), have, record: undefined };
     };
-    return this.#inTurn(turnOf(this.#world, kind, scope, nameOrId), () => this.#write(kind, decide));
+    return this.#turns.take(turnOf(this.#world, kind, scope, nameOrId), () => this.#write(kind, decide));
   }
 
   /**
    * Several writes, decided together on a copy of the world and then written in their order, in as few transactions as are
-   * legal. If somebody writes in between, it is decided again on a new copy.
+   * legal. If somebody writes in between, it is decided again on a new copy. One sequence comes after the other.
+   * @param gone whoever it is for does not wait any more: it is not begun then
    * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY
    */
-  inSequence<T>(decide: DecideSequence<T>): Promise<SequenceWritten<T>> {
-    const write = () => this.#inTurn('sequence', () => this.#inTurn('vni', () => this.#writeSequence(decide)));
-    return this.#recall.retried(write);
+  async inSequence<T>(gone: AbortSignal, decide: DecideSequence<T>): Promise<SequenceWritten<T>> {
+    const progress: Progress<T> = { changes: [] };
+    try {
+      return await this.#recall.retried(() => this.#gate.pass(gone, () => this.#writeSequence(decide, progress)));
+    } catch (e) {
+      throw saying(progress.changes.length, e);
+    }
   }
 
-  /** The same without writing: what was decided, and the world as it would be. */
-  async rehearse<T>(decide: DecideSequence<T>): Promise<{ readonly result: T; readonly world: World }> {
-    const sequence = new Sequence(this.#ctx);
-    return { result: await decide(sequence, 0), world: sequence.world };
+  /** The same without writing: what was decided, on the world of which revision. @throws what `decide` throws, BUSY */
+  rehearse<T>(
+    gone: AbortSignal,
+    decide: DecideSequence<T>,
+  ): Promise<{ readonly result: T; readonly revision: bigint }> {
+    return this.#gate.pass(gone, async () => {
+      const { revision } = this.#world;
+      return { result: await decide(new Sequence(this.#ctx)), revision };
+    });
   }
 
   /** Changes limits of a tenant: null ends one. @throws NOT_FOUND, REVISION_CONFLICT */
@@ -161,19 +184,7 @@ export class Writer {
   #counted<T>(kind: Kind, scope: string, write: () => Promise<T>): Promise<T> {
     const tenant = this.#world.tenant.get(scope)?.record.id;
     const isLimited = tenant !== undefined && this.#world.quotas.isLimited(tenant, kind);
-    return this.#inTurn(isLimited ? `quota/${tenant}` : undefined, write);
-  }
-
-  /** Writes that move the same thing wait for each other: they would only conflict. */
-  #inTurn<T>(key: string | undefined, write: () => Promise<T>): Promise<T> {
-    if (key === undefined) return write();
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(write);
-    // What it fails with is its caller's, not the next one's.
-    const done = Promise.allSettled([turn]).then(() => {
-      if (this.#turns.get(key) === done) this.#turns.delete(key);
-    });
-    this.#turns.set(key, done);
-    return turn;
+    return this.#turns.take(isLimited ? [quotaTurn(tenant)] : [], write);
   }
 
   async #write<K extends Kind>(kind: K, decide: () => Attempt<K> | Stored<K>): Promise<Written<K>> {
@@ -195,40 +206,55 @@ export class Writer {
     throw new HeddleError('BUSY', { tries: TRIES });
   }
 
-  async #writeSequence<T>(decide: DecideSequence<T>): Promise<SequenceWritten<T>> {
-    const changes: WorldChange[] = [];
-    const first: { result?: T } = {};
+  /** Decides and writes until all is written: at first without holding up anybody, then in the turns of what is written. */
+  async #writeSequence<T>(decide: DecideSequence<T>, progress: Progress<T>): Promise<SequenceWritten<T>> {
+    let keys: readonly string[] = [];
     for (let i = 0; i < TRIES; i++) {
-      const sequence = new Sequence(this.#ctx);
-      const result = await decide(sequence, changes.length);
-      const { isWhole, revision } = await this.#commitSequence(sequence, changes);
-      if (changes.length > 0 && !('result' in first)) first.result = result;
-      if (isWhole) return { result: first.result ?? result, changes, revision };
+      const attempt = () => this.#attempt(decide, progress, i > 0);
+      const { result, revision, sequence } = await this.#turns.take(turnsOf(keys), attempt);
+      if (revision !== undefined)
+        return { result: (progress.first ?? { result }).result, changes: progress.changes, revision };
+      keys = sequence.keys;
     }
     throw new HeddleError('BUSY', { tries: TRIES });
   }
 
-  /** Not whole: somebody else wrote what it was decided on. */
-  async #commitSequence(sequence: Sequence, changes: WorldChange[]) {
+  /**
+   * Once; without a revision, if somebody else wrote what it was decided on.
+   * @param again nobody else is given what it is about to take, from its first step on
+   */
+  async #attempt<T>(decide: DecideSequence<T>, progress: Progress<T>, again: boolean) {
+    const sequence = new Sequence(this.#ctx);
+    if (again) this.#taken = sequence.claimed;
+    try {
+      const result = await decide(sequence);
+      this.#taken = sequence.claimed;
+      const revision = await this.#commitSequence(sequence, progress.changes);
+      if (progress.changes.length > 0) progress.first ??= { result };
+      return { result, revision, sequence };
+    } finally {
+      this.#taken = nothing;
+    }
+  }
+
+  /** Of the last transaction; undefined if somebody else wrote what one of them was decided on. */
+  async #commitSequence(sequence: Sequence, changes: WorldChange[]): Promise<bigint | undefined> {
     const committed: Committed[] = [];
-    const { claimed } = sequence;
-    const listen = (made: readonly WorldChange[], revision: bigint) => seen.set(revision, made);
     const seen = new Map<bigint, readonly WorldChange[]>();
-    for (const key of claimed) this.#pending.add(key);
+    const listen = (made: readonly WorldChange[], revision: bigint) => seen.set(revision, made);
     this.#world.listeners.add(listen);
     try {
       for (const transaction of sequence.transactions()) {
         const compare = transaction.compare(committed);
         const result = compare && (await this.#store.txn({ compare, ops: transaction.ops }));
         if (result) await this.#world.reached(result.revision);
-        if (!result?.committed) return { isWhole: false, revision: this.#world.revision };
+        if (!result?.committed) return undefined;
         committed.push({ transaction, revision: result.revision });
         changes.push(...(seen.get(result.revision) ?? []));
       }
-      return { isWhole: true, revision: committed.at(-1)?.revision ?? this.#world.revision };
+      return committed.at(-1)?.revision ?? this.#world.revision;
     } finally {
       this.#world.listeners.delete(listen);
-      for (const key of claimed) this.#pending.delete(key);
     }
   }
 
@@ -248,26 +274,26 @@ export class Writer {
 }
 
 /** What the writes of a kind have in common that would make them conflict: the cursor of VNIs, a host's lease; or a limit. */
-function turnOfCreate<K extends Kind>(world: World, kind: K, scope: string, input: Inputs[K]): string | undefined {
-  if (kind === 'network' || kind === 'router') return 'vni';
+function turnOfCreate<K extends Kind>(world: World, kind: K, scope: string, input: Inputs[K]): string[] {
+  if (kind === 'network' || kind === 'router') return [vniTurn];
   // They count each other.
   if (kind === 'address') {
     const { network } = input as Inputs['address'];
-    return `address/${world.find('network', scope, network)?.record.id}`;
+    return [`address/${world.find('network', scope, network)?.record.id}`];
   }
-  if (kind !== 'port' && kind !== 'lease') return undefined;
+  if (kind !== 'port' && kind !== 'lease') return [];
   const { network, behind, host: ref } = input as Inputs['port'];
   const parent = behind === undefined ? undefined : world.find('port', scope, behind)?.record;
   const host = parent ? parent.host : ref;
   const ids = [world.find('network', scope, network), host ? world.find('host', '-', host) : undefined];
   return leaseTurn(world, ids[0]?.record.id, ids[1]?.record.id);
 }
-function turnOf(world: World, kind: Kind, scope: string, nameOrId: string): string | undefined {
-  if (kind !== 'port' && kind !== 'lease') return undefined;
+function turnOf(world: World, kind: Kind, scope: string, nameOrId: string): string[] {
+  if (kind !== 'port' && kind !== 'lease') return [];
   const record = world.find(kind, scope, nameOrId)?.record as PortRecord | undefined;
   return leaseTurn(world, record?.network, record?.host);
 }
-const leaseTurn = (world: World, network = '', host = ''): string | undefined => world.leaseOf(network, host);
+const leaseTurn = (world: World, network = '', host = ''): string[] => [world.leaseOf(network, host) ?? []].flat();
 
 interface Attempt<K extends Kind> {
   readonly draft: Draft;
@@ -284,4 +310,11 @@ function matching<K extends Kind>(have: Stored<K>, ifMatch: IfMatch): Stored<K> 
   if (ifMatch !== undefined && ifMatch !== have.revision)
     throw new HeddleError('REVISION_CONFLICT', { want: String(ifMatch), have: String(have.revision) });
   return have;
+}
+
+/** What ended a sequence also says what was written of it before: others wrote in between then. */
+function saying(written: number, e: unknown): unknown {
+  const tells =
+    hasCode(e, 'DOCUMENTS_REFUSED') || hasCode(e, 'ROLLBACK_REFUSED') || hasCode(e, 'COMPACTED') || hasCode(e, 'BUSY');
+  return tells && written > 0 ? new HeddleError<Code>(e.code, { ...e.details, written }, e) : e;
 }

@@ -127,8 +127,8 @@ export const errors = {
   TOO_LARGE: refused(413, (d: { limitBytes: number }) => `the body is over ${d.limitBytes} bytes`),
   COMPACTED: refused(
     410,
-    (d: { revision: string; oldest: string; oldestAt?: string }) =>
-      `${/^\d+$/.test(d.revision) ? 'revision ' : ''}${d.revision} is compacted; the oldest that is left is ${d.oldest}${d.oldestAt === undefined ? '' : ` of ${d.oldestAt}`}. Who watches: list again, then watch from there`,
+    (d: { revision: string; oldest: string; oldestAt?: string; written?: number }) =>
+      `${/^\d+$/.test(d.revision) ? 'revision ' : ''}${d.revision} is compacted; the oldest that is left is ${d.oldest}${d.oldestAt === undefined ? '' : ` of ${d.oldestAt}`}${writtenBefore(d.written)}. Who watches: list again, then watch from there`,
   ),
   REVISION_UNKNOWN: refused(
     404,
@@ -170,6 +170,11 @@ export const errors = {
           : `others wrote meanwhile; ${d.written} changes were written before: roll back again when it is mended`;
       return `what was there at revision ${d.to} cannot come back, and ${what}: ${problems}`;
     },
+  ),
+  CHAIN_LIMIT: refused(
+    409,
+    (d: { left: number; problem: string }) =>
+      `it waits for others that wait for others, ${d.left} in all, which is too many to be followed at once; now: ${d.problem}. Change some of them first`,
   ),
   PORT_BOUND: refused(
     409,
@@ -280,7 +285,11 @@ export const errors = {
       `the Docker engine refused ${d.request} (${d.status}): ${d.problem}`,
   ),
   HOST_OFFLINE: unavailable(503, (d: { host: string }) => `host ${d.host} is not connected to the controller`),
-  BUSY: unavailable(503, (d: { tries: number }) => `others wrote first, ${d.tries} times in a row: repeat the request`),
+  BUSY: unavailable(503, (d: { tries: number; written?: number } | { waiting: number; written?: number }) => {
+    const why =
+      'tries' in d ? `others wrote first, ${d.tries} times in a row` : `${d.waiting} others wait for the same`;
+    return `${why}${writtenBefore(d.written)}: repeat the request`;
+  }),
   RATE_LIMITED: unavailable(
     429,
     (d: { what: 'write' | 'read'; perSecond: number; retryAfterMs: number }) =>
@@ -320,6 +329,9 @@ function unavailable<D>(status: number, text: Text<D>) {
 function broken<D>(text: Text<D>) {
   return { status: 500, family: 'broken', text } as const;
 }
+
+/** Of what is decided anew when others write in between. */
+const writtenBefore = (written = 0): string => (written > 0 ? `; ${written} changes were written before` : '');
 
 /** Every error code there is. */
 export type Code = keyof typeof errors;

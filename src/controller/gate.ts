@@ -1,0 +1,43 @@
+import { HeddleError } from '../model/errors.ts';
+
+/**
+ * Most that wait. Each holds a body of up to 8 MiB, and takes up to some seconds: who came as the ninth would not have its
+ * answer within the minute for which clients wait.
+ */
+const WAITING = 8;
+
+/** Lets in one at a time, in the order in which they came. */
+export class Gate {
+  #isTaken = false;
+  readonly #waiting = new Set<() => void>();
+
+  /**
+   * Does the work when all that came before is done; not at all, if whoever it is for goes before.
+   * @throws BUSY
+   */
+  async pass<T>(gone: AbortSignal, work: () => Promise<T>): Promise<T> {
+    if (this.#isTaken || gone.aborted) await this.#turn(gone);
+    this.#isTaken = true;
+    try {
+      return await work();
+    } finally {
+      const [next] = this.#waiting;
+      this.#isTaken = next !== undefined;
+      if (next) this.#waiting.delete(next);
+      next?.();
+    }
+  }
+
+  async #turn(gone: AbortSignal): Promise<void> {
+    const busy = new HeddleError('BUSY', { waiting: this.#waiting.size });
+    if (gone.aborted || this.#waiting.size >= WAITING) throw busy;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      this.#waiting.delete(resolve);
+      reject(busy);
+    };
+    gone.addEventListener('abort', leave);
+    this.#waiting.add(resolve);
+    await promise.finally(() => gone.removeEventListener('abort', leave));
+  }
+}

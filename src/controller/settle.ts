@@ -1,0 +1,63 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { errors, HeddleError } from '../model/errors.ts';
+
+/** Something to do, which may be refused until something else is done. */
+export interface Task {
+  /** @throws what refuses it; then nothing of it has happened */
+  run(): void;
+  /** Gives up what the object has and is not to have, which another may need first. False if there is nothing of that. */
+  letGo?(): boolean;
+}
+
+/** A task, and why it is refused. */
+export interface Refusal<T> {
+  readonly task: T;
+  readonly error: HeddleError;
+}
+
+/** Decided so many at a time: others have their turn in between. */
+const DECIDED_AT_ONCE = 50;
+/**
+ * How often tasks are tried again, all together. Where each waits for the one behind it, a round settles one alone: 50,000 is
+ * a chain of 300 in the worst order, or ten rounds of the largest set.
+ */
+const TRIED_AGAIN = 50_000;
+
+/**
+ * Runs all; those that are refused are tried again after the others, as long as something comes of it.
+ * @returns what is refused in the end; CHAIN_LIMIT alone, if the end is too far
+ */
+export async function settle<T extends Task>(all: readonly T[], tries = TRIED_AGAIN): Promise<Refusal<T>[]> {
+  let [left, triesLeft] = [all, tries];
+  for (;;) {
+    const refusals = await run(left);
+    // Two may wait for each other, as routers that exchange their networks.
+    const isOn = refusals.length < left.length || refusals.map(({ task }) => task.letGo?.()).includes(true);
+    if (refusals.length === 0 || !isOn) return refusals;
+    triesLeft -= refusals.length;
+    if (triesLeft < 0) return [tooFar(refusals)];
+    left = refusals.map(({ task }) => task);
+  }
+}
+
+/** Each once. */
+async function run<T extends Task>(tasks: readonly T[]): Promise<Refusal<T>[]> {
+  const refusals: Refusal<T>[] = [];
+  for (const [i, task] of tasks.entries()) {
+    if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
+    try {
+      task.run();
+    } catch (e) {
+      if (!(e instanceof HeddleError)) throw e;
+      const error: HeddleError = e;
+      if (errors[error.code].family !== 'refused') throw e;
+      refusals.push({ task, error });
+    }
+  }
+  return refusals;
+}
+
+function tooFar<T>([first, ...others]: readonly Refusal<T>[]): Refusal<T> {
+  const { task, error } = first!;
+  return { task, error: new HeddleError('CHAIN_LIMIT', { left: others.length + 1, problem: error.message }, error) };
+}
