@@ -42,7 +42,9 @@ export class Recall {
 
   /** Asks for it, and waits until an address has come free since a revision, or the deadline. False if nobody can be asked. */
   async #recalled(ids: readonly string[], since: bigint, deadline: AbortSignal): Promise<boolean> {
-    const leases = ids.flatMap((id) => this.#world.lease.get(id)?.record ?? []).filter((l) => this.#isOnline(l.host));
+    const held = ids.flatMap((id) => this.#world.lease.get(id)?.record ?? []);
+    if (held.length < ids.length) return true; // one is gone since it was in the way
+    const leases = held.filter(({ host }) => this.#isOnline(host));
     if (leases.length === 0) return false;
     const { promise, resolve } = Promise.withResolvers<void>();
     const missed = this.#world.revision > since; // what came free may be in it

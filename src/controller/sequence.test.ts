@@ -1,18 +1,21 @@
 /** Writes of a sequence that others come between, or that end in the middle. */
 import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
+import type { Connected } from './presence.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
+import type { WorldChange } from './world.ts';
 
-/** A controller in whose store something happens once, right before the first transaction that writes such a key. */
-async function openInterrupted(prefix: string, happens: (api: TestApi) => Promise<unknown>) {
+/** A controller in whose store something happens once: right before the first transaction that writes such a key, if it is due. */
+async function openInterrupted(prefix: string, happens: (api: TestApi) => Promise<unknown>, isDue = true) {
   const store = await openSqlite(':memory:');
-  let isDue = true;
+  const open = { isDue };
   const txn: Store['txn'] = async (t) => {
-    if (isDue && t.ops.some((op) => 'put' in op && op.put.key.startsWith(prefix))) {
-      isDue = false;
+    if (open.isDue && t.ops.some((op) => 'put' in op && op.put.key.startsWith(prefix))) {
+      open.isDue = false;
       await happens(api);
     }
     return store.txn(t);
@@ -25,7 +28,22 @@ async function openInterrupted(prefix: string, happens: (api: TestApi) => Promis
     },
   });
   const api = await openTestApi({ store: interrupted });
-  return { api, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]().then(() => store[Symbol.asyncDispose]()) };
+  const dispose = () => api[Symbol.asyncDispose]().then(() => store[Symbol.asyncDispose]());
+  return Object.assign(open, { api, [Symbol.asyncDispose]: dispose });
+}
+/** One with the network, in which the next sequence that writes a port stops before it does, until it is let go on. */
+async function openHeld() {
+  const [arrived, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const hold = () => {
+    arrived.resolve();
+    return goOn.promise;
+  };
+  const open = await openInterrupted('/port/', hold, false);
+  await open.api.ok('POST', '/v1/apply', { documents: net });
+  open.isDue = true;
+  const held = open.api.ok('POST', '/v1/apply', { documents: [port('held')] });
+  await arrived.promise;
+  return Object.assign(open, { goOn: () => Promise.all([held, goOn.resolve()]) });
 }
 
 const net = [
@@ -83,4 +101,152 @@ it('leaves a legal state where it ends in the middle, and the same set makes the
     const { changes } = await api.ok('POST', '/v1/apply', { documents });
     assert.deepEqual(new Set(changes.map(({ action }: { action: string }) => action)), new Set(['unchanged']));
   }
+});
+
+const t = '/v1/tenants/acme';
+
+it('comes after the one before, also if nothing is to be written; of nine who wait one is told to come again', async () => {
+  await using open = await openHeld();
+  const { api } = open;
+  const to = String(api.world.revision);
+  const waiting = [
+    api.request('POST', '/v1/rollback', { to }),
+    api.request('POST', '/v1/rollback', { to, dryRun: true }),
+    api.request('POST', '/v1/apply', { documents: [port('p1')], plan: true }),
+    ...Array.from({ length: 6 }, () => api.request('POST', '/v1/apply', { documents: [port('p2')], dryRun: true })),
+  ];
+  const busy = await Promise.race(waiting);
+  assert.deepEqual([busy.status, busy.body.code, busy.body.details], [503, 'BUSY', { waiting: 8 }]);
+  assert.match(busy.body.detail, /^8 others wait for the same: repeat/);
+  await open.goOn();
+  const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+  assert.deepEqual(statuses.sort(), [...Array(8).fill(200), 503]);
+  await assertNoLeak(api.store);
+});
+
+it('is not begun if its client goes while it waits', async () => {
+  await using open = await openHeld();
+  const { api } = open;
+  const came = Promise.withResolvers<{ gone: AbortSignal; ended: Promise<unknown> }>();
+  let decided = false;
+  const { writer } = api;
+  const inSequence = writer.inSequence.bind(writer);
+  writer.inSequence = (gone, decide) => {
+    const ended = inSequence(gone, (sequence) => {
+      decided = true;
+      return decide(sequence);
+    });
+    came.resolve({ gone, ended });
+    return ended;
+  };
+  await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const client = new AbortController();
+  const answer = fetch(`http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}/v1/apply`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ documents: [port('p1')] }),
+    signal: client.signal,
+  });
+  const { ended } = await came.promise;
+  client.abort();
+  await assert.rejects(answer);
+  await assert.rejects(ended, { code: 'BUSY' });
+  await open.goOn();
+  await api.ok('POST', '/v1/apply', { documents: [port('p2')] });
+  assert.deepEqual([decided, (await api.request('GET', `${t}/ports/p1`)).status], [true, 404]);
+});
+
+it('holds up nobody who writes what it does not', async () => {
+  await using open = await openHeld();
+  const { api } = open;
+  await api.ok('POST', `${t}/networks`, { name: 'other' });
+  await api.ok('POST', `${t}/ports`, { network: 'other' });
+  await open.goOn();
+});
+
+const large = [
+  { kind: 'network', tenant: 'acme', name: 'large' },
+  { kind: 'subnet', tenant: 'acme', name: 'large4', network: 'large', cidr: '10.8.0.0/16' },
+];
+for (const [what, limits, documents, other] of [
+  [
+    'a tenant with a quota',
+    { ports: 1000 },
+    (n: number) => port(`p${n}`, []),
+    (n: number) => ['ports', { name: `o${n}`, network: 'web', addresses: [] }],
+  ],
+  ['a network', {}, (n: number) => ({ ...port(`p${n}`), network: 'large' }), () => ['ports', { network: 'large' }]],
+  [
+    'the pool of VNIs',
+    {},
+    (n: number) => ({ kind: 'network', tenant: 'acme', name: `n${n}` }),
+    (n: number) => ['networks', { name: `o${n}` }],
+  ],
+] as const)
+  it(`is decided twice at most, however many others write to ${what} all the time`, async () => {
+    await using api = await openTestApi();
+    await api.ok('POST', '/v1/apply', { documents: [...net, ...large] });
+    await api.ok('PATCH', `${t}/quota`, { limits });
+    let attempts = 0;
+    const { writer } = api;
+    const inSequence = writer.inSequence.bind(writer);
+    writer.inSequence = (gone, decide) =>
+      inSequence(gone, (sequence) => {
+        attempts++;
+        return decide(sequence);
+      });
+    let isDone = false;
+    const others = Array.from({ length: 4 }, async (_, i) => {
+      for (let n = i; !isDone; n += 4) await api.ok('POST', `${t}/${other(n)[0]}`, other(n)[1]);
+    });
+    const apply = api.request('POST', '/v1/apply', { documents: Array.from({ length: 200 }, (_, n) => documents(n)) });
+    const { status, body } = await apply.finally(() => {
+      isDone = true;
+    });
+    await Promise.all(others);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(attempts, 2, 'the others were in the way, and then not any more');
+    await assertNoLeak(api.store);
+  });
+
+it('of a rollback says what was written, if what it goes back to is forgotten meanwhile', async () => {
+  const forget = async (api: TestApi) => {
+    await takeSecond(api);
+    await api.store.compact(api.world.revision);
+  };
+  await using open = await openInterrupted('/port/', forget, false);
+  const { api } = open;
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1', ['10.0.0.2'])] });
+  const to = String(api.world.revision);
+  for (const path of ['ports/p1', 'subnets/v4', 'networks/web']) await api.ok('DELETE', `${t}/${path}`);
+  open.isDue = true;
+  const { status, body } = await api.request('POST', '/v1/rollback', { to });
+  assert.deepEqual([status, body.code, body.details.written], [410, 'COMPACTED', 2]);
+  assert.match(body.detail, /; 2 changes were written before\. /);
+});
+
+it('tells all that it did, also if a host had to give something back in the middle', async () => {
+  const holdSecond = (api: TestApi) =>
+    api.ok('POST', `${t}/leases`, { network: 'web', host: 'h1', size: 1, addresses: ['10.0.0.2'] });
+  await using open = await openInterrupted('/port/', holdSecond, false);
+  const { api } = open;
+  await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
+  const connected = { hello: {}, applied: 0n, ports: new Map() } as unknown as Connected;
+  api.presence.arrive(api.world.find('host', '-', 'h1')!.record.id, connected);
+  // Its agent: what is asked back it gives.
+  api.world.listeners.add((changes) => {
+    for (const { kind, after } of changes as WorldChange<'lease'>[])
+      if (kind === 'lease' && after?.record.size === 0 && after.record.addresses.length > 0)
+        api.ok('DELETE', `${t}/leases/${after.record.id}`);
+  });
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1', ['10.0.0.2'])] });
+  const to = String(api.world.revision);
+  for (const path of ['ports/p1', 'subnets/v4', 'networks/web']) await api.ok('DELETE', `${t}/${path}`);
+  open.isDue = true;
+  const { changes } = await api.ok('POST', '/v1/rollback', { to });
+  assert.deepEqual(
+    changes.map(({ action, name }: { action: string; name: string }) => `${action} ${name}`),
+    ['create web', 'create v4', 'create p1'],
+  );
+  await assertNoLeak(api.store);
 });

@@ -43,8 +43,6 @@ interface Progress<T> {
   first?: { readonly result: T };
 }
 
-const nothing: ReadonlySet<string> = new Set();
-
 /** A precondition of the client on the object's revision. */
 type IfMatch = bigint | undefined;
 
@@ -57,8 +55,8 @@ export class Writer {
   readonly #world: World;
   readonly #ctx: RuleContext;
   readonly #pending = new Set<string>();
-  /** By the sequence that is being written. */
-  #taken: ReadonlySet<string> = nothing;
+  /** Of a sequence that must come to its end: the keys that it takes, and those that others took since it began. */
+  #reserved: Set<string> | undefined;
   readonly #turns = new Turns();
   readonly #gate = new Gate();
   readonly #recall: Recall;
@@ -67,7 +65,7 @@ export class Writer {
   constructor(store: Pick<Store, 'txn'>, ctx: Omit<RuleContext, 'pending'>, isOnline: (host: string) => boolean) {
     this.#store = store;
     this.#world = ctx.world;
-    this.#ctx = { ...ctx, pending: (key) => this.#pending.has(key) || this.#taken.has(key) };
+    this.#ctx = { ...ctx, pending: (key) => this.#pending.has(key) || this.#reserved?.has(key) === true };
     this.#recall = new Recall(ctx.world, isOnline, (lease) =>
       this.update('lease', lease.tenant, lease.id, undefined, (have) => ({ ...have, size: 0 })).catch((e: unknown) => {
         if (!hasCode(e, 'NOT_FOUND')) throw e; // it has just been given back
@@ -221,19 +219,20 @@ export class Writer {
 
   /**
    * Once; without a revision, if somebody else wrote what it was decided on.
-   * @param again nobody else is given what it is about to take, from its first step on
+   * @param again it and others are given different addresses from its first step on
    */
   async #attempt<T>(decide: DecideSequence<T>, progress: Progress<T>, again: boolean) {
-    const sequence = new Sequence(this.#ctx);
-    if (again) this.#taken = sequence.claimed;
+    const reserved = new Set(this.#pending);
+    const sequence = new Sequence(this.#ctx, reserved);
+    if (again) this.#reserved = reserved;
     try {
       const result = await decide(sequence);
-      this.#taken = sequence.claimed;
+      this.#reserved = reserved;
       const revision = await this.#commitSequence(sequence, progress.changes);
       if (progress.changes.length > 0) progress.first ??= { result };
       return { result, revision, sequence };
     } finally {
-      this.#taken = nothing;
+      this.#reserved = undefined;
     }
   }
 
@@ -262,7 +261,10 @@ export class Writer {
   async #commit(draft: Draft) {
     withinQuota(this.#world, draft);
     const { compare, ops, claimed } = draft;
-    for (const key of claimed) this.#pending.add(key);
+    for (const key of claimed) {
+      this.#pending.add(key);
+      this.#reserved?.add(key);
+    }
     try {
       const result = await this.#store.txn({ compare, ops });
       await this.#world.reached(result.revision);
