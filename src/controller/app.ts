@@ -16,6 +16,7 @@ import { parseJsonBodies } from './json-body.ts';
 import { type ObserveContext, registerObserve } from './observe-routes.ts';
 import { openapiDocument, openapiPath, streamPath } from './openapi.ts';
 import { refuseForeignHost } from './origin.ts';
+import { refuseConditions } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { registerQuota } from './quota-routes.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -55,6 +56,7 @@ export function buildApp(
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     refuseForeignHost(request.headers.host, request.headers.origin);
+    if (!request.is404) refuseConditions(request);
     if (rateLimit && !request.is404) rate(rateLimit, request);
   });
   app.register(websocket, {

@@ -5,8 +5,9 @@ import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import { type Kind, kinds } from '../model/kinds.ts';
+import { openapiDocument } from './openapi.ts';
 import { collectionPath } from './openapi-parts.ts';
-import { openFurnishedApi } from './test-api.ts';
+import { type Method, openFurnishedApi } from './test-api.ts';
 
 const t = '/v1/tenants/acme';
 /** A body of every kind that can be made of what the furnished installation has. */
@@ -47,6 +48,24 @@ it('changes and deletes an object of any kind only at the revision that is named
     });
     assert.equal(gone.status, 204, kind);
   }
+});
+
+it('honours on every route the conditions that its description names, and refuses any other', async () => {
+  await using api = await openFurnishedApi();
+  for (const [path, operations] of Object.entries(openapiDocument().paths))
+    for (const [method, { parameters = [] }] of Object.entries(operations))
+      for (const condition of ['If-Match', 'If-None-Match']) {
+        if (method === 'get') continue;
+        const url = path.replace('{tenant}', 'acme').replace(/\{\w+\}/, 'x');
+        const headers = { [condition]: '"x"' };
+        const asked = [method.toUpperCase() as Method, url, {}, headers] as const;
+        const { field, problem } = await api.refused('INVALID', ...asked);
+        const isNamed = (parameters as { in: string; name: string }[]).some((p) => p.name === condition);
+        const refusal = isNamed ? /^must be/ : /^is not honoured here/;
+        assert.deepEqual([field, refusal.test(String(problem))], [condition, true], `${method} ${path}: ${problem}`);
+      }
+  assert.equal((await api.request('GET', `${t}/networks/web`, undefined, { 'if-none-match': '"1"' })).status, 200);
+  await api.refused('ROUTE_UNKNOWN', 'POST', '/v1/nothing', {}, { 'if-match': '"1"' });
 });
 
 it('makes only what is not there, if that is asked', async () => {

@@ -80,27 +80,6 @@ export function parseExport(raw: RawQuery): { tenant: string | undefined; bindin
 /** A query where there may be none. @throws INVALID */
 export const parseNothing = (raw: RawQuery): void => refuseUnknown(raw, []);
 
-/** The revision of an If-Match header. @throws INVALID */
-export function parseIfMatch(header: string | undefined): bigint | undefined {
-  if (header === undefined || header === '*') return undefined;
-  const match = /^(?:W\/)?"(\d{1,18})"$/.exec(header);
-  if (!match) throw invalid('If-Match', 'must be a revision in quotes, as an ETag gives it');
-  return BigInt(match[1]!);
-}
-
-/** True for `If-None-Match: *`, of a request that makes an object: only if it is not there. @throws INVALID */
-export function parseIfNoneMatch(header: string | undefined): boolean {
-  if (header === undefined) return false;
-  if (header !== '*') throw invalid('If-None-Match', 'must be *: make the object only if it is not there');
-  return true;
-}
-
-/** A request does not depend on a header that would have no meaning there. @throws INVALID */
-export function refuseHeader(header: string | undefined, field: 'If-Match' | 'If-None-Match'): void {
-  if (header !== undefined)
-    throw invalid(field, field === 'If-Match' ? 'is of PATCH and DELETE' : 'is of POST, where an object is made');
-}
-
 /** @throws INVALID */
 export function parseHistoryQuery(raw: RawQuery): HistoryQuery {
   refuseUnknown(raw, ['limit', 'before']);

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { QuotaPatch } from '../model/quota.ts';
 import { quotaPath } from './openapi.ts';
-import { parseIfMatch, parseNothing, type RawQuery } from './query.ts';
+import { parseIfMatch } from './precondition.ts';
+import { parseNothing, type RawQuery } from './query.ts';
 import { quotaOf } from './quota.ts';
 import type { RouteContext } from './routes.ts';
 import { compileCheck } from './validate.ts';
@@ -23,10 +24,10 @@ export function registerQuota(app: FastifyInstance, { world, writer }: Pick<Rout
     return send(reply, tenantOf(request.params));
   });
 
-  app.patch(path, async (request, reply) => {
+  app.patch(path, { config: { condition: 'If-Match' } }, async (request, reply) => {
     parseNothing(request.query as RawQuery);
+    const ifMatch = parseIfMatch(request);
     checkPatch(request.body);
-    const ifMatch = parseIfMatch(request.headers['if-match']);
     await writer.limit(tenantOf(request.params), ifMatch, (request.body as { limits: Limits }).limits);
     return send(reply, tenantOf(request.params));
   });

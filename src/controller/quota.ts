@@ -82,15 +82,3 @@ export function quotaOf(world: World, nameOrId: string): Quota {
     used: Object.fromEntries(quotaUnits.map((unit) => [unit, quotas.usedOf(id, unit)])),
   };
 }
-
-/** Limits with a patch in them, in the order of the units: null ends one. */
-export const patchedLimits = (
-  have: QuotaLimits,
-  patch: Readonly<Record<string, number | null | undefined>>,
-): QuotaLimits =>
-  Object.fromEntries(
-    quotaUnits.flatMap((unit) => {
-      const limit = patch[unit] === undefined ? have[unit] : patch[unit];
-      return limit === undefined || limit === null ? [] : [[unit, limit]];
-    }),
-  );

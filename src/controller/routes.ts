@@ -11,19 +11,10 @@ import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
 import { collectionPath, objectPath } from './openapi-parts.ts';
 import { isOnlyOrigin } from './origins.ts';
+import { parseIfMatch, parseIfNoneMatch } from './precondition.ts';
 import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
-import {
-  parseCounters,
-  parseIfMatch,
-  parseIfNoneMatch,
-  parseListQuery,
-  parseNothing,
-  parseRemoval,
-  parseWaitMs,
-  type RawQuery,
-  refuseHeader,
-} from './query.ts';
+import { parseCounters, parseListQuery, parseNothing, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
 import type { PortRecord } from './records.ts';
 import { must } from './rules.ts';
 import { compileCheck } from './validate.ts';
@@ -56,11 +47,10 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
   const checkInput = compileCheck(input);
   const patch = patcher(kind, input);
 
-  app.post(collection, async (request, reply) => {
+  app.post(collection, { config: { condition: 'If-None-Match' } }, async (request, reply) => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     const tenant = scopeOf(request);
-    refuseHeader(request.headers['if-match'], 'If-Match');
-    const ifAbsent = parseIfNoneMatch(request.headers['if-none-match']);
+    const ifAbsent = parseIfNoneMatch(request);
     checkInput(request.body);
     const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
     await waited(ctx, written, waitMs, reply);
@@ -82,11 +72,10 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     return { ...viewOf(found, ctx), counters: await counters(found.record as never) };
   });
 
-  app.patch(object, async (request, reply) => {
+  app.patch(object, { config: { condition: 'If-Match' } }, async (request, reply) => {
     const waitMs = parseWaitMs(request.query as RawQuery);
     const apply = patch(request.body);
-    refuseHeader(request.headers['if-none-match'], 'If-None-Match');
-    const ifMatch = parseIfMatch(request.headers['if-match']);
+    const ifMatch = parseIfMatch(request);
     // What goes with a change (what is behind a port that is bound nowhere now) has ties of its own: asked for before.
     const before = waitMs === undefined ? undefined : world.find(kind, scopeOf(request), refOf(request));
     const concerned = before && concernedHosts(world, { kind, before, after: before });
@@ -99,10 +88,9 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     return sendObject(reply, written.change.after!);
   });
 
-  app.delete(object, async (request, reply) => {
+  app.delete(object, { config: { condition: 'If-Match' } }, async (request, reply) => {
     const how = parseRemoval(request.query as RawQuery, kind);
-    refuseHeader(request.headers['if-none-match'], 'If-None-Match');
-    const ifMatch = parseIfMatch(request.headers['if-match']);
+    const ifMatch = parseIfMatch(request);
     if (isOnline(refOf(request))) leaveToAgent(must(world, 'host', '-', refOf(request)).record, undefined);
     const have = must(world, kind, scopeOf(request), refOf(request));
     // What goes with it ends its ties to other hosts: they are asked for before.

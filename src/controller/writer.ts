@@ -7,7 +7,8 @@ import { Gate } from './gate.ts';
 import { hostTold } from './host.ts';
 import { objectKey, quotaKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
-import { patchedLimits, withinQuota } from './quota.ts';
+import { mergePatch } from './merge-patch.ts';
+import { withinQuota } from './quota.ts';
 import { Recall } from './recall.ts';
 import type { PortRecord, Records, Stored } from './records.ts';
 import { must, type Removal, type RuleContext, type Rules } from './rules.ts';
@@ -157,18 +158,14 @@ export class Writer {
   }
 
   /** Changes limits of a tenant: null ends one. @throws NOT_FOUND, REVISION_CONFLICT */
-  async limit(
-    nameOrId: string,
-    ifMatch: IfMatch,
-    patch: Readonly<Record<string, number | null | undefined>>,
-  ): Promise<void> {
+  async limit(nameOrId: string, ifMatch: IfMatch, patch: Readonly<Record<string, number | null>>): Promise<void> {
     const { quotas } = this.#world;
     for (let i = 0; i < TRIES; i++) {
       const { record } = must(this.#world, 'tenant', '-', nameOrId);
       const revision = quotas.revisionOf(record.id);
       if (ifMatch !== undefined && ifMatch !== revision)
         throw new HeddleError('REVISION_CONFLICT', { want: String(ifMatch), have: String(revision) });
-      const limits = patchedLimits(quotas.limitsOf(record.id), patch);
+      const limits = mergePatch(quotas.limitsOf(record.id), patch);
       const draft = new Draft()
         .require(objectKey('tenant', record))
         .unchanged(quotaKey(record.id), revision)
