@@ -12,6 +12,7 @@ import { openNetlink } from '../kernel/netlink.ts';
 import { parseIp } from '../model/address.ts';
 import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
 import { type PortId, parseName } from '../model/ids.ts';
+import { AgentMetrics } from './agent-metrics.ts';
 import { Allocation } from './allocation.ts';
 import { Arrivals } from './arrivals.ts';
 import { Attacher } from './attach.ts';
@@ -35,7 +36,7 @@ import { startMetadata } from './metadata/start.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
-import { Observation } from './observation.ts';
+import { observeAgent } from './observe.ts';
 import { Reconciler } from './reconciler.ts';
 import { Segments } from './segment/start.ts';
 import { ServerNamespaces } from './server-namespaces.ts';
@@ -110,11 +111,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { vxlanPort, bpfDir, resolvConf } = options;
   const client = openClient(controller);
   const site = { nl, vtep, vxlanPort, controller, client, stateDir, bpfDir, resolvConf };
-  await checkAtStart({ ...site, agent: undefined }, log);
+  const startWarnings = await checkAtStart({ ...site, agent: undefined }, log);
   ensureBpffs(options.bpfDir);
   const bpf = open.use(openBpf({ object: bpfObject, pinDir: `${options.bpfDir}/${layoutHash}`, shapes: mapShapes }));
   const maps = new DatapathMaps(bpf);
-  const observed = new Observation(maps);
+  const metrics = new AgentMetrics(maps);
   const controlPlane = controlPlaneOf(controller);
   const underlay = new Underlay({ nl, vtep, udpPort: options.vxlanPort, features, bpf, log });
   const attachments = new Attachments(stateDir);
@@ -152,7 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     { maps, devices, underlay, gateways, attachments, log },
     readStateCache(stateDir, log),
   );
-  reconciler.onTimed = observed.timed;
+  reconciler.onTimed = metrics.timed;
   services.use(reconciler);
   services.use(
     reconciler.watchItems((key, item) => {
@@ -220,7 +221,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       welcome(message) {
         log.info({ host: message.host, controller }, 'connected to the controller');
         lastLoss = '';
-        observed.streamed();
+        metrics.streamed();
         connected = false;
         teller.end();
         reconciler.welcome(message);
@@ -266,9 +267,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
   const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
-  const whole = { ...parts, metadata, segments, gateways };
+  const whole = { ...parts, metadata, segments, gateways, attachments, startWarnings };
   const status = () => agentStatus(whole);
-  observed.begin(whole, status);
+  const observed = observeAgent(metrics, whole, status);
   if (options.metricsListen !== undefined) {
     const { address } = open.use(await serveMetrics(options.metricsListen, observed, log));
     log.info({ address }, 'serving metrics');

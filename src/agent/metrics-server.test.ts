@@ -7,7 +7,7 @@ import { serveMetrics } from './metrics-server.ts';
 
 const log = pino({ level: 'silent' });
 const observed: Observed = {
-  metrics: (into) => into.set('heddle_gateways', 4),
+  metrics: async () => 'heddle_gateways 4\n',
   readiness: () => [{ name: 'state', ok: false, detail: 'nothing is known' }],
 };
 

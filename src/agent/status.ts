@@ -1,12 +1,18 @@
 import type { Gateways } from '../gateway/gateways.ts';
+import { itemKey, type PortItem } from '../model/host-state.ts';
+import type { PortId } from '../model/ids.ts';
+import type { Attachments } from './attachments.ts';
+import type { PortReport } from './conditions.ts';
 import type { DatapathMaps } from './datapath-maps.ts';
 import type { Dhcp } from './dhcp/start.ts';
 import type { Dns } from './dns/start.ts';
+import type { StartWarning } from './doctor/at-start.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { Metadata } from './metadata/start.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Segments } from './segment/start.ts';
 import type { ControllerStream } from './stream.ts';
+import { type PortNotUp, troublesOf } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -16,6 +22,7 @@ export interface StatusParts {
   version: string;
   controller: string;
   reconciler: Reconciler;
+  attachments: Pick<Attachments, 'get'>;
   underlay: Underlay;
   maps: DatapathMaps;
   stream: ControllerStream;
@@ -26,13 +33,15 @@ export interface StatusParts {
   metadata: Pick<Metadata, 'status'>;
   segments: Pick<Segments, 'status'>;
   gateways: Gateways;
+  /** What was not well when the agent began. */
+  startWarnings: readonly StartWarning[];
 }
 
 /** The agent's condition in one object: is it connected, is it in sync, which ports are not well, what does the host drop. */
 export function agentStatus(parts: StatusParts) {
   const { reconciler, underlay, maps, book } = parts;
   const ports = reconciler.conditions;
-  return {
+  const status = {
     name: parts.name,
     version: parts.version,
     host: reconciler.host,
@@ -42,7 +51,10 @@ export function agentStatus(parts: StatusParts) {
     synced: reconciler.synced,
     revision: reconciler.revision,
     refused: reconciler.refused,
-    ports: { up: ports.filter((p) => p.condition === 'up').length, notUp: ports.filter((p) => p.condition !== 'up') },
+    ports: {
+      up: ports.filter((p) => p.condition === 'up').length,
+      notUp: ports.filter((p) => p.condition !== 'up').map((p) => notUp(parts, p)),
+    },
     leases: book.networks().map((id) => {
       const network = reconciler.state.networks.get(id);
       return {
@@ -63,5 +75,20 @@ export function agentStatus(parts: StatusParts) {
     rows: maps.size,
     counters: maps.counters(0),
     rssBytes: process.memoryUsage.rss(),
+    startWarnings: parts.startWarnings,
   };
+  return { ...status, troubles: troublesOf(status) };
+}
+
+export type AgentStatus = ReturnType<typeof agentStatus>;
+
+function notUp({ reconciler, attachments, stream }: StatusParts, report: PortReport): PortReport & PortNotUp {
+  const id = report.id as PortId;
+  const key = itemKey({ kind: 'port', id });
+  const attachment = attachments.get(id);
+  const name = attachment
+    ? `${attachment.tenant}/${attachment.name}`
+    : ((reconciler.items.get(key) as PortItem | undefined)?.name ?? id);
+  const isTold = !attachment?.local?.refused && reconciler.state.told.has(key);
+  return { ...report, name, told: stream.connected && isTold };
 }

@@ -4,6 +4,7 @@ import { it } from 'node:test';
 import { Condition } from '../model/condition.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import type { AssembleOptions } from './assemble.ts';
 import type { Connected } from './presence.ts';
 import { openFurnishedApi, type TestApi } from './test-api.ts';
 import { compileCheck } from './validate.ts';
@@ -18,6 +19,8 @@ interface Told {
   readonly skewMs?: number;
   readonly health?: Partial<HostHealth>;
   readonly fails?: HeddleError;
+  /** Called when it is asked. */
+  readonly asked?: () => void;
 }
 
 /** A host's agent that is connected and answers so. */
@@ -29,6 +32,7 @@ function connect(api: TestApi, name: string, told: Told = {}): { says(port: stri
     ports: new Map(),
     lagMs: () => told.lagMs ?? 0,
     async health() {
+      told.asked?.();
       if (told.fails) throw told.fails;
       return { ...health, nowMs: Date.now() + (told.skewMs ?? 0), ...told.health };
     },
@@ -41,8 +45,8 @@ function connect(api: TestApi, name: string, told: Told = {}): { says(port: stri
 }
 
 /** Hosts h1 and h2, of which h2 says what it is told to. */
-async function open(told: Told = {}) {
-  const api = await openFurnishedApi({ version });
+async function open(told: Told = {}, options: Partial<AssembleOptions> = {}) {
+  const api = await openFurnishedApi({ version, ...options });
   connect(api, 'h1');
   return Object.assign(api, {
     h2: connect(api, 'h2', told),
@@ -59,6 +63,15 @@ it('is well when hosts are connected and say nothing else, and the answer fits i
   assert.deepEqual(status.hosts, { total: 2, online: 2, offline: [] });
   assert.deepEqual([status.version, status.revision], [version, String(api.world.revision)]);
   await api.refused('INVALID', 'GET', '/v1/status?x=1');
+});
+
+it('asks hosts and looks at ports once for all who ask at a time', async () => {
+  let asked = 0;
+  await using api = await open({ asked: () => asked++ }, { shared: { holdsMs: 3_600_000 } });
+  const answers = await Promise.all([api.status(), api.status()]);
+  await api.ok('POST', '/v1/tenants/acme/ports', { name: 'db1', network: 'web' });
+  for (const status of [...answers, await api.status()]) assert.equal(status.ports.total, 0);
+  assert.equal(asked, 1);
 });
 
 it('names hosts that are not connected, with the ports there and how to be rid of them', async () => {

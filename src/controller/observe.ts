@@ -1,10 +1,14 @@
+import { SharedAnswer, type SharedAnswerOptions } from '../listen/shared-answer.ts';
+import { Exposition } from '../metrics/exposition.ts';
 import type { Store } from '../store/contract.ts';
 import { Chronicle } from './chronicle.ts';
+import { conditionOf } from './condition.ts';
+import { ControllerMetrics } from './controller-metrics.ts';
 import { Events } from './events.ts';
-import { Observation } from './observation.ts';
 import type { ObserveContext } from './observe-routes.ts';
 import type { Presence } from './presence.ts';
 import type { Publisher } from './publisher.ts';
+import { Readiness } from './readiness.ts';
 import { RequestCounts } from './request-log.ts';
 import type { World } from './world.ts';
 
@@ -14,21 +18,33 @@ export interface ObserveOptions {
   readonly version?: string;
   /** Size of the store's files, bytes. Default: it has none. */
   readonly storeBytes?: () => number | undefined;
+  /** How long metrics and the condition hold, once asked for. */
+  readonly shared?: SharedAnswerOptions;
 }
 
 /** Has the parts of a controller watched: by events, counts, and who asks how it is. */
 export function observe(
   parts: { store: Store; world: World; presence: Presence; publisher: Publisher },
-  { version = 'unknown', storeBytes = () => undefined }: ObserveOptions,
+  { version = 'unknown', storeBytes = () => undefined, shared }: ObserveOptions,
 ): ObserveContext & { failed(cause: unknown): void } {
   const { world, presence } = parts;
   const now = () => new Date();
   const events = new Events({ now });
   const requests = new RequestCounts();
   const chronicle = new Chronicle(world, events);
-  const observed = new Observation({ ...parts, events, requests, storeBytes, version });
-  world.listeners.add(observed.observe);
+  const metrics = new ControllerMetrics({ ...parts, events, requests, storeBytes, version });
+  const readiness = new Readiness(parts);
+  world.listeners.add(metrics.observe);
   world.listeners.add(chronicle.observe);
   presence.listeners.add(chronicle);
-  return { events, requests, observed, version, startedAt: now(), now, failed: (cause) => observed.fail(cause) };
+  const asked = { world, presence, version, startedAt: now(), now };
+  const text = new SharedAnswer(() => Exposition.of(metrics.expose), shared);
+  return {
+    events,
+    requests,
+    condition: new SharedAnswer(() => conditionOf(asked), shared),
+    observed: { metrics: () => text.get(), readiness: readiness.checks },
+    now,
+    failed: readiness.fail,
+  };
 }

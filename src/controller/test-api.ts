@@ -34,7 +34,9 @@ export async function openTestApi(options: Partial<AssembleOptions> & { store?: 
   const store = options.store ?? (await openSqlite(':memory:'));
   const failures: unknown[] = [];
   const log = pino({ level: 'silent' });
-  const assembly = await assemble(store, { log, onFatal: (cause) => failures.push(cause), ...options });
+  // Every answer is as things are, not as they were a moment ago.
+  const shared = { holdsMs: 0 };
+  const assembly = await assemble(store, { log, onFatal: (cause) => failures.push(cause), shared, ...options });
   const { app, world } = assembly;
 
   const request: TestApi['request'] = async (method, path, body, headers = {}) => {

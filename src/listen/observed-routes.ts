@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Exposition, expositionType } from '../metrics/exposition.ts';
+import { expositionType } from '../metrics/exposition.ts';
 
 /** One thing that must be so for a daemon to do its work. */
 export interface Check {
@@ -11,8 +11,8 @@ export interface Check {
 
 /** What a daemon tells to those who watch over it. */
 export interface Observed {
-  /** Puts the daemon's metrics together, as they are now. */
-  readonly metrics: (into: Exposition) => void | Promise<void>;
+  /** The daemon's metrics, in the text format. */
+  readonly metrics: () => Promise<string>;
   /** What it needs to serve; it is ready when all hold. */
   readonly readiness: () => readonly Check[] | Promise<readonly Check[]>;
 }
@@ -24,11 +24,7 @@ export interface Observed {
 export function serveObserved(app: FastifyInstance, observed: () => Observed): void {
   // Whoever watches is not held up by others who ask too much: that is when it is needed.
   const options = { config: { rate: 'none' } } as const;
-  app.get('/metrics', options, async (_, reply) => {
-    const into = new Exposition();
-    await observed().metrics(into);
-    return reply.type(expositionType).send(into.text());
-  });
+  app.get('/metrics', options, async (_, reply) => reply.type(expositionType).send(await observed().metrics()));
   app.get('/healthz', options, async (request, reply) => answer(request, reply, []));
   app.get('/readyz', options, async (request, reply) => answer(request, reply, await observed().readiness()));
 }

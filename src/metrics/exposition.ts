@@ -31,6 +31,13 @@ export class Exposition {
     this.#add(name, `${name}_count${labelText(labels)} ${total}`);
   }
 
+  /** The text of what is put into a new one. */
+  static async of(fill: (into: Exposition) => void | Promise<void>): Promise<string> {
+    const into = new Exposition();
+    await fill(into);
+    return into.text();
+  }
+
   /** The metrics that have samples, in the table's order. */
   text(): string {
     const lines: string[] = [];

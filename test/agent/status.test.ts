@@ -30,11 +30,20 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
     gateways,
     leases,
     pendingUploads,
+    startWarnings,
     ...rest
   } = status;
   assert.deepEqual(
-    [typeof dns, typeof dhcp, typeof metadata, typeof gateways, typeof leases, typeof pendingUploads],
-    ['object', 'object', 'object', 'object', 'object', 'number'],
+    [
+      typeof dns,
+      typeof dhcp,
+      typeof metadata,
+      typeof gateways,
+      typeof leases,
+      typeof startWarnings,
+      typeof pendingUploads,
+    ],
+    ['object', 'object', 'object', 'object', 'object', 'object', 'number'],
   );
   assert.deepEqual(rest, {
     name: 'h1',
@@ -45,6 +54,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
     refused: [],
     segments: [],
     ports: { up: 1, notUp: [] },
+    troubles: [],
     vteps: { fast: [lab.host('h2').vtep], slow: [] },
   });
   assert.equal(controller.connected, true);

@@ -5,6 +5,7 @@ import { until } from '../../src/lab/processes.ts';
 import type { HeddleError, Problem } from '../../src/model/errors.ts';
 import type { AttachmentList } from '../../src/model/local-api.ts';
 import { Rig } from '../agent/rig.ts';
+import { project } from '../cli/heddle.ts';
 import { untilEqual } from '../until-equal.ts';
 
 const rig = await Rig.open();
@@ -61,6 +62,11 @@ test('of what was attached while the controller was away, as much stays as there
     notUp.map(({ id, code }) => [id, code]),
     [[second.port.id, 'QUOTA_EXCEEDED']],
   );
+  // The controller has no such port; its host tells of it.
+  await until('heddle status names it, on any host', 20_000, async () => {
+    const { stdout } = await lab.host('h2').exec([`${project}/heddle`, 'status']);
+    return /^error +host h1: port: acme\/\S+: QUOTA_EXCEEDED: quota of tenant acme/m.test(stdout) ? true : undefined;
+  });
   assert.ok(await a.reaches(kept.port.addresses[0]!, 10), 'the one for which there was room goes on');
   assert.deepEqual(await ports(), [first, kept, onH2].map(({ port }) => port.id).sort());
   for (const { port } of [first, second, kept]) await rig.detach('h1', port.id);

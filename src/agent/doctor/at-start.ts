@@ -5,21 +5,33 @@ import type { Check } from './check.ts';
 import { examine } from './examine.ts';
 import type { Site } from './site.ts';
 
+/** What was not well on a host when its agent began, and kept it from nothing. */
+export interface StartWarning {
+  /** Name of the doctor's check. */
+  readonly check: string;
+  readonly text: string;
+  readonly advice?: string;
+}
+
 /**
  * Looks at what an agent that starts must know of its host: what needs no other one and takes milliseconds. What is not well
- * goes to the log. @throws HOST_UNFIT if the agent could not do its work
+ * goes to the log, and is returned. @throws HOST_UNFIT if the agent could not do its work
  */
 export async function checkAtStart(
   site: Site,
   log: Pick<Logger, 'warn'>,
   looked: readonly Check[] = checks.filter(({ atStart }) => atStart),
-): Promise<void> {
+): Promise<StartWarning[]> {
   const problems: string[] = [];
+  const warnings: StartWarning[] = [];
   for (const check of looked) {
     const { findings } = await examine(check, site, new AbortController().signal);
     for (const { grade, text, advice, refuses } of findings)
       if (refuses) problems.push(`${text} (${advice})`);
-      else if (grade === 'fail' || grade === 'warn') log.warn({ check: check.name, advice }, text);
+      else if (grade === 'fail' || grade === 'warn')
+        warnings.push({ check: check.name, text, ...(advice !== undefined && { advice }) });
   }
+  for (const { text, ...about } of warnings) log.warn(about, text);
   if (problems.length > 0) throw new HeddleError('HOST_UNFIT', { problems });
+  return warnings;
 }

@@ -74,10 +74,14 @@ test('an agent that starts refuses with what it cannot work with, logs what else
   const check = (name: string, findings: Finding[]) =>
     makeCheck({ name, about: name, gather: () => findings, judge: (found) => found });
   const bearable = [check('a', [ok('well'), warn('low', 'more')]), check('b', [unknown('dark'), fail('torn', 'mend')])];
-  await checkAtStart(site, log as never, bearable);
+  const warnings = await checkAtStart(site, log as never, bearable);
   assert.deepEqual(said, [
     ['low', { check: 'a', advice: 'more' }],
     ['torn', { check: 'b', advice: 'mend' }],
+  ]);
+  assert.deepEqual(warnings, [
+    { check: 'a', text: 'low', advice: 'more' },
+    { check: 'b', text: 'torn', advice: 'mend' },
   ]);
   await assert.rejects(
     checkAtStart(site, log as never, [

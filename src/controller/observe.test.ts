@@ -47,6 +47,14 @@ it('serves metrics: requests by route, changes, objects, and nothing that the ta
       assert.match(text, new RegExp(`^# TYPE ${name} `, 'm'));
 });
 
+it('looks at ports once for all who ask for metrics at a time', async () => {
+  await using api = await openFurnishedApi({ shared: { holdsMs: 3_600_000 } });
+  const unbound = async () => sample((await api.request('GET', '/metrics')).body, 'heddle_ports{condition="unbound"}');
+  assert.deepEqual(await Promise.all([unbound(), unbound()]), [0, 0]);
+  await api.ok('POST', '/v1/tenants/acme/ports', { network: 'web' });
+  assert.equal(await unbound(), 0);
+});
+
 it('has as many series after a hundred ports as after one', async () => {
   await using api = await openFurnishedApi();
   const series = async () => (await api.request('GET', '/metrics')).body.split('\n').length;

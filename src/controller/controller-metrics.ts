@@ -1,5 +1,3 @@
-/** What a controller tells of itself: metrics, and whether it is ready. */
-import type { Check, Observed } from '../listen/observed-routes.ts';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import { exposeProcess } from '../metrics/process.ts';
@@ -12,7 +10,7 @@ import type { Publisher } from './publisher.ts';
 import type { RequestCounts } from './request-log.ts';
 import type { World, WorldChange } from './world.ts';
 
-interface ObservationParts {
+interface MetricsParts {
   readonly world: World;
   readonly presence: Presence;
   readonly publisher: Publisher;
@@ -27,13 +25,12 @@ interface ObservationParts {
 const kindNames = Object.keys(kinds) as Kind[];
 const portConditions = ['up', 'pending', 'error', 'unknown', 'unbound'] as const;
 
-export class Observation implements Observed {
-  readonly #parts: ObservationParts;
+/** The metrics of a controller: what it counts itself, and what its parts have when they are asked for. */
+export class ControllerMetrics {
+  readonly #parts: MetricsParts;
   readonly #changes = new Counts('heddle_store_changes_total');
-  /** Why the world does not follow the store any more. */
-  #failed: unknown;
 
-  constructor(parts: ObservationParts) {
+  constructor(parts: MetricsParts) {
     this.#parts = parts;
   }
 
@@ -43,13 +40,8 @@ export class Observation implements Observed {
       if (before !== after) this.#changes.add({ kind, change: before ? (after ? 'updated' : 'deleted') : 'created' });
   };
 
-  /** The store has failed. */
-  fail(cause: unknown): void {
-    this.#failed = cause;
-  }
-
   /** Cost: all ports. */
-  readonly metrics = async (into: Exposition): Promise<void> => {
+  readonly expose = async (into: Exposition): Promise<void> => {
     const { world, presence, publisher, events, requests, store, storeBytes, version } = this.#parts;
     const { oldest, pastBytes } = await store.extent();
     exposeProcess(into, version);
@@ -73,19 +65,6 @@ export class Observation implements Observed {
     into.set('heddle_publish_rounds_total', publisher.rounds);
     for (const [type, count] of events.counts) into.set('heddle_events_total', count, { type });
     into.set('heddle_events_kept', events.kept);
-  };
-
-  readonly readiness = async (): Promise<Check[]> => {
-    const { world, store } = this.#parts;
-    const follows: Check = this.#failed
-      ? { name: 'world', ok: false, detail: `follows the store no more: ${(this.#failed as Error).message}` }
-      : { name: 'world', ok: true, detail: `at revision ${world.revision}` };
-    try {
-      const { revision } = await store.extent();
-      return [{ name: 'store', ok: true, detail: `at revision ${revision}` }, follows];
-    } catch (e) {
-      return [{ name: 'store', ok: false, detail: (e as Error).message }, follows];
-    }
   };
 
   #ports(into: Exposition): void {

@@ -1,18 +1,12 @@
-/** What an agent tells of itself: metrics, whether it is ready, and what the controller asks of its health. */
 import { reasons } from '../datapath/reasons.ts';
-import type { Check, Observed } from '../listen/observed-routes.ts';
 import { Counts, Durations } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import { exposeProcess } from '../metrics/process.ts';
 import type { MetricName, OfType } from '../metrics/table.ts';
-import { limits } from '../model/fields.ts';
-import type { HostHealth } from '../model/host-state.ts';
-import { segmentWaits } from '../model/segment-waits.ts';
 import { DatapathTotals } from './datapath-totals.ts';
 import { Rising } from './rising.ts';
-import type { agentStatus, StatusParts } from './status.ts';
-
-type Status = ReturnType<typeof agentStatus>;
+import type { AgentStatus, StatusParts } from './status.ts';
+import { unserved } from './troubles.ts';
 
 /** Counters of services: where the service has it, and the metric that it is. */
 const serviceCounters = [
@@ -25,25 +19,17 @@ const serviceCounters = [
   ['metadata', 'unknown', 'heddle_metadata_unknown_total'],
 ] as const satisfies readonly (readonly ['dns' | 'metadata', string, OfType<'counter'>])[];
 
-export class Observation implements Observed {
+/** The metrics of an agent: what it counts itself, and what its parts have when they are asked for. */
+export class AgentMetrics {
   readonly #totals: DatapathTotals;
   readonly #passes = new Counts('heddle_reconcile_passes_total');
   readonly #durations = new Durations('heddle_reconcile_duration_seconds');
   readonly #rising = new Map<MetricName, Rising>(serviceCounters.map(([, , name]) => [name, new Rising()]));
   #streams = 0;
-  /** Undefined until the agent has all its parts. */
-  #parts: StatusParts | undefined;
-  #status: (() => Status) | undefined;
 
   /** To be made before anything is attached. */
   constructor(maps: StatusParts['maps']) {
     this.#totals = new DatapathTotals(maps);
-  }
-
-  /** The agent has all its parts. */
-  begin(parts: StatusParts, status: () => Status): void {
-    this.#parts = parts;
-    this.#status = status;
   }
 
   /** A reconcile pass took so long. */
@@ -58,10 +44,7 @@ export class Observation implements Observed {
   }
 
   /** Cost: what {@link DatapathTotals} and the rows of all maps cost. */
-  readonly metrics = (into: Exposition): void => {
-    if (!this.#parts || !this.#status) return;
-    const { reconciler, maps } = this.#parts;
-    const status = this.#status();
+  expose(into: Exposition, { reconciler, maps }: StatusParts, status: AgentStatus): void {
     exposeProcess(into, status.version);
     this.#datapath(into);
     this.#passes.expose(into);
@@ -80,33 +63,6 @@ export class Observation implements Observed {
     }
     for (const path of ['fast', 'slow'] as const) into.set('heddle_vteps', status.vteps[path].length, { path });
     this.#services(into, status);
-  };
-
-  /** It can wire ports: it knows which host it is, from the controller or from its cache. */
-  readonly readiness = (): Check[] => {
-    const status = this.#status?.();
-    const knows = status?.host !== undefined;
-    const state = {
-      name: 'state',
-      ok: knows,
-      detail: knows ? `at revision ${status.revision}` : 'no controller has told it anything yet',
-    };
-    // Without a controller it goes on with what it knows.
-    const connected = status?.controller.connected === true;
-    return [
-      state,
-      { name: 'controller', ok: true, detail: connected ? 'connected' : 'not connected; going on with what is known' },
-    ];
-  };
-
-  /** For the controller, when it asks. @throws INTERNAL never: it is asked on a stream, which begins with all parts */
-  health(): HostHealth {
-    const { maps } = this.#parts!;
-    return {
-      nowMs: Date.now(),
-      maps: maps.fill(),
-      troubles: troublesOf(this.#status!()).slice(0, limits.troublesPerHost),
-    };
   }
 
   #datapath(into: Exposition): void {
@@ -120,27 +76,18 @@ export class Observation implements Observed {
     into.set('heddle_workload_bytes_total', rxBytes, { direction: 'received' });
   }
 
-  #services(into: Exposition, status: Status): void {
-    const { gateways, dns, dhcp, metadata, leases } = status;
+  #services(into: Exposition, status: AgentStatus): void {
+    const { gateways, dhcp, leases } = status;
     into.set('heddle_gateways', gateways.networks);
-    for (const [service, list] of Object.entries({
-      gateway: gateways.problems,
-      dns: dns.failed,
-      dhcp: dhcp.failed,
-      metadata: metadata.failed,
-    }))
-      into.set('heddle_unserved_networks', list.length, { service });
+    for (const [service, networks] of Object.entries(unserved(status)))
+      into.set('heddle_unserved_networks', networks.length, { service });
     into.set('heddle_leases', leases.length);
-    into.set(
-      'heddle_lease_addresses',
-      leases.reduce((n, { free }) => n + free, 0),
-      { state: 'free' },
-    );
-    into.set(
-      'heddle_lease_addresses',
-      leases.reduce((n, { used }) => n + used, 0),
-      { state: 'used' },
-    );
+    for (const state of ['free', 'used'] as const)
+      into.set(
+        'heddle_lease_addresses',
+        leases.reduce((n, lease) => n + lease[state], 0),
+        { state },
+      );
     into.set('heddle_uploads_pending', status.pendingUploads);
     for (const [service, counter, name] of serviceCounters) {
       const count = (status[service] as unknown as Record<string, number>)[counter]!;
@@ -149,36 +96,4 @@ export class Observation implements Observed {
     for (const [outcome, count] of Object.entries(dhcp.messages))
       into.set('heddle_dhcp_messages_total', count, { outcome });
   }
-}
-
-/** What a host lacks, in words. */
-export function troublesOf({
-  gateways,
-  dns,
-  dhcp,
-  metadata,
-  segments,
-  refused,
-}: Pick<Status, 'gateways' | 'dns' | 'dhcp' | 'metadata' | 'segments' | 'refused'>): HostHealth['troubles'] {
-  const services = Object.entries({
-    gateway: gateways.problems,
-    names: dns.failed,
-    dhcp: dhcp.failed,
-    metadata: metadata.failed,
-  });
-  const lacks = services.flatMap(([what, list]) =>
-    list.map(({ network, problem = 'none' }) => ({ what, text: `network ${network}: ${problem}` })),
-  );
-  const still = (segments as readonly { port?: string; held?: string; problem?: string }[]).flatMap(
-    ({ port = '', held, problem }) =>
-      problem !== undefined || (held !== undefined && !segmentWaits.has(held))
-        ? [{ what: 'segment', text: `${port}: ${problem ?? `forwards nothing: ${held}`}` }]
-        : [],
-  );
-  const outside = gateways.outside === undefined ? [] : [{ what: 'outside', text: gateways.outside }];
-  const rows =
-    refused.length === 0
-      ? []
-      : [{ what: 'rows', text: `the kernel refuses those of ${refused.slice(0, 5).join(', ')}` }];
-  return [...rows, ...outside, ...lacks, ...still].map(({ what, text }) => ({ what, text: text.slice(0, 500) }));
 }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SharedAnswer } from './shared-answer.ts';
+
+/** An answer that tells how often it was made, and a clock. */
+function open() {
+  const made: PromiseWithResolvers<number>[] = [];
+  const clock = { ms: 5_000 };
+  const make = () => {
+    const next = Promise.withResolvers<number>();
+    made.push(next);
+    return next.promise;
+  };
+  return { made, clock, shared: new SharedAnswer(make, { holdsMs: 1_000, now: () => clock.ms }) };
+}
+
+test('who asks while an answer is made shares it, however long it takes', async () => {
+  const { made, clock, shared } = open();
+  const first = shared.get();
+  clock.ms += 60_000;
+  const second = shared.get();
+  made[0]!.resolve(7);
+  assert.deepEqual([await first, await second, made.length], [7, 7, 1]);
+});
+
+test('an answer holds from when it was made, and not longer', async () => {
+  const { made, clock, shared } = open();
+  const first = shared.get();
+  clock.ms += 3_000;
+  made[0]!.resolve(7);
+  await first;
+  clock.ms += 999;
+  assert.equal(await shared.get(), 7);
+  clock.ms += 1;
+  const later = shared.get();
+  made[1]!.resolve(8);
+  assert.equal(await later, 8);
+});
+
+test('all who asked are told why there is no answer, and who asks next asks anew', async () => {
+  const { made, shared } = open();
+  const asked = [shared.get(), shared.get()];
+  made[0]!.reject(new Error('the store is gone'));
+  for (const answer of asked) await assert.rejects(answer, /the store is gone/);
+  const next = shared.get();
+  made[1]!.resolve(8);
+  assert.equal(await next, 8);
+});
