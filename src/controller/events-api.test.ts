@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { HeddleError, toProblem } from '../model/errors.ts';
-import type { Event, EventLine } from '../model/events.ts';
+import { type Event, type EventLine, eventLimits } from '../model/events.ts';
 import type { Connected } from './presence.ts';
-import { openFurnishedApi, type TestApi } from './test-api.ts';
+import { openFurnishedApi, openTestApi, type TestApi } from './test-api.ts';
 
 const ports = '/v1/tenants/acme/ports';
 const told = (items: readonly Event[]) => items.map(({ type, text }) => `${type}: ${text}`);
@@ -98,6 +98,8 @@ it('filters by tenant, kind, type and time, and pages', async () => {
   assert.equal((await eventsOf(api, 'kind=network&object=web')).length, 2, 'of any tenant');
   assert.deepEqual(await eventsOf(api, 'type=deleted'), []);
   assert.deepEqual(await eventsOf(api, 'since=2999-01-01T00:00:00Z'), []);
+  assert.equal((await eventsOf(api, 'tenant=globex&since=90m')).length, 2);
+  assert.equal((await eventsOf(api, 'since=2000-01-01T00:00:00Z')).length, (await eventsOf(api, 'since=9999d')).length);
   const first = await api.ok('GET', '/v1/events?limit=3');
   const rest = await api.ok('GET', `/v1/events?after=${first.next}`);
   assert.deepEqual([...first.items, ...rest.items], await eventsOf(api, ''));
@@ -144,6 +146,28 @@ it('follows: what is kept, then what comes, of what was asked for alone', async 
   await api.ok('DELETE', `${ports}/a`);
   assert.deepEqual(await next(lines), 'deleted a');
   stop.abort();
+});
+
+it('a follower hears of events that it missed of its own tenant, and not of how many others had', async () => {
+  await using api = await openTestApi();
+  await api.ok('POST', '/v1/tenants', { name: 'globex' });
+  await api.ok('POST', '/v1/tenants', { name: 'acme' });
+  for (let i = 0; i < 2 * eventLimits.perObject; i++)
+    await api.ok('PATCH', '/v1/tenants/globex', { labels: { n: String(i) } });
+  await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = api.app.server.address() as { port: number };
+  const first = async (query: string) => {
+    const stop = new AbortController();
+    const { body } = await fetch(`http://127.0.0.1:${port}/v1/events?follow=true&after=1&${query}`, {
+      signal: stop.signal,
+    });
+    const { value } = await linesOf(body!).next();
+    stop.abort();
+    return value!;
+  };
+  const own = await first('tenant=acme');
+  assert.ok('name' in own && own.name === 'acme', JSON.stringify(own));
+  assert.deepEqual(await first('tenant=globex'), { lost: eventLimits.perObject + 1 });
 });
 
 async function next(lines: AsyncIterator<EventLine>): Promise<string> {

@@ -15,6 +15,7 @@ import {
 import type { HostId } from '../model/ids.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Events } from './events.ts';
+import { parseTime } from './point.ts';
 import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
 import type { World } from './world.ts';
 
@@ -31,19 +32,28 @@ interface EventQuery {
   readonly follow: boolean;
   /** Id of the tenant whose events are asked for. */
   readonly tenant: string | undefined;
+  /** Some that are asked for are not the tenant's. */
+  readonly wide: boolean;
   readonly matches: (event: Event) => boolean;
+}
+
+interface EventsContext {
+  readonly world: World;
+  readonly events: Events;
+  readonly now: () => Date;
 }
 
 /** Answers `GET /v1/events`. @throws INVALID, NOT_FOUND */
 export function answerEvents(
-  { world, events }: { world: World; events: Events },
+  ctx: EventsContext,
   request: FastifyRequest,
   reply: FastifyReply,
 ): EventPage | FastifyReply {
-  const query = parseEventQuery(world, events, request.query as RawQuery);
-  if (query.follow) return follow(events, query, reply);
+  const query = parseEventQuery(ctx, request.query as RawQuery);
+  if (query.follow) return follow(ctx.events, query, reply);
+  const { events } = ctx;
   const items: Event[] = [];
-  for (const event of events.after(query.after, query.tenant)) {
+  for (const event of events.after(query.after, query.wide ? undefined : query.tenant)) {
     if (!query.matches(event)) continue;
     if (items.length === query.limit) return { since: events.since.toISOString(), items, next: items.at(-1)!.id };
     items.push(event);
@@ -51,7 +61,7 @@ export function answerEvents(
   return { since: events.since.toISOString(), items };
 }
 
-function parseEventQuery(world: World, events: Events, raw: RawQuery): EventQuery {
+function parseEventQuery({ world, events, now }: EventsContext, raw: RawQuery): EventQuery {
   refuseUnknown(raw, ['kind', 'object', 'tenant', 'type', 'since', 'after', 'limit', 'follow']);
   const kind = oneOf(raw, 'kind', Object.keys(kinds) as Kind[]);
   const tenantRef = one(raw, 'tenant');
@@ -62,14 +72,16 @@ function parseEventQuery(world: World, events: Events, raw: RawQuery): EventQuer
   const types = new Set(
     [raw.type ?? []].flat().map((text) => known('type', text, Object.keys(eventTypes) as EventType[])),
   );
-  const since = parseTime(one(raw, 'since'));
+  const sinceText = one(raw, 'since');
+  const since = sinceText === undefined ? undefined : parseTime('since', sinceText, now().getTime());
   const isIt = object === undefined ? undefined : objectOf(world, events, { kind: kind!, object, tenant });
   return {
     limit: integer(raw, 'limit', 1, eventLimits.page) ?? eventLimits.page,
     after: integer(raw, 'after', 0, 999_999_999) ?? 0,
     follow: flag(raw, 'follow'),
+    tenant,
     // What concerns a port is its tenant's, and its host's.
-    tenant: isIt ? undefined : tenant,
+    wide: isIt !== undefined,
     matches: (event) =>
       (isIt ? isIt(event) : kind === undefined || event.kind === kind) &&
       (types.size === 0 || types.has(event.type)) &&
@@ -124,16 +136,8 @@ function oneOf<T extends string>(raw: RawQuery, field: string, all: readonly T[]
   return text === undefined ? undefined : known(field, text, all);
 }
 
-function parseTime(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = /^\d{4}-\d\d-\d\dT[\d:.]{5,15}(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms))
-    throw new HeddleError('INVALID', { field: 'since', problem: 'must be a time, as 2026-11-22T10:00:00Z' });
-  return ms;
-}
-
 /** One JSON line for every event that is kept and every one that comes; {"lost": n} where some went before they could be sent. */
-function follow(events: Events, { after, tenant, matches }: EventQuery, reply: FastifyReply): FastifyReply {
+function follow(events: Events, { matches, ...query }: EventQuery, reply: FastifyReply): FastifyReply {
   const gone = new AbortController();
   const out = new PassThrough();
   reply.raw.once('close', () => gone.abort());
@@ -145,20 +149,14 @@ function follow(events: Events, { after, tenant, matches }: EventQuery, reply: F
   // Not a race of promises: racing one that lives as long as the answer would keep a little of every event.
   gone.signal.addEventListener('abort', () => events.wake());
   const pump = async () => {
-    let at = after === 0 ? events.lostAfter(0) : Math.min(after, events.last);
+    const reader = events.reader(query);
     while (!gone.signal.aborted) {
       // Taken before looking, so that what is noted between the look and the wait is not missed.
-      const { news, last } = events;
-      const lost = events.lostAfter(at);
-      if (lost > 0) {
-        await write({ lost });
-        at += lost;
-      }
-      const batch = [...events.after(at, tenant).take(BATCH)];
-      const whole = batch.length < BATCH;
-      at = whole ? Math.max(at, last) : Number(batch.at(-1)!.id);
+      const { news } = events;
+      const { lost, events: batch } = reader.take(BATCH);
+      if (lost > 0) await write({ lost });
       for (const event of batch) if (matches(event)) await write(event);
-      if (whole) await news;
+      if (batch.length < BATCH) await news;
     }
   };
   pump()

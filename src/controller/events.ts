@@ -1,58 +1,23 @@
 import { type Event, type EventType, eventLimits, eventTypes } from '../model/events.ts';
+import { EventReader } from './event-reader.ts';
+import { type EventEntry, EventRow } from './event-row.ts';
 
 /** An event as it is noted: the book adds id, time and severity. */
 export type Noted = Omit<Event, 'id' | 'at' | 'severity'>;
-
-interface Entry {
-  readonly event: Event;
-  readonly at: number;
-  kept: boolean;
-}
-
-/** Entries in their order, of which some may have gone. Cost of each call: constant over many. */
-class Row {
-  #entries: Entry[] = [];
-  /** Nothing before it is kept. */
-  #head = 0;
-  count = 0;
-
-  add(entry: Entry): void {
-    this.#entries.push(entry);
-    this.count++;
-  }
-  /** To be called for each of its entries that is not kept any more. */
-  dropped(): void {
-    this.count--;
-    if (this.#entries.length <= 2 * this.count + 16) return;
-    this.#entries = this.#entries.filter(({ kept }) => kept);
-    this.#head = 0;
-  }
-  oldest(): Entry | undefined {
-    while (this.#entries[this.#head]?.kept === false) this.#head++;
-    return this.#entries[this.#head];
-  }
-  /** Those whose id is greater, the oldest first. */
-  *after(at: number): Generator<Entry> {
-    for (let i = this.#firstAfter(at); i < this.#entries.length; i++) {
-      const entry = this.#entries[i]!;
-      if (entry.kept) yield entry;
-    }
-  }
-  #firstAfter(at: number): number {
-    let [low, high] = [0, this.#entries.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#entries[middle]!.at > at) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
-}
 
 interface EventsOptions {
   readonly now: () => Date;
   /** Most that are kept of one object, of one tenant, and in all. */
   readonly limits?: Readonly<Record<'perObject' | 'perTenant' | 'inAll', number>>;
+}
+
+interface Readership {
+  /** Id of the last event that is known; 0: none. */
+  readonly after: number;
+  /** Whose events; undefined: all. */
+  readonly tenant: string | undefined;
+  /** Others' are read, too. */
+  readonly wide?: boolean;
 }
 
 /**
@@ -64,9 +29,9 @@ export class Events {
   readonly since: Date;
   readonly #now: () => Date;
   readonly #limits: NonNullable<EventsOptions['limits']>;
-  readonly #all = new Row();
-  readonly #byObject = new Map<string, Row>();
-  readonly #byTenant = new Map<string, Row>();
+  readonly #all = new EventRow();
+  readonly #byObject = new Map<string, EventRow>();
+  readonly #byTenant = new Map<string, EventRow>();
   readonly #counts = new Map<EventType, number>();
   #last = 0;
   #news = Promise.withResolvers<void>();
@@ -84,16 +49,12 @@ export class Events {
   get kept(): number {
     return this.#all.count;
   }
-  /** Id of the latest; 0 if there is none. */
-  get last(): number {
-    return this.#last;
-  }
 
   note(noted: Noted): void {
     const at = ++this.#last;
     const { severity } = eventTypes[noted.type];
     const event: Event = { id: String(at), at: this.#now().toISOString(), severity, ...noted };
-    const entry: Entry = { event, at, kept: true };
+    const entry: EventEntry = { event, at, kept: true };
     const rows = this.#rowsOf(event);
     for (const { row } of rows) row.add(entry);
     for (const { row, most } of rows) if (row.count > most) this.#drop(row.oldest()!);
@@ -103,14 +64,20 @@ export class Events {
 
   /** Those after an id, the oldest first: of all, or of one tenant ('-': of what is in none). */
   *after(at: number, tenant?: string): Generator<Event> {
-    const row = tenant === undefined ? this.#all : this.#byTenant.get(tenant);
-    for (const { event } of row?.after(at) ?? []) yield event;
+    for (const { event } of this.#rowOf(tenant)?.after(at) ?? []) yield event;
   }
 
-  /** How many events after an id are not kept any more. */
-  lostAfter(at: number): number {
-    const oldest = this.#all.oldest()?.at ?? this.#last + 1;
-    return Math.max(0, oldest - at - 1);
+  /**
+   * Somebody who reads events after an id, from 0 on those that are kept, and hears how many were lost: of a tenant only its own.
+   * How many of a tenant's went before the reader came is known as a bound: they have no ids any more.
+   */
+  reader({ after, tenant, wide = false }: Readership): EventReader {
+    const own = () => this.#rowOf(tenant);
+    const row = own();
+    const at = Math.min(after, this.#last);
+    // Ids of all have no gaps.
+    const passed = after === 0 ? (row?.gone ?? 0) : tenant === undefined ? at : (row?.notedUpTo(at) ?? 0);
+    return new EventReader({ row: wide ? () => this.#all : own, own, at, passed });
   }
 
   /** Resolves when the next is noted. */
@@ -124,17 +91,21 @@ export class Events {
     this.#news = Promise.withResolvers<void>();
   }
 
-  #drop(entry: Entry): void {
+  #drop(entry: EventEntry): void {
+    const { object, tenant = '-', kind, type } = entry.event;
     entry.kept = false;
-    for (const { row } of this.#rowsOf(entry.event)) row.dropped();
-    for (const [rows, key] of [
-      [this.#byObject, entry.event.object],
-      [this.#byTenant, entry.event.tenant ?? '-'],
-    ] as const)
-      if (rows.get(key)?.count === 0) rows.delete(key);
+    for (const { row } of this.#rowsOf(entry.event)) row.dropped(entry);
+    if (this.#byObject.get(object)?.count === 0) this.#byObject.delete(object);
+    // While there is the tenant, its row says how many there were.
+    const isItsEnd = kind === 'tenant' && type === 'deleted';
+    if (isItsEnd && this.#byTenant.get(tenant)?.count === 0) this.#byTenant.delete(tenant);
   }
 
-  #rowsOf({ object, tenant = '-' }: Event): { row: Row; most: number }[] {
+  #rowOf(tenant: string | undefined): EventRow | undefined {
+    return tenant === undefined ? this.#all : this.#byTenant.get(tenant);
+  }
+
+  #rowsOf({ object, tenant = '-' }: Event): { row: EventRow; most: number }[] {
     const { perObject, perTenant, inAll } = this.#limits;
     return [
       { row: rowOf(this.#byObject, object), most: perObject },
@@ -144,8 +115,8 @@ export class Events {
   }
 }
 
-function rowOf(rows: Map<string, Row>, key: string): Row {
-  const row = rows.get(key) ?? new Row();
+function rowOf(rows: Map<string, EventRow>, key: string): EventRow {
+  const row = rows.get(key) ?? new EventRow();
   rows.set(key, row);
   return row;
 }

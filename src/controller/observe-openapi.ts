@@ -21,7 +21,7 @@ const listEvents = {
     query('object', { type: 'string' }, 'Only those of this one (name or id, also of one that is gone); with kind'),
     query('tenant', { type: 'string' }, 'Only those of this tenant and of what is in it (name or id)'),
     query('type', { type: 'array', items: { enum: Object.keys(eventTypes) } }, 'Only those of this type; repeatable'),
-    query('since', { type: 'string', format: 'date-time' }, 'Only those from this time on'),
+    query('since', { type: 'string' }, 'Only those from this time on (RFC 3339), or from so long ago on, as 90m'),
     query('after', { type: 'integer' }, 'Only those behind this id'),
     query('limit', { type: 'integer', minimum: 1, maximum: eventLimits.page }, 'Most events in the answer'),
     query('follow', { type: 'boolean' }, 'Those that are kept, then every one that comes, without end'),
@@ -29,7 +29,7 @@ const listEvents = {
   responses: {
     200: {
       description:
-        'A page; followed, one JSON object a line, empty lines between them as a sign of life, and {"lost": n} where n went before they could be sent',
+        'A page; followed, one JSON object a line, empty lines between them as a sign of life, and {"lost": n} where n of the tenant that is asked for, or of all, went before they could be sent; at the beginning n at most',
       content: { 'application/json': { schema: ref('EventPage') }, 'application/x-ndjson': { schema: ref('Event') } },
     },
     ...problem,

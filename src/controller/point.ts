@@ -1,4 +1,4 @@
-/** Moments of history, as clients name them. */
+/** Moments, as clients name them. */
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { Moment } from '../model/history.ts';
 import type { Store } from '../store/contract.ts';
@@ -6,6 +6,7 @@ import type { Store } from '../store/contract.ts';
 type History = Pick<Store, 'extent' | 'revisionAt' | 'writtenAt'>;
 
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const timeForms = 'a time as 2026-01-31T08:00:00Z, or how long ago, as 90m';
 /** RFC 3339, with or without fractions of a second. */
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
 
@@ -25,12 +26,12 @@ export const momentOf = async (store: Pick<Store, 'writtenAt'>, revision: bigint
  */
 export async function parsePoint(store: History, field: string, text: string, nowMs: number): Promise<bigint> {
   const { revision: newest, oldest } = await store.extent();
-  const atMs = parseTime(text, nowMs);
+  const atMs = timeOf(text, nowMs);
   if (atMs === undefined) {
     if (!/^\d{1,18}$/.test(text))
       throw new HeddleError('INVALID', {
         field,
-        problem: 'must be a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m',
+        problem: `must be a revision, ${timeForms}`,
       });
     const revision = BigInt(text);
     if (revision > newest) throw new HeddleError('REVISION_UNKNOWN', { revision: text, newest: String(newest) });
@@ -42,8 +43,15 @@ export async function parsePoint(store: History, field: string, text: string, no
   return revision;
 }
 
-/** Milliseconds since 1970; undefined for what is no time. */
-function parseTime(text: string, nowMs: number): number | undefined {
+/** Milliseconds since 1970 of a time, or of so long ago ("90m"). @throws INVALID */
+export function parseTime(field: string, text: string, nowMs: number): number {
+  const atMs = timeOf(text, nowMs);
+  if (atMs === undefined) throw new HeddleError('INVALID', { field, problem: `must be ${timeForms}` });
+  return atMs;
+}
+
+/** The same; undefined for what is no time. */
+function timeOf(text: string, nowMs: number): number | undefined {
   const ago = /^(\d{1,9})([smhd])$/.exec(text);
   if (ago) return Math.max(0, nowMs - Number(ago[1]) * unitMs[ago[2]!]!);
   const ms = timePattern.test(text) ? Date.parse(text) : Number.NaN;

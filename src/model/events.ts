@@ -58,5 +58,5 @@ export const EventPage = Type.Object(
 );
 export type EventPage = Static<typeof EventPage>;
 
-/** A line of a followed answer: an event, or that some went before they could be sent. */
+/** A line of a followed answer: an event, or that some went before they could be sent: of the tenant that is asked for, or of all. */
 export type EventLine = Event | { readonly lost: number };

@@ -55,7 +55,7 @@ test('the latest are shown, and how many there are before', async () => {
 test('what is no kind, no time or no object is refused', async () => {
   for (const [words, code, why] of [
     [['planet'], 2, /planet is no kind: one of tenant, network/],
-    [['--since', 'yesterday'], 2, /yesterday is no time/],
+    [['--since', 'yesterday'], 1, /since: must be a time as .*, or how long ago, as 90m/],
     [['port', 'nosuch'], 1, /there is no port nosuch/],
     [['--type', 'exploded'], 1, /type: must be one of created/],
   ] as const) {
