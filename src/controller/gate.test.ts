@@ -62,9 +62,9 @@ it('lets in one after the other, in the order in which they came, whatever becom
 it('has room for eight who wait, and tells the ninth so', async () => {
   const { begun, come, leave } = await occupied();
   const waiting = Array.from({ length: 8 }, (_, i) => come(`w${i}`));
-  await assert.rejects(come('ninth'), { code: 'BUSY', details: { waiting: 8 } });
+  const ninth = assert.rejects(come('ninth'), { code: 'BUSY', details: { waiting: 8 } });
   leave();
-  await Promise.all(waiting);
+  await Promise.all([ninth, ...waiting]);
   assert.equal(begun.length, 16);
   assert.ok(!begun.includes('ninth'));
   await come('later');

@@ -1,5 +1,6 @@
 /** Writes of a sequence that others come between, or that end in the middle. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import type { Store } from '../store/contract.ts';
@@ -127,33 +128,32 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
 it('is not begun if its client goes while it waits', async () => {
   await using open = await openHeld();
   const { api } = open;
-  const came = Promise.withResolvers<{ gone: AbortSignal; ended: Promise<unknown> }>();
-  let decided = false;
   const { writer } = api;
+  const came = Promise.withResolvers<{ ended: Promise<unknown> }>();
   const inSequence = writer.inSequence.bind(writer);
   writer.inSequence = (gone, decide) => {
-    const ended = inSequence(gone, (sequence) => {
-      decided = true;
-      return decide(sequence);
-    });
-    came.resolve({ gone, ended });
+    const ended = inSequence(gone, decide);
+    came.resolve({ ended });
     return ended;
   };
   await api.app.listen({ host: '127.0.0.1', port: 0 });
+  const connected = once(api.app.server, 'connection');
   const client = new AbortController();
-  const answer = fetch(`http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}/v1/apply`, {
+  const { port: tcp } = api.app.server.address() as AddressInfo;
+  const answer = fetch(`http://127.0.0.1:${tcp}/v1/apply`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ documents: [port('p1')] }),
     signal: client.signal,
   });
+  const [socket] = await connected;
   const { ended } = await came.promise;
+  const refused = assert.rejects(ended, { code: 'BUSY' });
   client.abort();
-  await assert.rejects(answer);
-  await assert.rejects(ended, { code: 'BUSY' });
+  await Promise.all([assert.rejects(answer), once(socket, 'close')]);
   await open.goOn();
-  await api.ok('POST', '/v1/apply', { documents: [port('p2')] });
-  assert.deepEqual([decided, (await api.request('GET', `${t}/ports/p1`)).status], [true, 404]);
+  await refused;
+  assert.equal((await api.request('GET', `${t}/ports/p1`)).status, 404);
 });
 
 it('holds up nobody who writes what it does not', async () => {
