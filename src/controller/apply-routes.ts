@@ -41,14 +41,14 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const wanted = parseDocuments(documents);
     const application = new Application(wanted, { set: set ?? 'default', prune, tenant, take, isOnline });
     if (plan || dryRun) {
-      const { result, revision } = await writer.rehearse(gone, async (sequence) => {
+      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence) => {
         const plans = plan ? new HostPlans(sequence.world) : undefined;
         await application.decide(sequence);
         return plans && { hosts: plans.changed() };
       });
       return { revision: String(revision), changes: application.changes, ...result };
     }
-    const { changes, revision } = await writer.inSequence(gone, application.decide);
+    const { changes, revision } = await writer.sequences.write(gone, application.decide);
     if (waitMs !== undefined) await waitForChanges(ctx, changes, revision, waitMs, reply);
     return { revision: String(revision), changes: application.changes };
   });

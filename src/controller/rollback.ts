@@ -11,7 +11,7 @@ import type { Writer } from './writer.ts';
 
 interface RollbackContext {
   readonly store: Pick<Store, 'watch' | 'writtenAt'>;
-  readonly writer: Writer;
+  readonly writer: Pick<Writer, 'sequences'>;
 }
 
 /** Where to, for whom. */
@@ -30,7 +30,10 @@ interface RollbackOptions {
  * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
  * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY
  */
-export async function rollback({ store, writer }: RollbackContext, options: RollbackOptions): Promise<Rollback> {
+export async function rollback(
+  { store, writer: { sequences } }: RollbackContext,
+  options: RollbackOptions,
+): Promise<Rollback> {
   const { to, tenant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
   const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
@@ -39,7 +42,7 @@ export async function rollback({ store, writer }: RollbackContext, options: Roll
     await restoration.restore(pairs);
     return changesOf(restoration.touched.values(), sequence.world);
   };
-  const { result, revision } = await (dryRun ? writer.rehearse(gone, decide) : writer.inSequence(gone, decide));
+  const { result, revision } = await (dryRun ? sequences.rehearse(gone, decide) : sequences.write(gone, decide));
   return { to: moment, revision: String(revision), dryRun, changes: result };
 }
 

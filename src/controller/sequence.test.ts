@@ -128,11 +128,11 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
 it('is not begun if its client goes while it waits', async () => {
   await using open = await openHeld();
   const { api } = open;
-  const { writer } = api;
+  const { sequences } = api.writer;
   const came = Promise.withResolvers<{ ended: Promise<unknown> }>();
-  const inSequence = writer.inSequence.bind(writer);
-  writer.inSequence = (gone, decide) => {
-    const ended = inSequence(gone, decide);
+  const write = sequences.write.bind(sequences);
+  sequences.write = (gone, decide) => {
+    const ended = write(gone, decide);
     came.resolve({ ended });
     return ended;
   };
@@ -188,10 +188,10 @@ for (const [what, limits, documents, other] of [
     await api.ok('POST', '/v1/apply', { documents: [...net, ...large] });
     await api.ok('PATCH', `${t}/quota`, { limits });
     let attempts = 0;
-    const { writer } = api;
-    const inSequence = writer.inSequence.bind(writer);
-    writer.inSequence = (gone, decide) =>
-      inSequence(gone, (sequence) => {
+    const { sequences } = api.writer;
+    const write = sequences.write.bind(sequences);
+    sequences.write = (gone, decide) =>
+      write(gone, (sequence) => {
         attempts++;
         return decide(sequence);
       });

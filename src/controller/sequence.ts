@@ -18,11 +18,10 @@ export class Sequence {
   readonly ctx: RuleContext;
   readonly #base: bigint;
   readonly #steps: Step[] = [];
-  readonly #claimed: Set<string>;
+  /** The keys that it takes. */
+  readonly claimed = new Set<string>();
 
-  /** @param claimed gets every key that a step takes */
-  constructor(ctx: RuleContext, claimed = new Set<string>()) {
-    this.#claimed = claimed;
+  constructor(ctx: RuleContext) {
     this.world = ctx.world.copy();
     this.ctx = { ...ctx, world: this.world };
     this.#base = this.world.revision;
@@ -35,7 +34,7 @@ export class Sequence {
     if (ops.length === 0) return;
     const revision = this.world.revision + 1n;
     this.#steps.push({ compare, ops, revision, sort: sortOf(draft) });
-    for (const key of claimed) this.#claimed.add(key);
+    for (const key of claimed) this.claimed.add(key);
     const written = ops.map((op) => ('put' in op ? op.put : { key: op.delete, value: undefined }));
     const changes = written.map((change) => ({ ...change, previous: undefined }));
     this.world.apply({ revision, changes: changes.sort((a, b) => (a.key < b.key ? -1 : 1)) });
