@@ -4,6 +4,7 @@ import type { Brand } from '../model/ids.ts';
 import { type Inputs, type Kind, referentsFirst } from '../model/kinds.ts';
 import { Withheld } from './addresses.ts';
 import type { Pair } from './difference.ts';
+import { nameKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
 import { loosened } from './loosened.ts';
 import { type AnyRecord, type PortRecord, type Stored, scopeOf } from './records.ts';
@@ -49,7 +50,7 @@ export class Restoration {
     const going = wanted.filter(({ wish, pair }) => !wish && pair.after);
     const staying = wanted.filter(({ wish, pair }) => wish && pair.after);
     const coming = wanted.filter(({ wish, pair }) => wish && !pair.after);
-    const names = new Set([...staying, ...coming].map(({ pair, wish }) => nameOf(pair, wish!.name)));
+    const names = new Set([...staying, ...coming].map(({ pair, wish }) => nameOf(pair, wish!)));
 
     for (const kind of referentsFirst.toReversed())
       await this.#settle(tasks(staying, kind, (w) => this.#loosen(w, names)));
@@ -85,9 +86,9 @@ export class Restoration {
       : new Withheld('ROLLBACK_REFUSED', details, leases);
   }
 
-  #loosen({ pair: { kind, id }, wish }: Wanted, names: ReadonlySet<string>): void {
-    const have = this.#find(kind, id)!;
-    const isInTheWay = have.record.name !== wish!.name && names.has(nameOf(have.record, have.record.name, kind));
+  #loosen({ pair, wish }: Wanted, names: ReadonlySet<string>): void {
+    const have = this.#find(pair.kind, pair.id)!;
+    const isInTheWay = have.record.name !== wish!.name && names.has(nameOf(pair, have.record));
     const less = loosened(this.#sequence.world, have, wish!, isInTheWay);
     if (less) this.#update(have, less);
   }
@@ -161,10 +162,8 @@ function isWanted({ kind, before, after }: Pair): boolean {
   return !isDeepStrictEqual(wishOf(kind, before as never), wishOf(kind, after as never));
 }
 
-/** A name, with whose it is. */
-function nameOf(of: Pair | AnyRecord, name: unknown, kind?: Kind): string {
-  return 'scope' in of ? `${of.kind}/${of.scope}/${name}` : `${kind}/${scopeOf(of)}/${name}`;
-}
+/** A name that an object has or is to have, with whose it is. */
+const nameOf = ({ kind, scope }: Pair, { name }: Wish | AnyRecord): string => nameKey(kind, scope, String(name));
 
 const tasks = (all: readonly Wanted[], kind: Kind, run: (w: Wanted) => void): Return[] =>
   all
