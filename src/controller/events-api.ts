@@ -15,6 +15,7 @@ import {
 import type { HostId } from '../model/ids.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Events } from './events.ts';
+import { whenGone } from './gone.ts';
 import { parseTime } from './point.ts';
 import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
 import type { World } from './world.ts';
@@ -138,19 +139,18 @@ function oneOf<T extends string>(raw: RawQuery, field: string, all: readonly T[]
 
 /** One JSON line for every event that is kept and every one that comes; {"lost": n} where some went before they could be sent. */
 function follow(events: Events, { matches, ...query }: EventQuery, reply: FastifyReply): FastifyReply {
-  const gone = new AbortController();
+  const gone = whenGone(reply);
   const out = new PassThrough();
-  reply.raw.once('close', () => gone.abort());
   out.write('\n'); // the headers go with it: who follows knows at once that it does
   const beat = setInterval(() => out.write('\n'), HEARTBEAT_MS);
   const write = async (line: EventLine) => {
-    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone.signal });
+    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
   };
   // Not a race of promises: racing one that lives as long as the answer would keep a little of every event.
-  gone.signal.addEventListener('abort', () => events.wake());
+  gone.addEventListener('abort', () => events.wake());
   const pump = async () => {
     const reader = events.reader(query);
-    while (!gone.signal.aborted) {
+    while (!gone.aborted) {
       // Taken before looking, so that what is noted between the look and the wait is not missed.
       const { news } = events;
       const { lost, events: batch } = reader.take(BATCH);
@@ -160,7 +160,7 @@ function follow(events: Events, { matches, ...query }: EventQuery, reply: Fastif
     }
   };
   pump()
-    .catch((e: unknown) => gone.signal.aborted || reply.log.warn({ err: e }, 'follow ended'))
+    .catch((e: unknown) => gone.aborted || reply.log.warn({ err: e }, 'follow ended'))
     .finally(() => {
       clearInterval(beat);
       out.end();

@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { Change, Store } from '../store/contract.ts';
+import { whenGone } from './gone.ts';
 import { objectPrefix } from './keys.ts';
 import { compacted, withTime } from './point.ts';
 import type { Presence } from './presence.ts';
@@ -32,23 +33,22 @@ export async function streamWatch<K extends Kind>(
   const { store } = ctx;
   const prefix = objectPrefix(kind, scope);
   await refuseBeyond(store, from);
-  const gone = new AbortController();
+  const gone = whenGone(reply);
   const out = new PassThrough();
-  reply.raw.once('close', () => gone.abort());
   out.write('\n'); // the headers go with it: who watches knows at once that it does
   const beat = setInterval(() => out.write('\n'), HEARTBEAT_MS);
   const pump = async () => {
-    for await (const { revision, changes } of store.watch(prefix, from, gone.signal))
+    for await (const { revision, changes } of store.watch(prefix, from, gone))
       for (const change of changes) {
         const event = eventOf<K>(kind, change, revision, matches);
         if (!event) continue;
         const line = { revision: String(revision), type: event.type, object: viewOf(event.object, ctx) };
-        if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone.signal });
+        if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
       }
   };
   pump()
     .catch(async (e: unknown) => {
-      if (gone.signal.aborted) return;
+      if (gone.aborted) return;
       reply.log.warn({ err: e }, 'watch ended');
       out.write(`${JSON.stringify({ type: 'error', problem: toProblem(await withTime(store, e)) })}\n`);
     })
