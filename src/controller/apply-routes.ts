@@ -14,7 +14,7 @@ import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
 import type { RouteContext } from './routes.ts';
 import { must } from './rules.ts';
 import { compileCheck } from './validate.ts';
-import { waitForChanges } from './wait.ts';
+import { waitForHosts } from './wait.ts';
 
 /** What a document says is looked at one by one, so that each refusal has its number. */
 const checkInput = compileCheck(
@@ -48,9 +48,9 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
       });
       return { revision: String(revision), changes: application.changes, ...result };
     }
-    const { changes, revision } = await writer.sequences.write(gone, application.decide);
-    if (waitMs !== undefined) await waitForChanges(ctx, changes, revision, waitMs, reply);
-    return { revision: String(revision), changes: application.changes };
+    const written = await writer.sequences.write(gone, application.decide);
+    await waitForHosts(ctx, written, waitMs, reply);
+    return { revision: String(written.revision), changes: application.changes };
   });
 
   app.get(exportPath, async (request) => {

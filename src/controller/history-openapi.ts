@@ -2,7 +2,7 @@
 import { article } from '../model/article.ts';
 import { historyLimits } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
-import { body, type Operation, objectPath, pathParameter, problem, query, ref } from './openapi-parts.ts';
+import { body, type Operation, objectPath, pathParameter, problem, query, ref, waitMs } from './openapi-parts.ts';
 
 /** The path of what has become of an object. */
 export const historyPath = (kind: Kind): string => `${objectPath(kind)}/history`;
@@ -53,6 +53,7 @@ export function historyPaths(): [string, Record<string, Operation>][] {
     operationId: 'rollBack',
     summary: 'Bring what users wrote back to what it was',
     tags: ['history'],
+    parameters: [waitMs],
     requestBody: body('application/json', 'RollbackInput', { to: '412', tenant: 'acme', dryRun: true }),
     responses: { 200: json('Rollback', 'What was changed, or would be'), ...problem },
   };

@@ -6,10 +6,11 @@ import { whenGone } from './gone.ts';
 import { objectHistory, tenantEver } from './history.ts';
 import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
 import { parsePoint } from './point.ts';
-import { parseDiffQuery, parseHistoryQuery, parseNothing, type RawQuery } from './query.ts';
+import { parseDiffQuery, parseHistoryQuery, parseWaitMs, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
 import { fastifyPath, type RouteContext } from './routes.ts';
 import { compileCheck } from './validate.ts';
+import { waitForHosts } from './wait.ts';
 
 /** History of every kind's objects, what is different since, and the way back. */
 export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
@@ -29,12 +30,14 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   const check = compileCheck(RollbackSchema);
   app.post(rollbackPath, async (request, reply) => {
     const gone = whenGone(reply);
-    parseNothing(request.query as RawQuery);
+    const waitMs = parseWaitMs(request.query as RawQuery);
     check(request.body);
     const { to, tenant, dryRun = false } = request.body as RollbackInput;
     const revision = await parsePoint(store, 'to', to, Date.now());
     const scope = tenant === undefined ? undefined : await tenantEver(ctx, tenant);
-    return rollback(ctx, { to: revision, tenant: scope, dryRun, gone });
+    const done = await rollback(ctx, { to: revision, tenant: scope, dryRun, gone });
+    if (!dryRun) await waitForHosts(ctx, done, waitMs, reply);
+    return done.answer;
   });
 
   /** Also of a tenant that is gone. */

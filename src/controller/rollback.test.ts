@@ -221,6 +221,20 @@ it('goes its way while others write, by another controller too', async () => {
   await assertNoLeak(store);
 });
 
+it('answers when the hosts concerned have applied it, if that is asked', async () => {
+  await using api = await openFurnishedApi();
+  const port = await api.ok('POST', `${t}/ports`, { name: 'p1', network: 'web', host: 'h1' });
+  const to = api.world.revision;
+  await api.ok('PATCH', `${t}/networks/web`, { mtuBytes: 1400 });
+  api.presence.arrive(port.host, { hello: {}, applied: 0n, ports: new Map() } as never);
+  const body = { to: String(to) };
+  await api.ok('POST', '/v1/rollback?waitMs=0', { ...body, dryRun: true });
+  const late = await api.request('POST', '/v1/rollback?waitMs=0', body);
+  assert.deepEqual([late.body.code, late.body.details.hosts], ['WAIT_TIMEOUT', ['h1']]);
+  assert.equal((await api.ok('GET', `${t}/networks/web`)).mtuBytes, undefined, 'it is written all the same');
+  await api.ok('POST', '/v1/rollback?waitMs=0', body);
+});
+
 it('refuses moments that it does not know', async () => {
   await using api = await openFurnishedApi();
   const ask = (to: string) => ['POST', '/v1/rollback', { to }] as const;

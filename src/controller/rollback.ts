@@ -6,7 +6,7 @@ import { objectChanges, type Pair, pairsBetween } from './difference.ts';
 import { momentOf } from './point.ts';
 import { Restoration } from './restoration.ts';
 import type { Sequence } from './sequence.ts';
-import type { World } from './world.ts';
+import type { World, WorldChange } from './world.ts';
 import type { Writer } from './writer.ts';
 
 interface RollbackContext {
@@ -25,6 +25,13 @@ interface RollbackOptions {
   readonly gone: AbortSignal;
 }
 
+/** What is said of it, and what was written. */
+interface RolledBack {
+  readonly answer: Rollback;
+  readonly changes: readonly WorldChange[];
+  readonly revision: bigint;
+}
+
 /**
  * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
  * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
@@ -33,7 +40,7 @@ interface RollbackOptions {
 export async function rollback(
   { store, writer: { sequences } }: RollbackContext,
   options: RollbackOptions,
-): Promise<Rollback> {
+): Promise<RolledBack> {
   const { to, tenant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
   const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
@@ -42,8 +49,11 @@ export async function rollback(
     await restoration.restore(pairs);
     return changesOf(restoration.touched.values(), sequence.world);
   };
-  const { result, revision } = await (dryRun ? sequences.rehearse(gone, decide) : sequences.write(gone, decide));
-  return { to: moment, revision: String(revision), dryRun, changes: result };
+  const { result, revision, changes } = dryRun
+    ? { ...(await sequences.rehearse(gone, decide)), changes: [] }
+    : await sequences.write(gone, decide);
+  const answer = { to: moment, revision: String(revision), dryRun, changes: result };
+  return { answer, changes, revision };
 }
 
 /** How what was touched differs in the end from what it was before. */

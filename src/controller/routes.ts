@@ -1,16 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TObject, Type } from 'typebox';
-import { hostsOf } from '../compile/binding.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
 import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
-import { whenGone } from './gone.ts';
 import { leaveToAgent } from './host.ts';
 import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
 import { collectionPath, objectPath } from './openapi-parts.ts';
-import { isOnlyOrigin } from './origins.ts';
 import { parseIfMatch, parseIfNoneMatch } from './precondition.ts';
 import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
@@ -19,6 +16,7 @@ import type { PortRecord } from './records.ts';
 import { must } from './rules.ts';
 import { compileCheck } from './validate.ts';
 import { viewOf } from './view.ts';
+import { waitForHosts } from './wait.ts';
 import { streamWatch } from './watch.ts';
 import type { World } from './world.ts';
 import type { Writer, Written } from './writer.ts';
@@ -53,7 +51,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const ifAbsent = parseIfNoneMatch(request);
     checkInput(request.body);
     const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
-    await waited(ctx, written, waitMs, reply);
+    await waitForHosts(ctx, inAll(written), waitMs, reply);
     return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
   });
 
@@ -84,7 +82,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
       if (isOnline(refOf(request))) leaveToAgent(have as HostInput, next as HostInput);
       return next;
     });
-    await waited(ctx, written, waitMs, reply, concerned);
+    await waitForHosts(ctx, inAll(written), waitMs, reply, concerned);
     return sendObject(reply, written.change.after!);
   });
 
@@ -96,7 +94,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     // What goes with it ends its ties to other hosts: they are asked for before.
     const concerned = concernedHosts(world, { kind, before: have, after: undefined });
     const written = await writer.remove(kind, scopeOf(request), refOf(request), ifMatch, how);
-    await waited(ctx, written, how.waitMs, reply, concerned);
+    await waitForHosts(ctx, inAll(written), how.waitMs, reply, concerned);
     return reply.code(204).header('heddle-revision', String(written.revision)).send();
   });
 
@@ -121,6 +119,9 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
   }
 }
 
+/** One write as a sequence of one. */
+const inAll = ({ change, revision }: Written<Kind>) => ({ changes: [change], revision });
+
 /** "{tenant}" → ":tenant". */
 export const fastifyPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 
@@ -142,26 +143,4 @@ function patcher(kind: Kind, input: TObject): (patch: unknown) => (have: unknown
       return next;
     };
   };
-}
-
-/**
- * Waits until the hosts that a write concerns have applied it, but for those that are away and have only been left; by this very
- * write, they count. @throws WAIT_TIMEOUT; the write stays */
-async function waited(
-  ctx: RouteContext,
-  { change, revision }: Written<Kind>,
-  waitMs: number | undefined,
-  reply: FastifyReply,
-  concerned: ReadonlySet<string> = new Set(),
-) {
-  if (waitMs === undefined) return;
-  const { world, presence } = ctx;
-  const { kind, before } = change;
-  const left: readonly string[] = kind === 'port' && before ? hostsOf(before.record as PortRecord) : [];
-  const hosts = new Map(
-    [...concernedHosts(world, change).union(concerned)]
-      .filter((id) => presence.get(id) || left.includes(id) || !isOnlyOrigin(world, id))
-      .map((id) => [id, world.host.get(id)?.record.name ?? id]),
-  );
-  await presence.applied(hosts, revision, waitMs, whenGone(reply));
 }
