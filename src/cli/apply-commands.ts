@@ -1,6 +1,6 @@
 /** `heddle apply`, `plan` and `export`: an installation as files. */
 import { type Command, Option } from 'commander';
-import type { ApplyOptions } from '../client/client.ts';
+import type { ApplyOptions } from '../client/documents.ts';
 import type { ApplyResult } from '../model/apply.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import { differenceText, doneText, isDifferent, planText } from './change-text.ts';

@@ -1,8 +1,7 @@
 /** `heddle events`: what happened to objects. */
 import { type Command, Option } from 'commander';
-import { followEvents, listEvents } from '../client/events.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type Event, eventLimits, eventTypes } from '../model/events.ts';
+import { type Event, type EventType, eventLimits, eventTypes } from '../model/events.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { collect, controllerClient, integer, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import { type Io, paint } from './io.ts';
@@ -12,7 +11,7 @@ import { printable, table } from './table.ts';
 const shownDefault = 200;
 
 interface EventsTyped extends Typed {
-  readonly type?: readonly string[];
+  readonly type?: readonly EventType[];
   readonly since?: string;
   readonly limit?: number;
   readonly follow?: boolean;
@@ -47,9 +46,10 @@ export function eventsCommand(io: Io): Command {
     async (kind: string | undefined, name: string | undefined, typed: EventsTyped) => {
       // Of hosts and tenants there is no tenant to ask for, whatever the environment says; without a kind, only if it is typed.
       const isTyped = command.getOptionValueSource('tenant') === 'cli';
-      const isScoped = kind !== undefined && kinds[kindOf(kind)].scope === 'tenant';
+      const known = kind === undefined ? undefined : kindOf(kind);
+      const isScoped = known !== undefined && kinds[known].scope === 'tenant';
       const query = {
-        kind,
+        kind: known,
         object: name,
         tenant: isTyped || isScoped ? typed.tenant : undefined,
         type: typed.type,
@@ -57,10 +57,10 @@ export function eventsCommand(io: Io): Command {
       };
       const client = controllerClient(typed);
       if (!typed.follow) {
-        const items = await listEvents(client, query);
+        const items = await client.events(query);
         return show(io, items, typed);
       }
-      for await (const line of followEvents(client, query, io.signal)) {
+      for await (const line of client.followEvents({ ...query, signal: io.signal })) {
         if (typed.json) io.out(`${JSON.stringify(line)}\n`);
         else if ('lost' in line) io.err(`${line.lost} events went before they could be shown\n`);
         else io.out(lineOf(io, line));

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { FieldChange } from '../model/change.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { Difference, HistoryEntry, Moment, ObjectHistory, Rollback } from '../model/history.ts';
+import type { HistoryEntry, Moment } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { differenceText, doneText, fieldText, shownFields } from './change-text.ts';
 import {
@@ -15,15 +15,14 @@ import {
   type Typed,
   tenantOf,
   type Whose,
+  waitMsOf,
   withShared,
+  withWait,
   withWhose,
 } from './command.ts';
 import type { Io } from './io.ts';
 import { learnNames, type Names } from './show.ts';
 import { table } from './table.ts';
-
-/** A rollback may write thousands of objects. */
-const ROLLBACK_MS = 120_000;
 
 export function historyCommand(io: Io): Command {
   const kindNames = Object.keys(kinds).join(', ');
@@ -46,9 +45,7 @@ export function historyCommand(io: Io): Command {
       const client = controllerClient(typed);
       const { limit, before } = typed;
       const tenant = kinds[kind].scope === 'tenant' ? requireTenant(typed) : undefined;
-      const base = tenant === undefined ? '/v1' : `/v1/tenants/${encodeURIComponent(tenant)}`;
-      const path = `${base}/${kinds[kind].plural}/${encodeURIComponent(name)}/history`;
-      const history = (await client.request('GET', path, { query: { limit, before } })) as ObjectHistory;
+      const history = await client.history(kind, name, { tenant, limit, before });
       if (typed.json) return printJson(io, history);
       io.out(await historyText(client, kind, tenant, history.items));
       if (history.next !== undefined) io.err(`there is more: --before ${history.next}\n`);
@@ -101,21 +98,20 @@ export function rollbackCommand(io: Io): Command {
     'Bring what users wrote back to what it was: of a tenant, or of the whole installation. Bindings, leases and hosts stay as they are',
     [
       'heddle rollback --to 412 --tenant acme --dry-run',
-      'heddle rollback --to 2026-01-31T08:00:00Z --tenant acme',
+      'heddle rollback --to 2026-01-31T08:00:00Z --tenant acme --wait',
       'heddle rollback --to 90m --installation',
     ],
   )
     .requiredOption('--to <revision|time>', 'a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m')
     .option('--dry-run', 'show what it would do, and do nothing');
-  return withShared(withWhose(command), 'controller', 'json').action(
-    async (typed: Whose & { to: string; dryRun?: boolean }) => {
+  return withWait(withShared(withWhose(command), 'controller', 'json')).action(
+    async (typed: Whose & { to: string; dryRun?: boolean; wait?: true | string }) => {
       const { to, dryRun = false, installation = false } = typed;
       const tenant = tenantOf(typed);
       if (tenant === undefined && !installation && !dryRun)
         throw new HeddleError('USAGE', { problem: 'of whom? Give --tenant, or --installation for everybody' });
       const client = controllerClient(typed);
-      const body = { to, dryRun, ...(tenant !== undefined && { tenant }) };
-      const done = (await client.request('POST', '/v1/rollback', { body, deadlineMs: ROLLBACK_MS })) as Rollback;
+      const done = await client.rollback(to, { tenant, dryRun, waitMs: waitMsOf(typed.wait) });
       if (typed.json) return printJson(io, done);
       io.out(doneText(done.changes, dryRun, done.revision));
       io.err(`to what was at ${momentText(done.to)}\n`);
@@ -126,8 +122,7 @@ export function rollbackCommand(io: Io): Command {
 /** What is different now from what was at a revision or time. */
 export async function diffSince(io: Io, since: string, typed: Whose): Promise<void> {
   const client = controllerClient(typed);
-  const query = { since, tenant: tenantOf(typed) };
-  const found = (await client.request('GET', '/v1/diff', { query })) as Difference;
+  const found = await client.diff(since, { tenant: tenantOf(typed) });
   if (typed.json) return printJson(io, found);
   const { changes, total } = found;
   const names = new Map(changes.map(({ id, name }) => [id!, name]));

@@ -24,17 +24,18 @@ function showCommand(io: Io): Command {
     'heddle quota show --tenant acme',
     'heddle quota show --tenant acme --json',
   ]);
-  return shared(command).action(async (typed: Typed) => print(io, typed, await request(typed, 'GET')));
+  return shared(command).action(async (typed: Typed) =>
+    print(io, typed, await controllerClient(typed).quota(requireTenant(typed))),
+  );
 }
 
 function setCommand(io: Io): Command {
   const command = makeCommand('set', 'Limit what a tenant may have; less than it has stops growth alone', [
     'heddle quota set ports=100 --tenant acme',
     'heddle quota set networks=10 routers=unlimited --tenant acme',
+    'heddle quota set ports=200 --tenant acme --if-revision 412',
   ]).argument('<limits...>', 'unit=number, or unit=unlimited');
-  return shared(command).action(async (limits: string[], typed: Typed) =>
-    print(io, typed, await request(typed, 'PATCH', parseLimitChanges(limits))),
-  );
+  return change(io, command, parseLimitChanges);
 }
 
 function unsetCommand(io: Io): Command {
@@ -42,15 +43,16 @@ function unsetCommand(io: Io): Command {
     'heddle quota unset ports --tenant acme',
     'heddle quota unset networks routers --tenant acme',
   ]).argument('<units...>', 'what shall have no limit');
-  return shared(command).action(async (units: string[], typed: Typed) => {
-    const limits = Object.fromEntries(units.map((unit) => [parseUnit(unit), null]));
-    print(io, typed, await request(typed, 'PATCH', limits));
-  });
+  return change(io, command, (units) => Object.fromEntries(units.map((unit) => [parseUnit(unit), null])));
 }
 
-function request(typed: Typed, method: 'GET' | 'PATCH', limits?: object): Promise<Quota> {
-  const path = `/v1/tenants/${encodeURIComponent(requireTenant(typed))}/quota`;
-  return controllerClient(typed).request(method, path, limits && { body: { limits } }) as Promise<Quota>;
+/** A command that changes limits: what its words make of them. */
+function change(io: Io, command: Command, parse: (words: string[]) => Record<string, number | null>): Command {
+  command.option('--if-revision <revision>', 'only if the limits are at this revision; show --json has it');
+  return shared(command).action(async (words: string[], typed: Typed & { ifRevision?: string }) => {
+    const { ifRevision } = typed;
+    print(io, typed, await controllerClient(typed).updateQuota(requireTenant(typed), parse(words), { ifRevision }));
+  });
 }
 
 /** Units in the order in which the controller has them; one that is full stands out on a terminal. */

@@ -31,6 +31,16 @@ test('limits are set, shown beside use, and ended', async () => {
   const json = JSON.parse(await ok('quota', 'unset', 'networks', '--json'));
   assert.deepEqual([json.limits, json.used.networks], [{ ports: 10 }, 1]);
   await ok('network', 'create', 'more');
+  const old = ['--if-revision', json.revision];
+  await ok('quota', 'set', 'ports=11', ...old);
+  for (const words of [
+    ['set', 'ports=12'],
+    ['unset', 'ports'],
+  ]) {
+    const late = await run('quota', ...words, ...old);
+    assert.deepEqual([late.code, /\[REVISION_CONFLICT\]$/m.test(late.stderr)], [1, true], late.stderr);
+  }
+  assert.match(await ok('quota', 'show'), /^ports +0 +11$/m);
   assert.match(await ok('quota', 'set', 'ports=unlimited'), /^ports +0 +unlimited$/m);
 });
 

@@ -45,6 +45,11 @@ test('the program of docs/guides/client.md compiles with the published types, an
       '1 port',
       'put db2',
       "[ 'web: mtuBytes' ]",
+      "[ 'update', 'create' ]",
+      "[ 'update network web' ]",
+      '2',
+      'created web',
+      'true 0',
       '3.1.0',
     ]);
   } finally {

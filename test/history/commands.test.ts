@@ -56,7 +56,7 @@ network acme/web would be updated: labels.tier, mtuBytes
   );
   assert.match(plan.stderr, /^to what was at revision \d+ of 20\d\d-\S+Z$/m);
   assert.equal((await client.get('network', 'web', { tenant })).mtuBytes, 1400);
-  const done = await heddle(['rollback', '--to', good, '--json'], env);
+  const done = await heddle(['rollback', '--to', good, '--wait', '--json'], env);
   assert.equal(done.code, 0, done.stderr);
   assert.equal((JSON.parse(done.stdout) as Rollback).changes.length, 3);
   assert.equal((await client.get('network', 'web', { tenant })).mtuBytes, undefined);
