@@ -59,7 +59,7 @@ export function applyCommand(io: Io): Command {
     const { dryRun = false } = typed;
     const result = await send(typed, { dryRun, waitMs: waitMsOf(typed.wait) });
     if (typed.json) printJson(io, result);
-    else io.out(doneText(result.changes, dryRun, result.revision));
+    else io.out(doneText(result, dryRun));
   });
 }
 

@@ -4,7 +4,7 @@ import type { ObjectChange } from '../model/change.ts';
 import { differenceText, doneText, planText } from './change-text.ts';
 
 const io = { out: () => undefined, err: () => undefined, colour: false, signal: new AbortController().signal };
-const changes: readonly ObjectChange[] = [
+const changes: ObjectChange[] = [
   {
     ...{ action: 'create', kind: 'port', tenant: 'acme', name: 'p1' },
     fields: [
@@ -27,7 +27,7 @@ const changes: readonly ObjectChange[] = [
 
 test('what was done is a line for each object, and their number', () => {
   assert.equal(
-    doneText(changes, false, '12'),
+    doneText({ changes, revision: '12' }, false),
     `port acme/p1 created
 router acme/r1 updated: subnets, labels.tier
 tenant old deleted
@@ -35,8 +35,11 @@ network acme/web adopted
 1 created, 1 updated, 1 deleted, 1 adopted, 1 unchanged (revision 12)
 `,
   );
-  assert.match(doneText(changes, true, '12'), /^port acme\/p1 would be created$.*; nothing was written$/ms);
-  assert.equal(doneText([], false, '12'), 'nothing differs (revision 12)\n');
+  assert.match(
+    doneText({ changes, revision: '12' }, true),
+    /^port acme\/p1 would be created$.*; nothing was written$/ms,
+  );
+  assert.equal(doneText({ changes: [], revision: '12' }, false), 'nothing differs (revision 12)\n');
 });
 
 test('what is different has every field that changed, names for ids, and nothing that moves a terminal', () => {

@@ -1,5 +1,5 @@
 /** Changes of objects, as people read them. */
-import type { HostPlan } from '../model/apply.ts';
+import type { ApplyResult, HostPlan } from '../model/apply.ts';
 import type { FieldChange, ObjectChange } from '../model/change.ts';
 import { documentName } from '../model/document.ts';
 import { type Io, paint } from './io.ts';
@@ -19,7 +19,7 @@ const done: Readonly<Record<ObjectChange['action'], string>> = {
 const signs = { create: ['+', 'green'], update: ['~', 'yellow'], delete: ['-', 'red'] } as const;
 
 /** What was done, or would be: one line for each object that changes, then their number. */
-export function doneText(changes: readonly ObjectChange[], isDry: boolean, revision: string): string {
+export function doneText({ changes, revision }: Pick<ApplyResult, 'changes' | 'revision'>, isDry: boolean): string {
   const lines = changes
     .filter(({ action }) => action !== 'unchanged')
     .map((change) => {

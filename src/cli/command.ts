@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { type Client, openClient } from '../client/client.ts';
 import { HeddleError } from '../model/errors.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
 import type { Io } from './io.ts';
 
 /** Where the daemons are found if nobody says. */
@@ -18,22 +19,29 @@ export interface Typed {
   readonly tenant?: string;
 }
 
-/** A command that throws instead of ending the process, with `--json` and examples. */
-export function makeCommand(name: string, description: string, examples: readonly string[]): Command {
+/** What a command was made with, for the reference page. */
+interface Made {
+  readonly examples: readonly string[];
+  readonly note?: string;
+}
+
+/** A command that throws instead of ending the process, with examples and perhaps a note at the end of its help. */
+export function makeCommand(name: string, description: string, examples: readonly string[], note?: string): Command {
   const command = new Command(name)
     .description(description)
     .enablePositionalOptions()
     .exitOverride()
     .helpOption('-h, --help', 'show this help')
     .showSuggestionAfterError(true);
-  if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${examples.map((e) => `  ${e}`).join('\n')}\n`);
-  Object.assign(command, { examples });
+  const shown = ['Examples:', ...examples.map((example) => `  ${example}`)].join('\n');
+  command.addHelpText('after', `\n${shown}\n${note === undefined ? '' : `\n${note}\n`}`);
+  made.set(command, { examples, ...(note !== undefined && { note }) });
   return command;
 }
+const made = new WeakMap<Command, Made>();
 
-/** The examples that a command was made with. */
-export const examplesOf = (command: Command): readonly string[] =>
-  (command as { examples?: readonly string[] }).examples ?? [];
+/** The examples and the note that a command was made with. */
+export const madeWith = (command: Command): Made => made.get(command) ?? { examples: [] };
 
 const json = () => new Option('--json', 'print JSON, and errors as problem objects');
 const controller = () =>
@@ -64,6 +72,14 @@ export function withWait(command: Command): Command {
 /** How long that is, milliseconds; undefined: not at all. @throws USAGE */
 export const waitMsOf = (wait: true | string | undefined): number | undefined =>
   wait === undefined ? undefined : (wait === true ? waitDefault : integer(wait)) * 1000;
+
+/** A kind that was typed. @throws USAGE */
+export function parseKind(text: string): Kind {
+  const all = Object.keys(kinds) as Kind[];
+  const kind = all.find((name) => name === text);
+  if (!kind) throw new HeddleError('USAGE', { problem: `${text} is no kind; there is ${all.join(', ')}` });
+  return kind;
+}
 
 /** Accumulates a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
 import { type DocumentsTyped, diffFile, withDocuments } from './apply-commands.ts';
 import { makeCommand, type Whose, withShared, withWhose } from './command.ts';
-import { diffSince } from './history-commands.ts';
+import { diffSince, momentHelp } from './history-commands.ts';
 import type { Io } from './io.ts';
 
 interface DiffTyped extends Whose, Omit<DocumentsTyped, 'file'> {
@@ -21,7 +21,7 @@ export function diffCommand(io: Io): Command {
       'heddle diff -f acme.yaml',
       'heddle diff -f network/ --tenant acme --set network --prune',
     ],
-  ).option('--since <revision|time>', 'a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m');
+  ).option('--since <revision|time>', momentHelp);
   const both = withDocuments(withWhose(command));
   return withShared(both, 'controller', 'json').action(async (typed: DiffTyped) => {
     const { since, file } = typed;

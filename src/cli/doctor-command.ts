@@ -21,6 +21,7 @@ export function doctorCommand(io: Io): Command {
     'doctor',
     'Look for what is in Heddle’s way on this host, and between it and other hosts, and say what to do',
     ['heddle doctor', 'heddle doctor path port', 'heddle doctor --json', 'heddle doctor --list'],
+    'Exits with 1 if a check fails, and with 0 if all is well or there are warnings alone.',
   )
     .argument('[check...]', 'only these; default: all of --list')
     .option('--list', 'show what there is to look at, and look at nothing')
@@ -30,10 +31,6 @@ export function doctorCommand(io: Io): Command {
     .option('--bpf-dir <folder>', 'the bpffs for programs and maps; default: the agent’s own')
     .option('--resolv-conf <file>', 'names the resolvers; default: the agent’s own');
   withShared(command, 'agent', 'controller', 'json');
-  command.addHelpText(
-    'after',
-    '\nExits with 1 if a check fails, and with 0 if all is well or there are warnings alone.\n',
-  );
   return command.action(async (names: string[], typed: DoctorTyped) => {
     const { checks } = await import('../agent/doctor/all.ts');
     const chosen = choose(checks, names);

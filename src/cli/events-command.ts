@@ -1,9 +1,17 @@
 /** `heddle events`: what happened to objects. */
 import { type Command, Option } from 'commander';
-import { HeddleError } from '../model/errors.ts';
 import { type Event, type EventType, eventLimits, eventTypes } from '../model/events.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
-import { collect, controllerClient, integer, makeCommand, printJson, type Typed, withShared } from './command.ts';
+import { kinds } from '../model/kinds.ts';
+import {
+  collect,
+  controllerClient,
+  integer,
+  makeCommand,
+  parseKind,
+  printJson,
+  type Typed,
+  withShared,
+} from './command.ts';
 import { type Io, paint } from './io.ts';
 import { printable, table } from './table.ts';
 
@@ -27,6 +35,7 @@ export function eventsCommand(io: Io): Command {
       'heddle events host --follow',
       'heddle events --type failed --type offline --json',
     ],
+    `The controller keeps events in memory: ${eventLimits.perObject} of each object, ${eventLimits.perTenant} of each tenant. They are gone when it restarts.`,
   )
     .argument('[kind]', `of objects of this kind: ${Object.keys(kinds).join(', ')}`)
     .argument('[name]', 'of this object (name or id), also if it is gone')
@@ -38,15 +47,11 @@ export function eventsCommand(io: Io): Command {
     .option('--since <time>', 'from so long ago, as 90m, or from a time as 2026-11-22T10:00:00Z')
     .option('--limit <number>', 'the latest so many', integer, shownDefault)
     .option('--follow', 'go on with every one that comes, until interrupted');
-  command.addHelpText(
-    'after',
-    `\nThe controller keeps events in memory: ${eventLimits.perObject} of each object, ${eventLimits.perTenant} of each tenant. They are gone when it restarts.\n`,
-  );
   return withShared(command, 'tenant', 'controller', 'json').action(
     async (kind: string | undefined, name: string | undefined, typed: EventsTyped) => {
       // Of hosts and tenants there is no tenant to ask for, whatever the environment says; without a kind, only if it is typed.
       const isTyped = command.getOptionValueSource('tenant') === 'cli';
-      const known = kind === undefined ? undefined : kindOf(kind);
+      const known = kind === undefined ? undefined : parseKind(kind);
       const isScoped = known !== undefined && kinds[known].scope === 'tenant';
       const query = {
         kind: known,
@@ -88,12 +93,4 @@ function lineOf(io: Io, event: Event): string {
   const type = event.type.padEnd(8);
   const shown = event.severity === 'warning' ? paint(io, 'yellow', type) : type;
   return `${timeOf(event)}  ${shown}  ${printable(subjectOf(event))}  ${printable(event.text)}\n`;
-}
-
-/** @throws USAGE */
-function kindOf(text: string): Kind {
-  const found = (Object.keys(kinds) as Kind[]).find((kind) => kind === text);
-  if (!found)
-    throw new HeddleError('USAGE', { problem: `${text} is no kind: one of ${Object.keys(kinds).join(', ')}` });
-  return found;
 }

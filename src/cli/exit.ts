@@ -17,8 +17,7 @@ export const exitCodes = {
 export const exitCodesHelp = `Exit codes:
 ${Object.entries(exitCodes)
   .map(([code, text]) => `  ${code.padEnd(4)} ${text}`)
-  .join('\n')}
-`;
+  .join('\n')}`;
 
 const hints: Partial<Record<Code, string>> = {
   CONTROLLER_UNREACHABLE:

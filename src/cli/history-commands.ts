@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import type { Client } from '../client/client.ts';
 import type { FieldChange } from '../model/change.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { HistoryEntry, Moment } from '../model/history.ts';
+import type { HistoryEntry } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { differenceText, doneText, fieldText, shownFields } from './change-text.ts';
 import {
   controllerClient,
   integer,
   makeCommand,
+  parseKind,
   printJson,
   requireTenant,
   type Typed,
@@ -25,7 +26,6 @@ import { learnNames, type Names } from './show.ts';
 import { table } from './table.ts';
 
 export function historyCommand(io: Io): Command {
-  const kindNames = Object.keys(kinds).join(', ');
   const command = makeCommand(
     'history',
     'Show what has become of an object, the newest first; also of one that is gone, and of all that had its name',
@@ -35,13 +35,13 @@ export function historyCommand(io: Io): Command {
       'heddle history host h1 --json',
     ],
   )
-    .argument('<kind>', kindNames)
+    .argument('<kind>', Object.keys(kinds).join(', '))
     .argument('<name>', 'its name or id')
     .option('--limit <number>', 'at most so many entries', integer)
     .option('--before <revision>', 'only what was written before this revision');
   return withShared(command, 'tenant', 'controller', 'json').action(
-    async (kind: string, name: string, typed: Typed & { limit?: number; before?: string }) => {
-      if (!isKind(kind)) throw new HeddleError('USAGE', { problem: `${kind} is no kind; there is ${kindNames}` });
+    async (kindText: string, name: string, typed: Typed & { limit?: number; before?: string }) => {
+      const kind = parseKind(kindText);
       const client = controllerClient(typed);
       const { limit, before } = typed;
       const tenant = kinds[kind].scope === 'tenant' ? requireTenant(typed) : undefined;
@@ -50,9 +50,7 @@ export function historyCommand(io: Io): Command {
       io.out(await historyText(client, kind, tenant, history.items));
       if (history.next !== undefined) io.err(`there is more: --before ${history.next}\n`);
       else if (history.oldest !== '0')
-        io.err(
-          `what was before revision ${history.oldest}${history.oldestAt ? ` of ${history.oldestAt}` : ''} is forgotten\n`,
-        );
+        io.err(`what was before ${momentText({ revision: history.oldest, at: history.oldestAt })} is forgotten\n`);
     },
   );
 }
@@ -88,9 +86,10 @@ async function learnReferred(
     await learnNames(client, kind, Object.fromEntries(fields.map((f) => [f.field, f[side]])), names, tenant);
 }
 
-/** A kind that was typed. */
-const isKind = (text: string): text is Kind => Object.hasOwn(kinds, text);
-const momentText = ({ revision, at }: Moment): string => `revision ${revision}${at ? ` of ${at}` : ''}`;
+const momentText = ({ revision, at }: { revision: string; at?: string | undefined }): string =>
+  `revision ${revision}${at ? ` of ${at}` : ''}`;
+/** How a moment is typed. */
+export const momentHelp = 'a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m';
 
 export function rollbackCommand(io: Io): Command {
   const command = makeCommand(
@@ -102,7 +101,7 @@ export function rollbackCommand(io: Io): Command {
       'heddle rollback --to 90m --installation',
     ],
   )
-    .requiredOption('--to <revision|time>', 'a revision, a time as 2026-01-31T08:00:00Z, or how long ago, as 90m')
+    .requiredOption('--to <revision|time>', momentHelp)
     .option('--dry-run', 'show what it would do, and do nothing');
   return withWait(withShared(withWhose(command), 'controller', 'json')).action(
     async (typed: Whose & { to: string; dryRun?: boolean; wait?: true | string }) => {
@@ -110,10 +109,9 @@ export function rollbackCommand(io: Io): Command {
       const tenant = tenantOf(typed);
       if (tenant === undefined && !installation && !dryRun)
         throw new HeddleError('USAGE', { problem: 'of whom? Give --tenant, or --installation for everybody' });
-      const client = controllerClient(typed);
-      const done = await client.rollback(to, { tenant, dryRun, waitMs: waitMsOf(typed.wait) });
+      const done = await controllerClient(typed).rollback(to, { tenant, dryRun, waitMs: waitMsOf(typed.wait) });
       if (typed.json) return printJson(io, done);
-      io.out(doneText(done.changes, dryRun, done.revision));
+      io.out(doneText(done, dryRun));
       io.err(`to what was at ${momentText(done.to)}\n`);
     },
   );

@@ -24,13 +24,18 @@ import { vmCommand } from './vm-commands.ts';
 
 /** The whole tree of commands; `completion` and the reference page are generated from it. */
 export function buildProgram(io: Io): Command {
-  const program = makeCommand('heddle', 'One virtual network for containers, virtual machines and bare-metal servers', [
-    'heddle demo',
-    'heddle tenant create acme',
-    'heddle network create web --tenant acme',
-    'heddle subnet create web-v4 --tenant acme --network web --cidr 10.0.0.0/24',
-    'heddle attach netns w1 --tenant acme --network web',
-  ]);
+  const program = makeCommand(
+    'heddle',
+    'One virtual network for containers, virtual machines and bare-metal servers',
+    [
+      'heddle demo',
+      'heddle tenant create acme',
+      'heddle network create web --tenant acme',
+      'heddle subnet create web-v4 --tenant acme --network web --cidr 10.0.0.0/24',
+      'heddle attach netns w1 --tenant acme --network web',
+    ],
+    exitCodesHelp,
+  );
   for (const kind of Object.keys(kinds) as Kind[]) program.addCommand(kindCommand(io, kind));
   program.addCommand(quotaCommand(io));
   for (const make of [
@@ -49,7 +54,6 @@ export function buildProgram(io: Io): Command {
   for (const make of [labCommand, demoCommand, importCommand]) program.addCommand(make(io));
   for (const make of [controllerCommand, agentCommand, versionCommand]) program.addCommand(make(io));
   program.addCommand(completionCommand(io, () => program));
-  program.addHelpText('after', exitCodesHelp);
   configure(program, io);
   return program;
 }

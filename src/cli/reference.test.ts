@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Command } from 'commander';
-import { examplesOf } from './command.ts';
+import { madeWith } from './command.ts';
 import { buildProgram } from './program.ts';
 import { cliPage } from './reference.ts';
 
@@ -21,14 +22,29 @@ test('docs/reference/cli.md is what the commands generate', () => {
 test('every command has a description and an example', () => {
   for (const [path, command] of all(buildProgram(silent))) {
     assert.ok(command.description(), path);
-    assert.ok(examplesOf(command).length > 0, path);
+    assert.ok(madeWith(command).examples.length > 0, path);
+  }
+});
+
+test('the page has all that is in the help behind the options', () => {
+  const program = buildProgram(silent);
+  const page = cliPage(program);
+  for (const [path, command] of all(program)) {
+    const { note } = madeWith(command);
+    if (note && command !== program)
+      assert.ok(page.split(`\n## ${path}\n`)[1]?.split('\n## ')[0]?.includes(note), path);
+    assert.equal(
+      (command as unknown as EventEmitter).listenerCount('afterHelp'),
+      1,
+      `${path} adds to its help what the page does not see`,
+    );
   }
 });
 
 test('every example names a command that exists and only flags that it has', () => {
   const tree = new Map(all(buildProgram(silent)));
   for (const [path, command] of tree)
-    for (const example of examplesOf(command)) {
+    for (const example of madeWith(command).examples) {
       const words = example
         .replace(/^source <\(|\)$| \| source$/g, '')
         .split(' -- ')[0]!

@@ -1,6 +1,6 @@
 /** docs/reference/cli.md, generated from the tree of commands. */
 import type { Command, Option } from 'commander';
-import { examplesOf } from './command.ts';
+import { madeWith } from './command.ts';
 import { exitCodes } from './exit.ts';
 
 const prose = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
@@ -24,7 +24,9 @@ function section(command: Command, path: string): string {
   const parts = [`## ${path}`, prose(command.description())];
   if (command.commands.length === 0) parts.push(`\`\`\`text\n${path}${args.join('')} [options]\n\`\`\``);
   if (options.length > 0) parts.push(['| flag | meaning |', '|---|---|', ...options.map(optionRow)].join('\n'));
-  if (examplesOf(command).length > 0) parts.push(`\`\`\`text\n${examplesOf(command).join('\n')}\n\`\`\``);
+  const { examples, note } = madeWith(command);
+  if (examples.length > 0) parts.push(`\`\`\`text\n${examples.join('\n')}\n\`\`\``);
+  if (note !== undefined) parts.push(prose(note));
   return [parts.join('\n\n'), ...command.commands.map((c) => section(c as Command, `${path} ${c.name()}`))].join(
     '\n\n',
   );

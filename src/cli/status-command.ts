@@ -16,15 +16,12 @@ export function statusCommand(io: Io): Command {
     'status',
     'Show whether the installation is well, what is not and what to do, and this host’s agent',
     ['heddle status', 'heddle status --json'],
-  );
-  command.addHelpText(
-    'after',
-    '\nExit codes: 0 all is well, or there are warnings only; 1 something is not; 3 the controller or this host’s agent does not answer.\n',
+    'Exit codes: 0 all is well, or there are warnings only; 1 something is not; 3 the controller or this host’s agent does not answer.',
   );
   return withShared(command, 'controller', 'agent', 'json').action(async (typed: Typed) => {
     const { controller = defaults.controller, agent: socket = defaults.agent } = typed;
     const [condition, agent] = await Promise.all([
-      ask<Condition>(controllerClient(typed).request('GET', '/v1/status', { deadlineMs })),
+      ask<Condition>(controllerClient(typed).status({ deadlineMs })),
       hasAgent(command, socket) ? ask<OwnStatus>(agentRequest(typed, 'GET', '/v1/status', { deadlineMs })) : undefined,
     ]);
     const asked = { controller, condition, socket, agent };

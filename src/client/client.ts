@@ -41,6 +41,7 @@ interface ObjectsClient {
   /** Changes from revision `from` on, until `signal` aborts. @throws COMPACTED, CONTROLLER_UNREACHABLE when the connection ends */
   watch<K extends Kind>(kind: K, options: ObjectOptions & { readonly from: bigint }): AsyncIterable<WatchEvent<K>>;
 }
+
 /** A client of the controller's API. Holds nothing that must be closed. Errors are the API's own codes. */
 export interface Client
   extends ObjectsClient,
@@ -49,6 +50,7 @@ export interface Client
     QuotaClient,
     ObserveClient,
     Pick<Connection, 'address' | 'request'> {}
+/** What changes of an object; null removes a field. */
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
 
 /** A client of the controller at an address. Connects with the first request. */

@@ -10,11 +10,14 @@ export interface ApplyOptions extends Omit<ApplyInput, 'documents'>, CallOptions
   /** Wait so long for the hosts to apply the writes. */
   readonly waitMs?: number | undefined;
 }
+/** What is exported. */
 export interface ExportOptions extends CallOptions {
+  /** Whose objects; default: everybody's. */
   readonly tenant?: string | undefined;
   /** With the hosts that ports are bound to; default: only where a document says it. */
   readonly bindings?: boolean | undefined;
 }
+/** The documents of one revision. */
 export interface Exported {
   readonly revision: string;
   readonly documents: readonly Document[];
@@ -28,6 +31,7 @@ export interface DocumentsClient {
   export(options?: ExportOptions): Promise<Exported>;
 }
 
+/** Asked over a connection. */
 export const documentsClient = ({ request }: Connection): DocumentsClient => ({
   apply: (documents, { waitMs, signal, deadlineMs = applyMs + (waitMs ?? 0), ...options } = {}) =>
     request('POST', '/v1/apply', {

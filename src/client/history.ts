@@ -6,6 +6,7 @@ import { pathOf } from './path.ts';
 /** A rollback may write thousands of objects. */
 const rollbackMs = 120_000;
 
+/** Which entries of a history. */
 export interface HistoryOptions extends CallOptions {
   /** Of kinds that belong to one. */
   readonly tenant?: string | undefined;
@@ -14,12 +15,14 @@ export interface HistoryOptions extends CallOptions {
   /** Only what was written before this revision: the `next` of the page before. */
   readonly before?: string | undefined;
 }
+/** Which changes. */
 export interface DiffOptions extends CallOptions {
   /** Whose objects; default: everybody's. */
   readonly tenant?: string | undefined;
   /** Most changes in the answer. */
   readonly limit?: number | undefined;
 }
+/** How it goes back. */
 export interface RollbackOptions extends CallOptions {
   /** Whose objects; default: everybody's. */
   readonly tenant?: string | undefined;
@@ -39,6 +42,7 @@ export interface HistoryClient {
   rollback(to: string, options?: RollbackOptions): Promise<Rollback>;
 }
 
+/** Asked over a connection. */
 export const historyClient = ({ request }: Connection): HistoryClient => ({
   history: (kind, ref, { tenant, signal, deadlineMs, ...query } = {}) =>
     request('GET', `${pathOf(kind, tenant, ref)}/history`, { query, signal, deadlineMs }) as Promise<ObjectHistory>,

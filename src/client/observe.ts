@@ -10,7 +10,7 @@ export interface EventFilter {
   readonly object?: string | undefined;
   readonly tenant?: string | undefined;
   readonly type?: EventType | readonly EventType[] | undefined;
-  /** From this time on, as 2026-01-31T08:00:00Z. */
+  /** From a time on, as 2026-01-31T08:00:00Z, or from so long ago, as 90m. */
   readonly since?: string | undefined;
 }
 
@@ -24,6 +24,7 @@ export interface ObserveClient {
   status(options?: CallOptions): Promise<Condition>;
 }
 
+/** Asked over a connection. */
 export const observeClient = ({ request, lines }: Connection): ObserveClient => ({
   async events({ signal, deadlineMs, ...filter } = {}) {
     const items: Event[] = [];

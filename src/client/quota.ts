@@ -2,6 +2,7 @@ import type { Quota } from '../model/quota.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { ifMatch, tenantPath } from './path.ts';
 
+/** How limits are changed. */
 export interface QuotaOptions extends CallOptions {
   /** Write only if the limits are at this revision. */
   readonly ifRevision?: string | undefined;
@@ -15,6 +16,7 @@ export interface QuotaClient {
   updateQuota(tenant: string, limits: Readonly<Record<string, number | null>>, options?: QuotaOptions): Promise<Quota>;
 }
 
+/** Asked over a connection. */
 export function quotaClient({ request }: Connection): QuotaClient {
   const pathOf = (tenant: string) => `${tenantPath(tenant)}/quota`;
   return {

@@ -2,10 +2,10 @@ import type { FastifyReply } from 'fastify';
 import { hostsOf } from '../compile/binding.ts';
 import { whenGone } from './gone.ts';
 import { isOnlyOrigin } from './origins.ts';
+import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
 import type { PortRecord } from './records.ts';
-import type { RouteContext } from './routes.ts';
-import type { WorldChange } from './world.ts';
+import type { World, WorldChange } from './world.ts';
 
 /**
  * Waits until the hosts that writes concern have applied the last of them, but for those that are away and have only been
@@ -14,7 +14,7 @@ import type { WorldChange } from './world.ts';
  * @throws WAIT_TIMEOUT; the writes stay
  */
 export async function waitForHosts(
-  { world, presence }: Pick<RouteContext, 'world' | 'presence'>,
+  { world, presence }: { readonly world: World; readonly presence: Presence },
   { changes, revision }: { readonly changes: readonly WorldChange[]; readonly revision: bigint },
   waitMs: number | undefined,
   reply: FastifyReply,
