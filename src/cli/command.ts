@@ -77,7 +77,7 @@ export const waitMsOf = (wait: true | string | undefined): number | undefined =>
 export function parseKind(text: string): Kind {
   const all = Object.keys(kinds) as Kind[];
   const kind = all.find((name) => name === text);
-  if (!kind) throw new HeddleError('USAGE', { problem: `${text} is no kind; there is ${all.join(', ')}` });
+  if (!kind) throw new HeddleError('USAGE', { problem: `${text} is no kind: one of ${all.join(', ')}` });
   return kind;
 }
 
