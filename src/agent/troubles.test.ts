@@ -25,6 +25,7 @@ test('what a host lacks is named with the network, the port, the segment, or the
     ports: {
       notUp: [
         { name: 'acme/web4', condition: 'error', ...quota, told: false },
+        { name: 'acme/new', condition: 'pending', message: 'listens, and asks who is there', told: false },
         { name: 'acme/db1', condition: 'error', code: 'KERNEL', message: 'the controller says it', told: true },
       ],
     },

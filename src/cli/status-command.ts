@@ -6,7 +6,8 @@ import { HeddleError, toProblem } from '../model/errors.ts';
 import { agentRequest } from './attach-commands.ts';
 import { controllerClient, defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import type { Io } from './io.ts';
-import { type Answer, type Asked, type OwnStatus, ownTroubles, statusText } from './status-text.ts';
+import { type Answer, type Asked, type OwnStatus, ownTroubles } from './status-problems.ts';
+import { statusText } from './status-text.ts';
 
 /** What does not answer so soon is not well; who asks does not want to wait for more. */
 const deadlineMs = 3_000;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Condition, Trouble } from '../model/condition.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type Asked, type OwnStatus, ownTroubles, statusText } from './status-text.ts';
+import { type Asked, type OwnStatus, ownTroubles } from './status-problems.ts';
+import { statusText } from './status-text.ts';
 
 const condition: Condition = {
   well: true,
@@ -52,10 +53,10 @@ test('what is wrong comes first, errors before warnings, each with what to do', 
   };
   const problems = [trouble('error', 'h2', 'dns: network web: no'), trouble('warning', 'h2', 'its clock is behind')];
   assert.deepEqual(lines(asked(own, { problems })), [
-    'error    host h2: dns: network web: no',
-    '         mend it',
     'error    host h1: port: acme/web4: QUOTA_EXCEEDED: full',
     '         the agent’s log says more',
+    'error    host h2: dns: network web: no',
+    '         mend it',
     'warning  host h2: its clock is behind',
     '         mend it',
     'warning  host h1, when its agent began: disk: 3 MiB are left',

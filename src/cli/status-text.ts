@@ -1,43 +1,11 @@
 /** What `heddle status` says: what is not well first, then how much there is. */
-import type { AgentStatus } from '../agent/status.ts';
-import type { Condition, Trouble } from '../model/condition.ts';
-import type { HeddleError } from '../model/errors.ts';
+import type { Condition } from '../model/condition.ts';
 import { type Io, paint } from './io.ts';
+import { type Asked, type OwnStatus, problemsOf, type Wrong } from './status-problems.ts';
 import { printable } from './table.ts';
-
-/** Something that was asked, and what came of it. */
-export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: HeddleError };
-
-/** What the command has of an agent's status: one of another version may not have all. */
-export type OwnStatus = { readonly name: string } & Partial<
-  Pick<AgentStatus, 'troubles' | 'startWarnings' | 'leases' | 'pendingUploads'>
->;
-
-/** Both who were asked. */
-export interface Asked {
-  /** Address of the controller, and what it answered. */
-  readonly controller: string;
-  readonly condition: Answer<Condition>;
-  /** Path of this host's agent; its answer is undefined if none is expected here. */
-  readonly socket: string;
-  readonly agent: Answer<OwnStatus> | undefined;
-}
 
 /** Problems that one screen has room for. */
 const shownProblems = 20;
-
-/** What this host's agent knows to be wrong, and the controller's answer does not say: it may be away. */
-export function ownTroubles({
-  condition,
-  agent,
-}: Pick<Asked, 'condition' | 'agent'>): NonNullable<OwnStatus['troubles']> {
-  if (!agent?.ok) return [];
-  const { name, troubles = [] } = agent.value;
-  const said = new Set(
-    condition.ok ? condition.value.problems.flatMap((p) => (p.kind === 'host' && p.name === name ? p.text : [])) : [],
-  );
-  return troubles.filter(({ what, text }) => !said.has(`${what}: ${text}`));
-}
 
 export function statusText(io: Pick<Io, 'colour'>, asked: Asked): string {
   const problems = problemsOf(asked);
@@ -51,35 +19,7 @@ export function statusText(io: Pick<Io, 'colour'>, asked: Asked): string {
   return [...shown, ...more, ...(shown.length > 0 ? ['\n'] : []), ...lines].join('');
 }
 
-/** Errors first. */
-function problemsOf(asked: Asked): Pick<Trouble, 'severity' | 'text' | 'next'>[] {
-  const { condition, agent } = asked;
-  const here = agent?.ok ? agent.value : undefined;
-  const told = condition.ok ? condition.value.problems : [];
-  const own = ownTroubles(asked).map(({ what, text }) => ({
-    severity: 'error' as const,
-    text: `host ${here?.name}: ${what}: ${text}`,
-    next: 'the agent’s log says more',
-  }));
-  const atStart = (here?.startWarnings ?? []).map(({ check, text, advice }) => ({
-    severity: 'warning' as const,
-    text: `host ${here?.name}, when its agent began: ${check}: ${text}`,
-    next: `${advice === undefined ? '' : `${advice}; `}"heddle doctor ${check}" says whether it is still so`,
-  }));
-  return [
-    ...told.map((trouble) => ({ ...trouble, text: `${subjectOf(trouble)}${trouble.text}` })),
-    ...own,
-    ...atStart,
-  ].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
-}
-
-const subjectOf = ({ kind, tenant, name }: Trouble): string =>
-  kind === undefined ? '' : `${kind} ${tenant === undefined ? '' : `${tenant}/`}${name}: `;
-
-function problemText(
-  io: Pick<Io, 'colour'>,
-  { severity, text, next }: Pick<Trouble, 'severity' | 'text' | 'next'>,
-): string {
+function problemText(io: Pick<Io, 'colour'>, { severity, text, next }: Wrong): string {
   const mark = severity === 'error' ? paint(io, 'red', 'error  ') : paint(io, 'yellow', 'warning');
   return `${mark}  ${printable(text)}\n         ${paint(io, 'dim', printable(next))}\n`;
 }

@@ -41,7 +41,10 @@ const getStatus = {
   summary: 'Whether the installation is well, what is not, and what to do; asks all connected hosts',
   tags: ['observe'],
   responses: {
-    200: { description: 'As it is now', content: { 'application/json': { schema: ref('Condition') } } },
+    200: {
+      description: 'As it is now, or was a moment ago, at most a second',
+      content: { 'application/json': { schema: ref('Condition') } },
+    },
     ...problem,
   },
 };

@@ -18,7 +18,7 @@ export interface ObserveOptions {
   readonly version?: string;
   /** Size of the store's files, bytes. Default: it has none. */
   readonly storeBytes?: () => number | undefined;
-  /** How long metrics and the condition hold, once asked for. */
+  /** How long metrics and the condition hold once they are asked for. */
   readonly shared?: SharedAnswerOptions;
 }
 

@@ -35,7 +35,7 @@ export async function openTestApi(options: Partial<AssembleOptions> & { store?: 
   const failures: unknown[] = [];
   const log = pino({ level: 'silent' });
   // Every answer is as things are, not as they were a moment ago.
-  const shared = { holdsMs: 0 };
+  const shared = { mostMs: 0 };
   const assembly = await assemble(store, { log, onFatal: (cause) => failures.push(cause), shared, ...options });
   const { app, world } = assembly;
 

@@ -1,41 +1,48 @@
-/** How long an answer holds if nobody says otherwise, milliseconds. */
-const holdsMsDefault = 1_000;
+/** The longest that an answer holds if nobody says otherwise, milliseconds. */
+const mostMsDefault = 1_000;
+/** An answer holds so many times as long as it took to make, so that those who ask have a tenth of the process's time at most. */
+const holdsTimes = 10;
 
 export interface SharedAnswerOptions {
   /** Default: a second. */
-  readonly holdsMs?: number;
+  readonly mostMs?: number;
   /** A clock that never goes back, milliseconds. */
   readonly now?: () => number;
 }
 
 /**
  * An answer that costs more than a look, made once for all who ask while it is being made or holds: how often somebody asks
- * does not make the process busy. One that could not be made is asked for anew.
+ * does not make the process busy. What was cheap is soon made anew; what could not be made, at once.
  */
 export class SharedAnswer<T> {
   readonly #make: () => Promise<T>;
-  readonly #holdsMs: number;
+  readonly #mostMs: number;
   readonly #now: () => number;
   #latest: { readonly answer: Promise<T>; until: number } | undefined;
 
   constructor(
     make: () => Promise<T>,
-    { holdsMs = holdsMsDefault, now = () => performance.now() }: SharedAnswerOptions = {},
+    { mostMs = mostMsDefault, now = () => performance.now() }: SharedAnswerOptions = {},
   ) {
     this.#make = make;
-    this.#holdsMs = holdsMs;
+    this.#mostMs = mostMs;
     this.#now = now;
   }
 
-  /** As it is now, or was so long ago at most. @throws what made it throw */
+  /** As it is now, or was a moment ago. @throws what made it throw */
   get(): Promise<T> {
-    if (this.#latest && this.#now() < this.#latest.until) return this.#latest.answer;
+    const began = this.#now();
+    if (this.#latest && began < this.#latest.until) return this.#latest.answer;
     const latest = { answer: this.#make(), until: Number.POSITIVE_INFINITY };
     this.#latest = latest;
-    const holds = (ms: number) => () => {
-      latest.until = this.#now() + ms;
+    const made = () => {
+      const ended = this.#now();
+      latest.until = ended + Math.min(this.#mostMs, holdsTimes * (ended - began));
     };
-    latest.answer.then(holds(this.#holdsMs), holds(0));
+    const failed = () => {
+      latest.until = began;
+    };
+    latest.answer.then(made, failed);
     return latest.answer;
   }
 }
