@@ -43,14 +43,14 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     if (plan || dryRun) {
       const { result, revision } = await writer.sequences.rehearse(gone, async (sequence) => {
         const plans = plan ? new HostPlans(sequence.world) : undefined;
-        await application.decide(sequence);
-        return plans && { hosts: plans.changed() };
+        const changes = await application.decide(sequence);
+        return { changes, ...(plans && { hosts: plans.changed() }) };
       });
-      return { revision: String(revision), changes: application.changes, ...result };
+      return { revision: String(revision), ...result };
     }
     const written = await writer.sequences.write(gone, application.decide);
     await waitForHosts(ctx, written, waitMs, reply);
-    return { revision: String(written.revision), changes: application.changes };
+    return { revision: String(written.revision), changes: written.result };
   });
 
   app.get(exportPath, async (request) => {

@@ -45,23 +45,18 @@ export class Application {
   /** As it was when it was decided first. */
   #before: readonly State[] | undefined;
   readonly #removed = new Map<string, Document>();
-  #changes: readonly ObjectChange[] = [];
 
   constructor(wanted: readonly Wanted[], options: ApplyOptions) {
     this.#wanted = wanted;
     this.#options = options;
   }
 
-  /** What changes, in the order of the documents' kinds, deletes last. */
-  get changes(): ObjectChange[] {
-    return [...this.#changes];
-  }
-
   /**
    * Decides the writes. What is refused is tried again after the others: so the order in which documents come has no meaning.
+   * @returns what changes, since it was decided first, in the order of the documents' kinds, deletes last
    * @throws DOCUMENTS_REFUSED with all that is refused in the end
    */
-  readonly decide = async (sequence: Sequence): Promise<void> => {
+  readonly decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
     this.#before ??= wanted.map((w) => stateOf(world, w));
@@ -73,7 +68,7 @@ export class Application {
       ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
     ]);
     if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
-    this.#changes = [
+    return [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
       ...[...this.#removed].map(([id, document]) => ({
         action: 'delete' as const,

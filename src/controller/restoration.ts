@@ -29,19 +29,23 @@ interface Wanted {
   readonly wish: Wish | undefined;
 }
 
+/** By id, what is written, as it was before it was written first. */
+export type Touched = Map<string, Omit<Pair, 'after'>>;
+
 /**
  * Writes that bring objects back, decided one after the other on a copy of the world. What stays first lets go of what others
  * are to have, then goes what was not there, then everything gets what it had.
  */
 export class Restoration {
-  /** What was written, as it was before. */
-  readonly touched = new Map<string, Omit<Pair, 'after'>>();
   readonly #sequence: Sequence;
   readonly #to: bigint;
+  readonly #touched: Touched;
 
-  constructor(sequence: Sequence, to: bigint) {
+  /** @param touched gets what is written */
+  constructor(sequence: Sequence, to: bigint, touched: Touched) {
     this.#sequence = sequence;
     this.#to = to;
+    this.#touched = touched;
   }
 
   /** @throws ROLLBACK_REFUSED */
@@ -148,8 +152,8 @@ export class Restoration {
     this.#sequence.add(decided.draft);
     for (const { kind, before, after } of decided.draft.changes) {
       const record = (before ?? after)!;
-      if (!this.touched.has(record.id))
-        this.touched.set(record.id, { kind, scope: scopeOf(record), id: record.id, before });
+      if (!this.#touched.has(record.id))
+        this.#touched.set(record.id, { kind, scope: scopeOf(record), id: record.id, before });
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Rollback } from '../model/history.ts';
 import type { Store } from '../store/contract.ts';
 import { objectChanges, type Pair, pairsBetween } from './difference.ts';
 import { momentOf } from './point.ts';
-import { Restoration } from './restoration.ts';
+import { Restoration, type Touched } from './restoration.ts';
 import type { Sequence } from './sequence.ts';
 import type { World, WorldChange } from './world.ts';
 import type { Writer } from './writer.ts';
@@ -43,11 +43,11 @@ export async function rollback(
 ): Promise<RolledBack> {
   const { to, tenant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
+  const touched: Touched = new Map();
   const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
     const pairs = await pairsBetween(store, to, sequence.world.revision, tenant);
-    const restoration = new Restoration(sequence, to);
-    await restoration.restore(pairs);
-    return changesOf(restoration.touched.values(), sequence.world);
+    await new Restoration(sequence, to, touched).restore(pairs);
+    return changesOf(touched, sequence.world);
   };
   const { result, revision, changes } = dryRun
     ? { ...(await sequences.rehearse(gone, decide)), changes: [] }
@@ -57,9 +57,9 @@ export async function rollback(
 }
 
 /** How what was touched differs in the end from what it was before. */
-function changesOf(touched: Iterable<Omit<Pair, 'after'>>, world: World): ObjectChange[] {
-  const pairs = [...touched]
-    .filter(({ kind }) => kind !== 'lease')
-    .map((was) => ({ ...was, after: world.objects(was.kind).get(was.id)?.record }) as Pair);
+function changesOf(touched: Touched, world: World): ObjectChange[] {
+  const pairs = [...touched.values()]
+    .map((was) => ({ ...was, after: world.objects(was.kind).get(was.id)?.record }) as Pair)
+    .filter(({ kind, before, after }) => kind !== 'lease' && (before || after));
   return objectChanges(pairs, world);
 }

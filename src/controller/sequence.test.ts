@@ -243,7 +243,8 @@ it('tells all that it did, also if a host had to give something back in the midd
   const to = String(api.world.revision);
   for (const path of ['ports/p1', 'subnets/v4', 'networks/web']) await api.ok('DELETE', `${t}/${path}`);
   open.isDue = true;
-  const { changes } = await api.ok('POST', '/v1/rollback', { to });
+  const { changes, revision } = await api.ok('POST', '/v1/rollback', { to });
+  assert.equal(revision, String(api.world.revision));
   assert.deepEqual(
     changes.map(({ action, name }: { action: string; name: string }) => `${action} ${name}`),
     ['create web', 'create v4', 'create p1'],

@@ -21,22 +21,16 @@ interface Parts {
   readonly recall: Recall;
 }
 
-/** Gives a sequence its steps. Asked again on a newer world, it must give what is left to do. */
+/** Gives a sequence its steps. Asked again on a newer world, it must give what is left to do; what it returns is of all. */
 type Decide<T> = (sequence: Sequence) => T | Promise<T>;
 
 /** What a sequence of writes did. */
 interface SequenceWritten<T> {
-  /** What was decided: the first time that something was written, or the last time. */
+  /** What was decided last. */
   readonly result: T;
   readonly changes: readonly WorldChange[];
   /** Of the last transaction; the world's, if nothing was to be written. */
   readonly revision: bigint;
-}
-/** What has become of it so far. */
-interface Progress<T> {
-  readonly changes: WorldChange[];
-  /** What was decided when something was written first. */
-  first?: { readonly result: T };
 }
 
 /** Several writes, decided together on a copy of the world. One sequence comes after the other. */
@@ -55,11 +49,11 @@ export class Sequences {
    * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY
    */
   async write<T>(gone: AbortSignal, decide: Decide<T>): Promise<SequenceWritten<T>> {
-    const progress: Progress<T> = { changes: [] };
+    const changes: WorldChange[] = [];
     try {
-      return await this.#parts.recall.retried(() => this.#gate.pass(gone, () => this.#written(decide, progress)));
+      return await this.#parts.recall.retried(() => this.#gate.pass(gone, () => this.#written(decide, changes)));
     } catch (e) {
-      throw saying(progress.changes.length, e);
+      throw saying(changes.length, e);
     }
   }
 
@@ -73,26 +67,24 @@ export class Sequences {
   }
 
   /** Until all is written: at first without holding up anybody, then in the turns of what is to be written. */
-  async #written<T>(decide: Decide<T>, progress: Progress<T>): Promise<SequenceWritten<T>> {
+  async #written<T>(decide: Decide<T>, changes: WorldChange[]): Promise<SequenceWritten<T>> {
     let keys: readonly string[] = [];
     for (let i = 0; i < TRIES; i++) {
-      const attempt = () => this.#attempt(decide, progress, i > 0);
+      const attempt = () => this.#attempt(decide, changes, i > 0);
       const { sequence, result, revision } = await this.#parts.turns.take(turnsOf(keys), attempt);
-      if (revision !== undefined)
-        return { result: (progress.first ?? { result }).result, changes: progress.changes, revision };
+      if (revision !== undefined) return { result, changes, revision };
       keys = sequence.keys;
     }
     throw new HeddleError('BUSY', { tries: TRIES });
   }
 
   /** Once; without a revision, if somebody else wrote what it was decided on. `isAgain`: that has happened before. */
-  async #attempt<T>(decide: Decide<T>, progress: Progress<T>, isAgain: boolean) {
+  async #attempt<T>(decide: Decide<T>, changes: WorldChange[], isAgain: boolean) {
     const { ctx, underWay } = this.#parts;
     const sequence = new Sequence(ctx);
     const attempt = async () => {
       const result = await decide(sequence);
-      const revision = await underWay.during(sequence.claimed, () => this.#commit(sequence, progress.changes));
-      if (progress.changes.length > 0) progress.first ??= { result };
+      const revision = await underWay.during(sequence.claimed, () => this.#commit(sequence, changes));
       return { sequence, result, revision };
     };
     return isAgain ? underWay.apart(sequence.claimed, attempt) : attempt();
