@@ -78,6 +78,23 @@ it('leaves alone what its documents never said, and takes back what they no long
   assert.deepEqual((await get(api, 'ports/p1')).addresses, ['10.0.0.9']);
 });
 
+it('says of which object each change is, if it was there before', async () => {
+  await using api = await openTestApi();
+  await apply(api, [acme, web, db], { set: 's' });
+  const idOf = async (name: string) => (await get(api, `networks/${name}`)).id;
+  const ids = { web: await idOf('web'), db: await idOf('db') };
+  const { changes } = await apply(api, [{ ...web, mtuBytes: 1400 }, v4, acme], { set: 's', prune: true });
+  assert.deepEqual(
+    changes.map(({ action, id, name }) => [action, name, id]),
+    [
+      ['unchanged', 'acme', (await api.ok('GET', '/v1/tenants/acme')).id],
+      ['update', 'web', ids.web],
+      ['create', 'v4', undefined],
+      ['delete', 'db', ids.db],
+    ],
+  );
+});
+
 it('adopts what is there, and writes what cannot change in another way without minding', async () => {
   await using api = await openFurnishedApi();
   const v6 = { kind: 'subnet', tenant: 'acme', name: 'v6', network: 'web', cidr: 'FD00:0::/64', gateway: 'fd00::0001' };

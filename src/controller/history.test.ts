@@ -148,8 +148,13 @@ it('says what is different since a revision or a time, of all or of one tenant',
   assert.deepEqual(all.since, { revision: String(since), at: '2026-01-01T00:00:00.000Z' });
   const tenant: Difference = await api.ok('GET', `/v1/diff?since=2026-01-01T00:00:59Z&tenant=acme`);
   assert.deepEqual(said(tenant).sort(), ['delete network gone of acme', 'update network web of acme']);
+  const before = api.world.revision;
+  await api.ok('DELETE', '/v1/tenants/other/networks/n');
+  await api.ok('DELETE', '/v1/tenants/other');
+  const gone: Difference = await api.ok('GET', `/v1/diff?since=${before}`);
+  assert.deepEqual(said(gone).sort(), ['delete network n of other', 'delete tenant other of undefined']);
   const part: Difference = await api.ok('GET', `/v1/diff?since=${since}&limit=1`);
-  assert.deepEqual([part.total, part.changes.length], [4, 1]);
+  assert.deepEqual([part.total, part.changes.length], [2, 1]);
   assert.deepEqual((await api.ok('GET', `/v1/diff?since=${api.world.revision}`)).changes, []);
   await api.refused('REVISION_UNKNOWN', 'GET', `/v1/diff?since=${api.world.revision + 1n}`);
   await api.refused('INVALID', 'GET', '/v1/diff');

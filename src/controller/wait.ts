@@ -22,7 +22,7 @@ export async function waitForHosts(
 ): Promise<void> {
   if (waitMs === undefined) return;
   const left = new Set(changes.flatMap(leftBy));
-  const concerned = changes.flatMap((c) => [...concernedHosts(world, c), ...(c.from ?? []), ...(c.to ?? [])]);
+  const concerned = changes.flatMap((change) => [...concernedHosts(world, change)]);
   const hosts = new Map<string, string>();
   for (const id of new Set([...before, ...concerned])) {
     const host = world.host.get(id)?.record;
