@@ -1,6 +1,7 @@
 /** A set of documents becomes a sequence of writes: in whatever order they come, and as a whole or not at all. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { compileCheck } from '../listen/validate.ts';
 import type { ObjectChange } from '../model/apply.ts';
 import { type Document, documentKinds, documentName, laterFields } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -19,7 +20,6 @@ import { loosened } from './loosened.ts';
 import { type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { must, type Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
-import { compileCheck } from './validate.ts';
 import type { World } from './world.ts';
 
 /** How a set is applied. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { compileCheck } from '../listen/validate.ts';
 import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { differenceSince } from './difference.ts';
@@ -8,7 +9,6 @@ import { parsePoint } from './point.ts';
 import { parseDiffQuery, parseHistoryQuery, parseNothing, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
 import { fastifyPath, type RouteContext } from './routes.ts';
-import { compileCheck } from './validate.ts';
 
 /** History of every kind's objects, what is different since, and the way back. */
 export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {

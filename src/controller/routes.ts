@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type TObject, Type } from 'typebox';
+import { type TObject, Type } from '#typebox';
 import { hostsOf } from '../compile/binding.ts';
+import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
 import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
@@ -25,7 +26,6 @@ import {
 } from './query.ts';
 import type { PortRecord } from './records.ts';
 import { must } from './rules.ts';
-import { compileCheck } from './validate.ts';
 import { viewOf } from './view.ts';
 import { streamWatch } from './watch.ts';
 import type { World } from './world.ts';
