@@ -7,14 +7,15 @@ const layers = {
   store: ['model'],
   client: ['model'],
   metrics: [],
+  trust: ['model'],
   listen: ['model', 'metrics'],
-  controller: ['model', 'compile', 'store', 'listen', 'metrics'],
+  controller: ['model', 'compile', 'store', 'listen', 'metrics', 'trust'],
   gateway: ['model', 'datapath', 'kernel'],
-  agent: ['model', 'client', 'compile', 'datapath', 'kernel', 'gateway', 'listen', 'metrics'],
+  agent: ['model', 'client', 'compile', 'datapath', 'kernel', 'gateway', 'listen', 'metrics', 'trust'],
   docker: ['model', 'client', 'kernel', 'agent', 'listen'],
   vm: ['model', 'client'],
   lab: ['model', 'client', 'kernel'],
-  cli: ['model', 'client', 'compile', 'datapath', 'store', 'controller', 'agent', 'docker', 'vm', 'lab', 'kernel'],
+  cli: ['model', 'client', 'trust', 'compile', 'datapath', 'store', 'controller', 'agent', 'docker', 'vm', 'lab', 'kernel'],
 };
 /** Test files, and suites that several of them run. */
 const tests = '(\\.test|-suite)\\.ts$';

@@ -1,0 +1,27 @@
+import type { HostId, TenantId } from '../model/ids.ts';
+
+/** What a token may do less than its user. */
+export interface TokenScope {
+  /** These alone. */
+  readonly tenants?: readonly TenantId[];
+  readonly readOnly?: boolean;
+}
+
+/** Who asks: root on the controller's own machine (its unix socket), a host (its certificate), or a user (a token, or a login). */
+export type Principal =
+  | { readonly kind: 'local'; readonly name: string }
+  | { readonly kind: 'host'; readonly name: string; readonly host: HostId }
+  | {
+      readonly kind: 'user';
+      readonly name: string;
+      readonly groups: readonly string[];
+      readonly via: 'token' | 'oidc';
+      readonly scope?: TokenScope;
+    };
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Undefined for routes that anybody may use. */
+    principal?: Principal;
+  }
+}
