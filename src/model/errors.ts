@@ -255,6 +255,14 @@ export const errors = {
     (d: { option: string; known: readonly string[] }) => `there is no option ${d.option}, only ${d.known.join(', ')}`,
   ),
   HOST_MISMATCH: refused(409, (d: { problem: string }) => d.problem),
+  NOT_JOINED: refused(
+    400,
+    (d: { controller: string }) =>
+      `this host has not joined ${d.controller}: make a token (heddle host token create), and here: heddle agent join ${d.controller} <token>`,
+  ),
+  IDENTITY_BROKEN: broken(
+    (d: { file: string }) => `${d.file} cannot be read: remove it, and join again (heddle agent join)`,
+  ),
   HOST_ONLINE: refused(
     409,
     (d: { host: string; change: string }) =>
@@ -264,6 +272,28 @@ export const errors = {
     400,
     (d: { have: number; want: number }) =>
       `the agent speaks protocol ${d.have}, this controller ${d.want}: upgrade the older one`,
+  ),
+  TOKEN_INVALID: refused(401, (d: { problem: string }) => `this token does not count: ${d.problem}`),
+  CERTIFICATE_INVALID: refused(401, (d: { problem: string }) => `this certificate does not count: it is ${d.problem}`),
+  CERTIFICATE_REVOKED: refused(
+    401,
+    (d: { host: string }) =>
+      `the certificate of host ${d.host} is revoked; to let it in again: heddle host token create --name ${d.host}, and there heddle agent join`,
+  ),
+  CA_MISMATCH: refused(
+    409,
+    (d: { pin: string }) =>
+      `the authority that answers is not the one of the token (${d.pin}): somebody is between, or the token is of another installation`,
+  ),
+  CA_ROTATING: refused(
+    409,
+    (d: { older: string }) =>
+      `authority ${d.older} has a successor already: wait until nothing is of it any more (heddle ca status), then heddle ca retire`,
+  ),
+  CA_IN_USE: refused(
+    409,
+    (d: { authority: string; hosts: readonly string[]; more: number }) =>
+      `certificates of authority ${d.authority} still count on ${d.hosts.join(', ')}${d.more > 0 ? ` and ${d.more} more` : ''}: they are renewed within a day while the hosts are online; with --force these must join again`,
   ),
   USAGE: refused(400, (d: { problem: string }) => d.problem),
   CONTROLLER_UNREACHABLE: unavailable(

@@ -1,0 +1,61 @@
+import { X509Certificate } from 'node:crypto';
+import { type HostId, isUuid } from '../model/ids.ts';
+
+/** The name in every controller's certificate, and in no other. */
+export const CONTROLLER_URI = 'heddle:controller';
+/** The name of a host in its certificate. */
+export const hostUri = (id: HostId): string => `heddle:host:${id}`;
+export const generationUri = (generation: number): string => `heddle:generation:${generation}`;
+
+const clientAuth = '1.3.6.1.5.5.7.3.2';
+const serverAuth = '1.3.6.1.5.5.7.3.1';
+
+/** Whom a certificate is of. */
+export type Identity =
+  | { readonly kind: 'controller' }
+  /** A host is revoked by making those of its generation count no more: no clock has a part in it. */
+  | { readonly kind: 'host'; readonly host: HostId; readonly generation: number };
+
+/** What a certificate says of its owner, for the use that it is made for; nothing is verified. Undefined: no host, no controller. */
+export function identityOf(certificate: X509Certificate): Identity | undefined {
+  const uris = (certificate.subjectAltName ?? '')
+    .split(', ')
+    .flatMap((san) => (san.startsWith('URI:') ? san.slice(4) : []));
+  const usage = certificate.keyUsage ?? [];
+  if (certificate.ca) return undefined;
+  if (uris.includes(CONTROLLER_URI) && usage.includes(serverAuth)) return { kind: 'controller' };
+  const host = partOf(uris, 'heddle:host:');
+  const generation = partOf(uris, 'heddle:generation:');
+  if (!usage.includes(clientAuth) || host === undefined || !isUuid(host) || !/^\d{1,15}$/.test(generation ?? ''))
+    return undefined;
+  return { kind: 'host', host: host as HostId, generation: Number(generation) };
+}
+
+const partOf = (uris: readonly string[], prefix: string): string | undefined =>
+  uris.find((uri) => uri.startsWith(prefix))?.slice(prefix.length);
+
+/** Why a certificate does not count. */
+export type CertificateProblem = 'unreadable' | 'foreign' | 'expired' | 'not yet valid' | 'of no host';
+
+/**
+ * Whom a certificate is of, if one of the authorities signed it and it holds now.
+ * @param raw DER, as TLS has it
+ */
+export function verifyIdentity(
+  raw: Uint8Array,
+  authorities: readonly X509Certificate[],
+  now: Date,
+): Identity | { readonly kind: 'problem'; readonly problem: CertificateProblem } {
+  const refuse = (problem: CertificateProblem) => ({ kind: 'problem', problem }) as const;
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(raw);
+  } catch {
+    return refuse('unreadable');
+  }
+  if (!authorities.some((ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey)))
+    return refuse('foreign');
+  if (now > certificate.validToDate) return refuse('expired');
+  if (now < certificate.validFromDate) return refuse('not yet valid');
+  return identityOf(certificate) ?? refuse('of no host');
+}

@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { HeddleError } from '../model/errors.ts';
+import { SEALING_KEY_BYTES, type SealingKey } from './sealed.ts';
+
+/** One that is nowhere but here, for a store in memory. */
+export const newSealingKey = (): SealingKey => randomBytes(SEALING_KEY_BYTES) as SealingKey;
+
+/**
+ * The key in a file, made if it is not there: base64, mode 0600. The file appears whole or not at all.
+ * @throws STORE_BROKEN if it cannot be read or made, is no key, or others than its owner may read it
+ */
+export function openSealingKey(path: string): SealingKey {
+  try {
+    ensureFile(path);
+    if ((statSync(path).mode & 0o077) !== 0) throw new Error('others than its owner may read it: chmod 600');
+    const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64');
+    if (key.length !== SEALING_KEY_BYTES) throw new Error('it is no key');
+    return key as SealingKey;
+  } catch (cause) {
+    throw new HeddleError('STORE_BROKEN', { problem: `${path}: ${(cause as Error).message}` }, cause);
+  }
+}
+
+function ensureFile(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })) return;
+  const draft = `${path}.${process.pid}`;
+  const file = openSync(draft, 'wx', 0o600);
+  try {
+    writeSync(file, `${newSealingKey().toString('base64')}\n`);
+    fsyncSync(file);
+    // Unlike a rename it takes nobody's place.
+    linkSync(draft, path);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'EEXIST') throw e;
+  } finally {
+    closeSync(file);
+    rmSync(draft);
+  }
+}

@@ -1,0 +1,12 @@
+/** How long before it is made a certificate holds: clocks of hosts differ. Milliseconds. */
+const SKEW_MS = 5 * 60_000;
+export const DAY_MS = 24 * 3_600_000;
+
+/** How long certificates hold from when they are made, milliseconds. */
+export const lifetimes = { authority: 10 * 365 * DAY_MS, server: 3 * DAY_MS, host: 3 * DAY_MS } as const;
+
+/** From when to when a certificate holds that is made now. */
+export const validity = (now: Date, lifetimeMs: number) => ({
+  notBefore: new Date(now.getTime() - SKEW_MS),
+  notAfter: new Date(now.getTime() + lifetimeMs),
+});
