@@ -295,6 +295,22 @@ export const errors = {
     (d: { authority: string; hosts: readonly string[]; more: number }) =>
       `certificates of authority ${d.authority} still count on ${d.hosts.join(', ')}${d.more > 0 ? ` and ${d.more} more` : ''}: they are renewed within a day while the hosts are online; with --force these must join again`,
   ),
+  LOGIN_REFUSED: refused(403, (d: { issuer: string; problem: string }) => `${d.issuer} lets nobody in: ${d.problem}`),
+  LOGIN_EXPIRED: refused(
+    401,
+    (d: { context: string; problem: string }) =>
+      `the login of context ${d.context} is over (${d.problem}): heddle login --context ${d.context}`,
+  ),
+  CONTEXT_UNKNOWN: refused(404, (d: { context: string; known: readonly string[] }) =>
+    d.known.length === 0
+      ? `there is no context ${d.context}, and no other: heddle login <address> makes one`
+      : `there is no context ${d.context}, only ${d.known.join(', ')}`,
+  ),
+  CONTEXTS_UNREADABLE: refused(409, (d: { file: string; problem: string }) => `${d.file}: ${d.problem}`),
+  PROVIDER_UNREACHABLE: unavailable(
+    503,
+    (d: { issuer: string; problem: string }) => `no answer from the OpenID provider ${d.issuer}: ${d.problem}`,
+  ),
   USAGE: refused(400, (d: { problem: string }) => d.problem),
   CONTROLLER_UNREACHABLE: unavailable(
     503,
