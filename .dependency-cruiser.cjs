@@ -5,7 +5,7 @@ const layers = {
   datapath: ['model'],
   kernel: ['model'],
   store: ['model'],
-  client: ['model'],
+  client: ['model', 'trust'],
   metrics: [],
   trust: ['model'],
   listen: ['model', 'metrics'],

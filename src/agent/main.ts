@@ -1,8 +1,8 @@
-import { release } from 'node:os';
+import { hostname, release } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import { openClient } from '../client/client.ts';
+import { type Client, openClient } from '../client/client.ts';
 import { layoutHash, maps as mapTable } from '../datapath/layouts.ts';
 import { Gateways } from '../gateway/gateways.ts';
 import { Guard } from '../gateway/guard.ts';
@@ -10,6 +10,7 @@ import { controlPlaneOf } from '../gateway/uplinks.ts';
 import { ensureBpffs, openBpf, removeOtherPins } from '../kernel/bpf.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { parseIp } from '../model/address.ts';
+import { HeddleError } from '../model/errors.ts';
 import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
 import { type PortId, parseName } from '../model/ids.ts';
 import { AgentMetrics } from './agent-metrics.ts';
@@ -25,6 +26,7 @@ import { checkAtStart } from './doctor/at-start.ts';
 import { ProbeAnswers } from './doctor/path/answers.ts';
 import { OtherHosts, settingNetworks } from './host-setting.ts';
 import { HostTeller } from './host-word.ts';
+import { type Identity, readIdentity } from './identity.ts';
 import { kernelFeatures } from './kernel-features.ts';
 import { LeaseBook } from './lease-book.ts';
 import { Leases } from './leases.ts';
@@ -37,6 +39,7 @@ import { serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
 import { observeAgent } from './observe.ts';
+import { OwnCertificate } from './own-certificate.ts';
 import { Reconciler } from './reconciler.ts';
 import { Segments } from './segment/start.ts';
 import { ServerNamespaces } from './server-namespaces.ts';
@@ -52,12 +55,12 @@ import type { Workloads } from './workloads.ts';
 
 /** How to run an agent; every field but the last four has a flag of `heddle agent`. */
 export interface AgentOptions {
-  /** This host's name; the host is made at the controller if it is not there. */
-  readonly name: string;
+  /** This host's name; default: that by which it joined, or the machine's. */
+  readonly name?: string;
   /** Underlay address; default: the source address of the default route. */
   readonly vtep?: string;
-  /** "http://address:port" or "unix:/path". */
-  readonly controller: string;
+  /** "https://address:port", for a host that has joined, or "unix:/path"; default: what the host joined, or the controller on this machine. */
+  readonly controller?: string;
   /** Directory of attachments and the cached host state. */
   readonly stateDir: string;
   /** Path of the local API's unix socket. */
@@ -82,8 +85,19 @@ export interface AgentOptions {
 
 /** An agent that runs. */
 export interface Agent extends AsyncDisposable {
-  /** For the workload integrations in this process. */
+  /** This and what follows are for the workload integrations in this process. */
+  readonly name: string;
+  readonly client: Client;
   readonly workloads: Workloads;
+}
+
+/** @throws NAME_INVALID, HOST_MISMATCH */
+function nameOf(wanted: string | undefined, identity: Identity | undefined): string {
+  if (identity && wanted !== undefined && wanted !== identity.host.name)
+    throw new HeddleError('HOST_MISMATCH', {
+      problem: `this host has joined as ${identity.host.name}: leave --name out, or join again as ${wanted}`,
+    });
+  return parseName(wanted ?? identity?.host.name ?? hostname());
 }
 
 /** What the object's maps must be like. */
@@ -100,8 +114,10 @@ const bpfObject = fileURLToPath(new URL('../../build/heddle.bpf.o', import.meta.
  * @throws KERNEL_UNSUPPORTED, HOST_MISMATCH (another agent runs; no device has the VTEP), NAME_INVALID, ADDRESS_INVALID, KERNEL
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { log, stateDir, controller, version } = options;
-  const name = parseName(options.name);
+  const { log, stateDir, version } = options;
+  const identity = readIdentity(stateDir);
+  const name = nameOf(options.name, identity);
+  const controller = options.controller ?? identity?.controller ?? 'unix:/run/heddle/controller.sock';
   const features = kernelFeatures(release());
   await requireAlone(options.socket);
   await using open = new AsyncDisposableStack();
@@ -109,8 +125,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const nl = open.use(openNetlink());
   const vtep = options.vtep === undefined ? defaultVtep(nl) : parseIp(options.vtep);
   const { vxlanPort, bpfDir, resolvConf } = options;
-  const client = openClient(controller);
-  const site = { nl, vtep, vxlanPort, controller, client, stateDir, bpfDir, resolvConf };
+  const own = identity && open.use(new OwnCertificate(stateDir, identity, log));
+  if (!own && controller.startsWith('https:')) throw new HeddleError('NOT_JOINED', { controller });
+  const credentials = own?.credentials;
+  const client = openClient(controller, credentials);
+  const site = { nl, vtep, vxlanPort, controller, credentials, client, stateDir, bpfDir, resolvConf };
   const startWarnings = await checkAtStart({ ...site, agent: undefined }, log);
   ensureBpffs(options.bpfDir);
   const bpf = open.use(openBpf({ object: bpfObject, pinDir: `${options.bpfDir}/${layoutHash}`, shapes: mapShapes }));
@@ -208,7 +227,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     );
   let lastLoss = '';
   const stream = services.use(
-    new ControllerStream(controller, {
+    new ControllerStream(controller, credentials, {
       hello: () => ({
         type: 'hello',
         protocol: PROTOCOL,
@@ -254,6 +273,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log,
     }),
   );
+  // What it goes on with would end with the certificate that it was opened with.
+  own?.begin(client, () => stream.reopen());
   gateways.published.onChange = () => teller.heed();
   reconciler.onTold = () => leases.heed();
   let swept = false;
@@ -285,6 +306,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
   const ended = open.move();
   return {
+    name,
+    client,
     workloads,
     async [Symbol.asyncDispose]() {
       await ended.disposeAsync();

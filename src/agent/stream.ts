@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import WebSocket from 'ws';
+import type { CurrentCredentials } from '../client/credentials.ts';
+import { tlsOptions } from '../client/tls.ts';
 import { HeddleError } from '../model/errors.ts';
 import type {
   AgentMessage,
@@ -31,6 +33,7 @@ const silenceMs = 15_000;
 /** The one stream to the controller: opened again for ever, with backoff, until disposed. */
 export class ControllerStream {
   readonly #url: string;
+  readonly #credentials: CurrentCredentials | undefined;
   readonly #listener: StreamListener;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
@@ -38,8 +41,9 @@ export class ControllerStream {
   /** What was said of this host, as JSON. */
   #hello = '';
 
-  /** `controller`: "http://address:port" or "unix:/path". */
-  constructor(controller: string, listener: StreamListener) {
+  /** `controller`: "https://address:port" or "unix:/path"; the first with credentials. */
+  constructor(controller: string, credentials: CurrentCredentials | undefined, listener: StreamListener) {
+    this.#credentials = credentials;
     this.#url = controller.startsWith('unix:')
       ? `ws+unix:${controller.slice(5)}:/v1/stream`
       : `${controller.replace(/^http/, 'ws')}/v1/stream`;
@@ -60,6 +64,11 @@ export class ControllerStream {
   /** Begins the stream anew if what it said of this host at its beginning has changed. */
   refresh(): void {
     if (this.connected && JSON.stringify(this.#listener.hello()) !== this.#hello) this.#socket?.close();
+  }
+
+  /** Begins the stream anew, with the credentials that are current now. */
+  reopen(): void {
+    this.#socket?.close();
   }
 
   get connected(): boolean {
@@ -88,7 +97,11 @@ export class ControllerStream {
 
   /** One connection, until it ends. @throws always, with the reason, unless it was closed on purpose */
   #session(): Promise<never> {
-    const socket = new WebSocket(this.#url, { perMessageDeflate: false, handshakeTimeout: 5_000 });
+    const socket = new WebSocket(this.#url, {
+      perMessageDeflate: false,
+      handshakeTimeout: 5_000,
+      ...(this.#credentials && tlsOptions(this.#credentials())),
+    });
     this.#socket = socket;
     return new Promise((_, reject) => {
       const silence = setTimeout(() => socket.terminate(), silenceMs);

@@ -3,6 +3,7 @@ import { limits } from '../model/fields.ts';
 import type { Inputs, Kind, Objects } from '../model/kinds.ts';
 import type { Page, WatchEvent } from '../model/page.ts';
 import { type Connection, openConnection } from './connection.ts';
+import type { Credentials, CurrentCredentials } from './credentials.ts';
 import { type DocumentsClient, documentsClient } from './documents.ts';
 import { type HistoryClient, historyClient } from './history.ts';
 import { type ObserveClient, observeClient } from './observe.ts';
@@ -53,9 +54,9 @@ export interface Client
 /** What changes of an object; null removes a field. */
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
 
-/** A client of the controller at an address. Connects with the first request. */
-export function openClient(address: Address): Client {
-  const connection = openConnection(address);
+/** A client of the controller at an address; by TCP with credentials, which may change. Connects with the first request. */
+export function openClient(address: Address, credentials?: Credentials | CurrentCredentials): Client {
+  const connection = openConnection(address, typeof credentials === 'object' ? () => credentials : credentials);
   const { request } = connection;
   return {
     address,

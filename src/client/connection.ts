@@ -1,4 +1,5 @@
 import { HeddleError } from '../model/errors.ts';
+import type { CurrentCredentials } from './credentials.ts';
 import { patiently } from './patience.ts';
 import { type Address, type RequestOptions, readJson, readLines, send } from './transport.ts';
 
@@ -15,11 +16,11 @@ export interface Connection {
 }
 
 /** To the controller at an address. Connects with the first request. */
-export function openConnection(address: Address): Connection {
+export function openConnection(address: Address, credentials?: CurrentCredentials): Connection {
   const unreachable = (problem: string, cause?: unknown) =>
     new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
   const ask = (method: string, path: string, options: RequestOptions) =>
-    patiently(() => send(address, method, path, options, unreachable), options.signal);
+    patiently(() => send({ address, credentials }, method, path, options, unreachable), options.signal);
   return {
     address,
     request: async (method, path, options = {}) => readJson(await ask(method, path, options)),

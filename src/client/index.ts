@@ -12,6 +12,7 @@ export type { Page, WatchEvent } from '../model/page.ts';
 export type { Quota, QuotaLimits } from '../model/quota.ts';
 export { type Client, type ObjectOptions, openClient, type Patch } from './client.ts';
 export type { CallOptions } from './connection.ts';
+export type { Credentials } from './credentials.ts';
 export type { ApplyOptions, Exported, ExportOptions } from './documents.ts';
 export type { DiffOptions, HistoryOptions, RollbackOptions } from './history.ts';
 export type { EventFilter } from './observe.ts';

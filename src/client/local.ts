@@ -16,6 +16,8 @@ export function openLocal(socket: string): LocalClient {
     new HeddleError('AGENT_UNREACHABLE', { socket, problem }, cause);
   return {
     request: async (method, path, options = {}) =>
-      readJson(await send(`unix:${socket}`, method, path, { deadlineMs: agentMs, ...options }, unreachable)),
+      readJson(
+        await send({ address: `unix:${socket}` }, method, path, { deadlineMs: agentMs, ...options }, unreachable),
+      ),
   };
 }

@@ -72,7 +72,7 @@ test('once the answer has begun there is no deadline, and an abort passes unchan
     void late.then(() => response.end('all of it'));
   });
   const unreachable = (problem: string) => new HeddleError('CONTROLLER_UNREACHABLE', { address: '', problem });
-  const answer = await send(slow.address, 'GET', '/', {}, unreachable);
+  const answer = await send({ address: slow.address }, 'GET', '/', {}, unreachable);
   t.mock.timers.tick(60_000);
   passed();
   assert.equal(await readText(answer), 'all of it');

@@ -1,8 +1,19 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { request as requestByTls, type Agent as TlsAgent } from 'node:https';
 import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
+import type { CurrentCredentials } from './credentials.ts';
+import { agentOf, tokenOf } from './tls.ts';
 
-/** Where a server listens: "http://127.0.0.1:7470" or "unix:/run/heddle/controller.sock". */
+/** Where a server listens: "https://192.0.2.1:7470" or "unix:/run/heddle/controller.sock"; "http://127.0.0.1:8080" on loopback. */
 export type Address = string;
+
+/** A server, and what it and the client know each other by; without it a server by TLS cannot be asked. */
+export interface Server {
+  readonly address: Address;
+  readonly credentials?: CurrentCredentials | undefined;
+  /** In the place of credentials: connections to somebody who is not known yet. */
+  readonly agent?: TlsAgent | undefined;
+}
 
 /** A query: arrays repeat the key, undefined leaves it out. */
 export type Query = Readonly<Record<string, unknown>>;
@@ -29,7 +40,7 @@ const agent = new Agent({ keepAlive: true });
  * deadline; an abort passes unchanged
  */
 export async function send(
-  address: Address,
+  server: Server,
   method: string,
   path: string,
   options: RequestOptions,
@@ -42,7 +53,7 @@ export async function send(
   let response: IncomingMessage;
   try {
     const either = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
-    response = await exchange(address, method, path, { ...options, signal: either });
+    response = await exchange(server, method, path, { ...options, signal: either });
   } catch (cause) {
     signal?.throwIfAborted();
     if (late.signal.aborted) throw unreachable(`no answer within ${deadlineMs / 1000} s`, cause);
@@ -85,16 +96,22 @@ export async function readText(response: IncomingMessage): Promise<string> {
 const isProblem = (r: IncomingMessage): boolean =>
   r.headers['content-type']?.startsWith('application/problem+json') ?? false;
 
-function exchange(address: Address, method: string, path: string, options: RequestOptions): Promise<IncomingMessage> {
+async function exchange(
+  server: Server,
+  method: string,
+  path: string,
+  options: RequestOptions,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
-  const outgoing = request({
-    ...target(address),
-    agent,
+  const { open, ...to } = target(server);
+  const outgoing = open({
+    ...to,
     method,
     path: path + queryText(options.query),
     headers: {
       ...options.headers,
+      ...(await tokenOf(server.credentials)),
       ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     },
     ...(options.signal ? { signal: options.signal } : {}),
@@ -103,22 +120,32 @@ function exchange(address: Address, method: string, path: string, options: Reque
   outgoing.once('error', (e: NodeJS.ErrnoException) => {
     // The server closed an idle connection just as we took it. A read may simply be repeated.
     if (method === 'GET' && outgoing.reusedSocket && e.code === 'ECONNRESET')
-      exchange(address, method, path, options).then(resolve, reject);
+      exchange(server, method, path, options).then(resolve, reject);
     else reject(e);
   });
   outgoing.end(body);
   return promise;
 }
 
-function target(address: Address): { socketPath: string; host: string } | { host: string; port: string } {
-  if (address.startsWith('unix:')) return { socketPath: address.slice('unix:'.length), host: 'localhost' };
+/** @throws USAGE */
+function target({ address, credentials, agent: byTls = credentials && agentOf(credentials()) }: Server) {
+  if (address.startsWith('unix:'))
+    return { open: request, agent, socketPath: address.slice('unix:'.length), host: 'localhost' };
   const url = URL.parse(address);
-  if (url?.protocol !== 'http:')
+  const host = url?.hostname.replace(/^\[|\]$/g, '');
+  if (url?.protocol === 'https:') {
+    if (!byTls)
+      throw new HeddleError('USAGE', { problem: `for ${address} a login is needed first: heddle login ${address}` });
+    return { open: requestByTls, agent: byTls, host, port: url.port || '443' };
+  }
+  if (url?.protocol !== 'http:' || !isLoopback(host!))
     throw new HeddleError('USAGE', {
-      problem: `"${address}" is no address: write http://127.0.0.1:7470 or unix:/path`,
+      problem: `"${address}" is no address: write https://192.0.2.1:7470 or unix:/path`,
     });
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || '80' };
+  return { open: request, agent, host, port: url.port || '80' };
 }
+
+const isLoopback = (host: string): boolean => host === '::1' || host === 'localhost' || /^127(\.\d+){3}$/.test(host);
 
 function queryText(query: Query = {}): string {
   const pairs = Object.entries(query).flatMap(([key, value]) =>

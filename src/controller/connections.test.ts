@@ -18,7 +18,7 @@ async function openDoor(bounds: Partial<Bounds> = {}): Promise<Door> {
   await using stack = new AsyncDisposableStack();
   const { app } = stack.use(await openTestApi());
   await app.ready();
-  const { server } = await listen(app, { tcp: '127.0.0.1:0' }, { ...defaultBounds, ...bounds });
+  const { server } = await listen(app, { tcp: '127.0.0.1:0' }, { bounds: { ...defaultBounds, ...bounds } });
   stack.defer(() => {
     server.close();
     server.closeAllConnections();

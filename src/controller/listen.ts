@@ -1,37 +1,56 @@
+import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { BACKLOG, listenUnix } from '../listen/unix-socket.ts';
-import { type Ip, ipNumber, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import { type Bounds, boundAnswer, boundConnections, defaultBounds, serverOptions } from './connections.ts';
 
 /** Where to listen: "127.0.0.1:7470", "[::1]:7470"; a unix socket's path; an inherited listening socket's descriptor. */
 export type Listen = { readonly tcp: string } | { readonly unix: string } | { readonly fd: number };
 
-/** The lab's underlay (RFC 2544's range for benchmarks: never on the Internet). */
-const labRange = parsePrefix('198.18.0.0/15');
+/** What the controller shows by TLS: its key, its certificate with the chain, and whose certificates it takes; all PEM. */
+export interface TlsContext {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+/** The same as it is now, and word of every new one. */
+export interface ServerTls {
+  readonly context: TlsContext;
+  onRenewed(listener: (context: TlsContext) => void): Disposable;
+}
+
+/** How to listen. */
+export interface ListenOptions {
+  readonly bounds?: Bounds;
+  /** For sockets that have an address; without it these are loopback's alone. */
+  readonly tls?: ServerTls | undefined;
+}
 
 /**
- * Serves the application on one more socket. Until TLS and roles come, only loopback and lab addresses are allowed.
- * @returns what clients connect to: "http://127.0.0.1:7470", "unix:/run/heddle/controller.sock"
- * @throws USAGE for other addresses, or if something else listens there
+ * Serves the application on one more socket: by TLS 1.3 where it has an address. Who comes with a certificate has shown that it
+ * has its key; whose it is, and that it is one of ours, is for the routes to ask.
+ * @returns what clients connect to: "https://192.0.2.1:7470", "unix:/run/heddle/controller.sock"
+ * @throws USAGE if something else listens there, or for an address without TLS that is not loopback's
  */
 export async function listen(
   app: FastifyInstance,
   where: Listen,
-  bounds: Bounds = defaultBounds,
+  { bounds = defaultBounds, tls }: ListenOptions = {},
 ): Promise<{ server: Server; address: string }> {
   // The application's own server never listens; others hand their requests and upgrades to it.
   const hand = (request: IncomingMessage, response: ServerResponse) => {
     boundAnswer(response, bounds);
     app.server.emit('request', request, response);
   };
-  const server = createServer(serverOptions(bounds), hand);
+  const server = 'unix' in where || !tls ? createServer(serverOptions(bounds), hand) : tlsServer(tls, bounds, hand);
   server.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head));
   boundConnections(server, bounds);
   if ('tcp' in where) {
     const { host, port } = parseTcp(where.tcp);
+    if (!tls) requireLoopback(host);
     await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
   } else if ('unix' in where) {
     await listenUnix(server, where.unix);
@@ -41,14 +60,32 @@ export async function listen(
   const bound = server.address() as AddressInfo | string | null;
   if (bound === null || typeof bound === 'string')
     return { server, address: `unix:${bound ?? ('unix' in where ? where.unix : 'inherited')}` };
-  try {
-    requireAllowed(bound.address);
-  } catch (e) {
-    server.close();
-    throw e;
-  }
   const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-  return { server, address: `http://${host}:${bound.port}` };
+  return { server, address: `${tls ? 'https' : 'http'}://${host}:${bound.port}` };
+}
+
+function tlsServer(
+  tls: ServerTls,
+  bounds: Bounds,
+  hand: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const server = createTlsServer(
+    {
+      ...serverOptions(bounds),
+      ...tls.context,
+      minVersion: 'TLSv1.3',
+      handshakeTimeout: bounds.headersMs,
+      requestCert: true,
+      // A certificate that is not ours is answered as such, and users come without any.
+      rejectUnauthorized: false,
+      // A session that goes on would not be asked for its certificate again.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    },
+    hand,
+  );
+  const renewed = tls.onRenewed((context) => server.setSecureContext({ ...context, minVersion: 'TLSv1.3' }));
+  server.once('close', () => renewed[Symbol.dispose]());
+  return server;
 }
 
 function parseTcp(text: string): { host: string; port: number } {
@@ -58,17 +95,12 @@ function parseTcp(text: string): { host: string; port: number } {
     throw new HeddleError('USAGE', {
       problem: `"${text}" is no address to listen on: write 127.0.0.1:7470 or [::1]:7470`,
     });
-  requireAllowed(host);
   return { host, port: Number(match[3]) };
 }
 
-function requireAllowed(host: string): void {
-  const loopback = host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-  const lab = /^\d+(\.\d+){3}$/.test(host) && prefixHas(labRange, host as Ip) && ipNumber(host as Ip) > 0n;
-  if (!loopback && !lab)
-    throw new HeddleError('USAGE', {
-      problem: `refusing to listen on ${host}: until TLS and roles come, the controller listens on loopback (127.0.0.0/8, ::1), lab addresses (${labRange.cidr}) and unix sockets only`,
-    });
+function requireLoopback(host: string): void {
+  if (host !== '::1' && !/^127(\.\d{1,3}){3}$/.test(host))
+    throw new HeddleError('USAGE', { problem: `refusing to listen on ${host} without TLS` });
 }
 
 async function listening(server: Server, start: () => void): Promise<void> {

@@ -3,6 +3,7 @@ import type { Netlink } from '../../kernel/netlink.ts';
 import { type Ip, parseIp } from '../../model/address.ts';
 import { HeddleError } from '../../model/errors.ts';
 import type { HostSetting } from '../../model/host-setting.ts';
+import { credentialsOf, readIdentity } from '../identity.ts';
 import { defaultVtep } from '../underlay.ts';
 import type { Site } from './site.ts';
 
@@ -27,15 +28,20 @@ const agentDefaults = {
 
 /** The host to look at. @throws ADDRESS_INVALID */
 export function openSite(nl: Netlink, options: SiteOptions, agent: HostSetting | undefined): Site {
-  const controller = options.controller ?? agent?.controller ?? agentDefaults.controller;
+  const stateDir = options.stateDir ?? agent?.stateDir ?? agentDefaults.stateDir;
+  const identity = readIdentity(stateDir);
+  const controller = options.controller ?? agent?.controller ?? identity?.controller ?? agentDefaults.controller;
+  const known = identity && credentialsOf(identity);
+  const credentials = known && (() => known);
   return {
     nl,
     agent,
     controller,
-    client: openClient(controller),
+    credentials,
+    client: openClient(controller, credentials),
     vtep: options.vtep === undefined ? (agent?.vtep ?? vtepByRoute(nl)) : parseIp(options.vtep),
     vxlanPort: options.vxlanPort ?? agent?.vxlanPort ?? agentDefaults.vxlanPort,
-    stateDir: options.stateDir ?? agent?.stateDir ?? agentDefaults.stateDir,
+    stateDir,
     bpfDir: options.bpfDir ?? agent?.bpfDir ?? agentDefaults.bpfDir,
     resolvConf: options.resolvConf ?? agent?.resolvConf ?? agentDefaults.resolvConf,
   };

@@ -1,4 +1,5 @@
 import type { Client } from '../../client/client.ts';
+import type { CurrentCredentials } from '../../client/credentials.ts';
 import type { Netlink } from '../../kernel/netlink.ts';
 import type { Ip } from '../../model/address.ts';
 import type { HostSetting } from '../../model/host-setting.ts';
@@ -11,6 +12,8 @@ export interface Site {
   readonly vxlanPort: number;
   /** Address of the controller. */
   readonly controller: string;
+  /** What the host joined with; undefined: it has not. */
+  readonly credentials: CurrentCredentials | undefined;
   readonly client: Client;
   readonly stateDir: string;
   readonly bpfDir: string;

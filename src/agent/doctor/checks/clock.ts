@@ -34,11 +34,12 @@ export function timeOf(header: string | undefined): number | undefined {
 export const clock = makeCheck({
   name: 'clock',
   about: 'this host’s clock against the controller’s',
-  gather: async ({ controller }, signal): Promise<ClockFacts> => {
+  gather: async ({ controller, credentials }, signal): Promise<ClockFacts> => {
     const unreachable = (problem: string, cause: unknown) =>
       new HeddleError('CONTROLLER_UNREACHABLE', { address: controller, problem }, cause);
+    const server = { address: controller, credentials };
     const before = Date.now();
-    const answer = await send(controller, 'GET', '/v1/hosts', { query: { limit: 1 }, deadlineMs, signal }, unreachable);
+    const answer = await send(server, 'GET', '/healthz', { deadlineMs, signal }, unreachable);
     const after = Date.now();
     answer.resume();
     const theirs = timeOf(answer.headers.date);

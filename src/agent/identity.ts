@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { type Static, Type } from '#typebox';
+import type { Credentials } from '../client/credentials.ts';
+import { compileCheck } from '../listen/validate.ts';
+import { HeddleError } from '../model/errors.ts';
+import { readDurable, removeDurable, writeDurable } from './durable.ts';
+
+const Identity = Type.Object(
+  {
+    /** Address of the controller that it joined. */
+    controller: Type.String(),
+    host: Type.Object({ id: Type.String(), name: Type.String() }),
+    /** PEM, as are the others. */
+    key: Type.String(),
+    cert: Type.String(),
+    ca: Type.String(),
+  },
+  {
+    description: 'Who this host is to the controller that it joined: what it shows, and whom it takes for a controller',
+  },
+);
+export type Identity = Static<typeof Identity>;
+const check = compileCheck(Identity);
+
+const file = (stateDir: string): string => join(stateDir, 'identity.json');
+
+/** What the host joined with; undefined: it has not joined. @throws IDENTITY_BROKEN */
+export function readIdentity(stateDir: string): Identity | undefined {
+  const text = readDurable(file(stateDir));
+  if (text === undefined) return undefined;
+  try {
+    const identity: unknown = JSON.parse(text);
+    check(identity);
+    return identity as Identity;
+  } catch (cause) {
+    throw new HeddleError('IDENTITY_BROKEN', { file: file(stateDir) }, cause);
+  }
+}
+
+/** Replaces it whole: key, certificate and authority belong together. */
+export const writeIdentity = (stateDir: string, identity: Identity): void =>
+  writeDurable(file(stateDir), JSON.stringify(identity), { sync: true });
+
+/** The host has left: nobody is to speak as it. */
+export const removeIdentity = (stateDir: string): void => removeDurable(file(stateDir));
+
+/** What a client shows and asks for. */
+export const credentialsOf = ({ ca, cert, key }: Identity): Credentials => ({ ca, cert, key });

@@ -1,0 +1,89 @@
+import { X509Certificate } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Client } from '../client/client.ts';
+import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
+import { makeRequest } from '../trust/request.ts';
+import { credentialsOf, type Identity, writeIdentity } from './identity.ts';
+
+/** Between two tries to have it renewed. */
+const againMs = 60_000;
+/** It is looked at again at least so often: a machine that slept, or whose clock was set, is not late by all of that. */
+const lookMs = 3_600_000;
+
+/** The host's certificate, which is renewed, with a new key, when a third of its time is over. */
+export class OwnCertificate implements AsyncDisposable {
+  readonly #stateDir: string;
+  readonly #log: Pick<Logger, 'info' | 'warn'>;
+  readonly #stop = new AbortController();
+  #identity: Identity;
+  #credentials: Credentials;
+  #renewing: Promise<void> | undefined;
+
+  constructor(stateDir: string, identity: Identity, log: Pick<Logger, 'info' | 'warn'>) {
+    this.#stateDir = stateDir;
+    this.#log = log;
+    this.#identity = identity;
+    this.#credentials = credentialsOf(identity);
+  }
+
+  /** The same object until the certificate is another one. */
+  readonly credentials: CurrentCredentials = () => this.#credentials;
+
+  /** From when to when it holds, ISO 8601. */
+  get validity(): { readonly from: string; readonly to: string } {
+    const { validFromDate, validToDate } = new X509Certificate(this.#identity.cert);
+    return { from: validFromDate.toISOString(), to: validToDate.toISOString() };
+  }
+
+  /** Renews it whenever it is time, from now on; `onRenewed` is called after each time. */
+  begin(client: Pick<Client, 'request'>, onRenewed: () => void): void {
+    this.#renewing = this.#run(client, onRenewed);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#renewing;
+  }
+
+  async #run(client: Pick<Client, 'request'>, onRenewed: () => void): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      let wait = Math.min(renewalOf(this.#identity.cert) - Date.now(), lookMs);
+      if (wait <= 0)
+        try {
+          await this.#renew(client, signal);
+          onRenewed();
+          continue;
+        } catch (err) {
+          if (signal.aborted) return;
+          this.#log.warn({ err, until: this.validity.to }, 'the certificate was not renewed; it is tried again');
+          wait = againMs * (0.5 + Math.random());
+        }
+      await delay(wait, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #renew(client: Pick<Client, 'request'>, signal: AbortSignal): Promise<void> {
+    const { host } = this.#identity;
+    const { key, csr } = await makeRequest(host.name);
+    const path = `/v1/hosts/${host.id}/certificate`;
+    const { certificate, ca } = (await client.request('POST', path, { body: { csr }, signal })) as Renewed;
+    const renewed = { ...this.#identity, key, cert: certificate, ca };
+    writeIdentity(this.#stateDir, renewed);
+    this.#identity = renewed;
+    this.#credentials = credentialsOf(renewed);
+    this.#log.info({ until: this.validity.to }, 'the certificate is renewed');
+  }
+}
+
+interface Renewed {
+  readonly certificate: string;
+  readonly ca: string;
+}
+
+/** When a certificate is to be renewed, milliseconds since 1970. */
+export function renewalOf(cert: string): number {
+  const { validFromDate, validToDate } = new X509Certificate(cert);
+  return validFromDate.getTime() + (validToDate.getTime() - validFromDate.getTime()) / 3;
+}

@@ -1,0 +1,23 @@
+import { Agent } from 'node:https';
+import { HeddleError } from '../model/errors.ts';
+import { pinned } from '../trust/bundle.ts';
+import { type Address, readJson, send } from './transport.ts';
+
+/**
+ * The certificates of the authority that a controller shows, as PEM, if they are those that the pin is of. Whoever answers is not
+ * known before; the pin is what makes it known.
+ * @throws CA_MISMATCH, CONTROLLER_UNREACHABLE, INVALID
+ */
+export async function fetchAuthority(address: Address, pin: string, signal?: AbortSignal): Promise<string> {
+  const unreachable = (problem: string, cause: unknown) =>
+    new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
+  const agent = new Agent({ rejectUnauthorized: false, minVersion: 'TLSv1.3', maxSockets: 1 });
+  try {
+    const answer = await send({ address, agent }, 'GET', '/v1/ca', { signal }, unreachable);
+    const { ca } = (await readJson(answer)) as { ca?: unknown };
+    if (typeof ca !== 'string') throw new HeddleError('INVALID', { field: 'ca', problem: 'the answer has none' });
+    return pinned(ca, pin);
+  } finally {
+    agent.destroy();
+  }
+}

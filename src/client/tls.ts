@@ -1,0 +1,38 @@
+/** TLS as clients of the controller speak it: requests, and an agent's stream. */
+import { Agent } from 'node:https';
+import type { ConnectionOptions, PeerCertificate } from 'node:tls';
+import { CONTROLLER_URI } from '../trust/identity.ts';
+import type { Credentials, CurrentCredentials } from './credentials.ts';
+
+/**
+ * Options of a connection. The authority is the installation's own, so who has a controller's certificate of it is one, under
+ * whatever name or address it was reached.
+ */
+export const tlsOptions = ({ ca, cert, key }: Credentials): ConnectionOptions => ({
+  ca,
+  ...(cert !== undefined && key !== undefined && { cert, key }),
+  minVersion: 'TLSv1.3',
+  // Node takes the host for it where nothing is said, and an address is none (RFC 6066).
+  servername: '',
+  checkServerIdentity: (_host, { subjectaltname = '' }: PeerCertificate) =>
+    subjectaltname.split(', ').includes(`URI:${CONTROLLER_URI}`)
+      ? undefined
+      : new Error('its certificate is not a controller’s'),
+});
+
+const agents = new WeakMap<Credentials, Agent>();
+/** Connections with these credentials: open between requests; idle ones do not keep the process alive. */
+export function agentOf(credentials: Credentials): Agent {
+  const known = agents.get(credentials);
+  if (known) return known;
+  const agent = new Agent({ keepAlive: true, ...tlsOptions(credentials) });
+  agents.set(credentials, agent);
+  return agent;
+}
+
+/** The header in which a user's token goes. */
+export async function tokenOf(credentials: CurrentCredentials | undefined): Promise<{ authorization?: string }> {
+  const token = credentials?.().token;
+  if (token === undefined) return {};
+  return { authorization: `Bearer ${typeof token === 'string' ? token : await token()}` };
+}
