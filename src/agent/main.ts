@@ -27,6 +27,7 @@ import { ProbeAnswers } from './doctor/path/answers.ts';
 import { OtherHosts, settingNetworks } from './host-setting.ts';
 import { HostTeller } from './host-word.ts';
 import { type Identity, readIdentity } from './identity.ts';
+import { joinController } from './join.ts';
 import { kernelFeatures } from './kernel-features.ts';
 import { LeaseBook } from './lease-book.ts';
 import { Leases } from './leases.ts';
@@ -61,6 +62,8 @@ export interface AgentOptions {
   readonly vtep?: string;
   /** "https://address:port", for a host that has joined, or "unix:/path"; default: what the host joined, or the controller on this machine. */
   readonly controller?: string;
+  /** The token to join with, if the host has not joined. */
+  readonly joinToken?: () => string;
   /** Directory of attachments and the cached host state. */
   readonly stateDir: string;
   /** Path of the local API's unix socket. */
@@ -91,6 +94,17 @@ export interface Agent extends AsyncDisposable {
   readonly workloads: Workloads;
 }
 
+/** Joins, if there is a token. @throws as joinController */
+async function joined({
+  controller,
+  joinToken,
+  stateDir,
+  name = hostname(),
+}: AgentOptions): Promise<Identity | undefined> {
+  if (!joinToken || !controller) return undefined;
+  return joinController({ controller, token: joinToken(), name: parseName(name), stateDir });
+}
+
 /** @throws NAME_INVALID, HOST_MISMATCH */
 function nameOf(wanted: string | undefined, identity: Identity | undefined): string {
   if (identity && wanted !== undefined && wanted !== identity.host.name)
@@ -115,7 +129,7 @@ const bpfObject = fileURLToPath(new URL('../../build/heddle.bpf.o', import.meta.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, stateDir, version } = options;
-  const identity = readIdentity(stateDir);
+  const identity = readIdentity(stateDir) ?? (await joined(options));
   const name = nameOf(options.name, identity);
   const controller = options.controller ?? identity?.controller ?? 'unix:/run/heddle/controller.sock';
   const features = kernelFeatures(release());

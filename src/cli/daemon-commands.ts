@@ -1,16 +1,15 @@
 /** The daemons: `heddle controller` and `heddle agent`. Their code is loaded only when they run. */
 import { mkdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
-import type { Workloads } from '../agent/workloads.ts';
-import { openClient } from '../client/client.ts';
+import type { Agent } from '../agent/main.ts';
 import { HeddleError } from '../model/errors.ts';
 import { defaultRates } from '../model/rates.ts';
-import { collect, defaults, duration, integer, makeCommand, size, withShared } from './command.ts';
+import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
 import type { Io } from './io.ts';
+import { joinCommand, tokenOf } from './join-command.ts';
 import { parseLimits } from './quota-text.ts';
 import { version } from './version.ts';
 
@@ -115,8 +114,7 @@ interface ControllerTyped {
 async function docker(
   typed: Omit<AgentTyped, 'name' | 'logLevel'>,
   tenants: readonly string[],
-  hostName: string,
-  workloads: Workloads,
+  { name: hostName, client, workloads }: Agent,
   log: Logger,
 ): Promise<AsyncDisposable> {
   const { startDocker } = await import('../docker/main.ts');
@@ -124,7 +122,7 @@ async function docker(
     workloads,
     hostName,
     log,
-    client: openClient(typed.controller),
+    client,
     stateDir: typed.stateDir,
     tenants,
     socket: typed.dockerPlugin,
@@ -136,7 +134,8 @@ async function docker(
 interface AgentTyped {
   name?: string;
   vtep?: string;
-  controller: string;
+  controller?: string;
+  joinTokenFile?: string;
   stateDir: string;
   socket: string;
   bpfDir: string;
@@ -152,14 +151,21 @@ interface AgentTyped {
 }
 
 export function agentCommand(io: Io): Command {
-  return withShared(
-    makeCommand('agent', 'Run this host’s agent: it makes the kernel carry what the controller says', [
-      'heddle agent --controller http://198.18.0.254:7470',
-      'heddle agent --name h1 --vtep 198.18.0.1 --controller unix:/run/heddle/controller.sock',
-    ]),
-    'controller',
-  )
-    .option('--name <name>', 'this host’s name (default: the machine’s)')
+  return makeCommand('agent', 'Run this host’s agent: it makes the kernel carry what the controller says', [
+    'heddle agent join https://192.0.2.1:7470 hdj_… --install',
+    'heddle agent',
+    'heddle agent --controller https://192.0.2.1:7470 --join-token-file /etc/heddle/token',
+    'heddle agent --name h1 --vtep 198.18.0.1 --controller unix:/run/heddle/controller.sock',
+  ])
+    .addCommand(joinCommand(io))
+    .addOption(
+      new Option(
+        '--controller <address>',
+        'the controller: https://address:port, or unix:/path; default: what this host joined, or the one on this machine',
+      ).env('HEDDLE_CONTROLLER'),
+    )
+    .option('--join-token-file <file>', 'join with the token in it, if this host has not joined')
+    .option('--name <name>', 'this host’s name; default: that by which it joined, or the machine’s')
     .option('--vtep <address>', 'its underlay address; default: the source address of the default route')
     .option('--state-dir <folder>', 'attachments and the last known state', '/var/lib/heddle/agent')
     .option('--socket <path>', 'unix socket of the local API', defaults.agent)
@@ -188,7 +194,7 @@ export function agentCommand(io: Io): Command {
     .option('--docker-engine <path>', 'unix socket of the engine’s API', '/run/docker.sock')
     .option('--docker-pool <prefix>', 'where networks without --subnet get theirs, a /24 each', '10.128.0.0/9')
     .option('--log-level <level>', levels.join(', '), 'info')
-    .action(async ({ logLevel, name = hostname(), ...typed }: AgentTyped) => {
+    .action(async ({ logLevel, joinTokenFile, ...typed }: AgentTyped) => {
       const { startAgent } = await import('../agent/main.ts');
       const log = await logger(logLevel);
       await serve(io, async (onFatal, onEnd) => {
@@ -198,9 +204,12 @@ export function agentCommand(io: Io): Command {
           integrations: () => driver.disposeAsync(),
           onLeft: (cause?: unknown) => (cause === undefined ? onEnd() : onFatal(cause)),
         };
-        const { workloads } = open.use(await startAgent({ ...typed, ...leaving, name, version, log }));
+        const joinToken = joinTokenFile === undefined ? undefined : () => tokenOf(joinTokenFile);
+        const agent = open.use(
+          await startAgent({ ...typed, ...leaving, ...(joinToken && { joinToken }), version, log }),
+        );
         open.use(driver);
-        if (typed.dockerTenant) driver.use(await docker(typed, typed.dockerTenant, name, workloads, log));
+        if (typed.dockerTenant) driver.use(await docker(typed, typed.dockerTenant, agent, log));
         return open.move();
       });
     });

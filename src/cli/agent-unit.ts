@@ -1,0 +1,73 @@
+/** The agent as a service of systemd. */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openLocal } from '../client/local.ts';
+import { must } from '../lab/run.ts';
+import { HeddleError, hasCode } from '../model/errors.ts';
+import { defaults } from './command.ts';
+import { projectRoot } from './launcher.ts';
+
+const unit = 'heddle-agent.service';
+const onlineMs = 30_000;
+const stepMs = 200;
+
+/** A word of a command line in a unit (systemd.syntax(7)). */
+const quoted = (word: string): string =>
+  `"${word.replace(/[\\"$%]/g, (c) => (c === '$' || c === '%' ? c + c : `\\${c}`))}"`;
+
+/** The unit's text. Ending it ends the process alone: what the kernel carries goes on. */
+export const agentUnit = (argv: readonly string[]): string => `[Unit]
+Description=Heddle agent
+Documentation=file:${projectRoot}docs/README.md
+After=network-online.target
+Wants=network-online.target
+# An engine that boots without its network driver does not start its containers.
+Before=docker.service
+
+[Service]
+ExecStart=${[`${projectRoot}heddle`, 'agent', ...argv].map(quoted).join(' ')}
+Restart=always
+RestartSec=1
+KillMode=process
+LimitMEMLOCK=infinity
+
+[Install]
+WantedBy=multi-user.target
+`;
+
+/** Installs and starts it, and resolves when the agent is connected. @throws USAGE without systemd, LAB_FAILED */
+export async function installAgent(argv: readonly string[], signal: AbortSignal): Promise<void> {
+  try {
+    await must(['systemctl', '--version']);
+  } catch (cause) {
+    throw new HeddleError(
+      'USAGE',
+      { problem: 'there is no systemd here: leave --install out, and start "heddle agent" yourself' },
+      cause,
+    );
+  }
+  writeFileSync(`/etc/systemd/system/${unit}`, agentUnit(argv));
+  await must(['systemctl', 'daemon-reload']);
+  await must(['systemctl', 'enable', unit]);
+  await must(['systemctl', 'restart', unit]);
+  const end = Date.now() + onlineMs;
+  while (!(await isConnected())) {
+    signal.throwIfAborted();
+    if (Date.now() > end)
+      throw new HeddleError('AGENT_UNREACHABLE', {
+        socket: defaults.agent,
+        problem: `it is not connected after ${onlineMs / 1000} s: journalctl --unit ${unit}`,
+      });
+    await delay(stepMs, undefined, { signal });
+  }
+}
+
+async function isConnected(): Promise<boolean> {
+  try {
+    const status = await openLocal(defaults.agent).request('GET', '/v1/status');
+    return (status as { controller: { connected: boolean } }).controller.connected;
+  } catch (e) {
+    if (hasCode(e, 'AGENT_UNREACHABLE')) return false;
+    throw e;
+  }
+}

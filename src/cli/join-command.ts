@@ -1,0 +1,81 @@
+/** `heddle agent join`: makes this server a host of a controller. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { HeddleError } from '../model/errors.ts';
+import { parseName } from '../model/ids.ts';
+import { makeCommand, printJson, withShared } from './command.ts';
+import type { Io } from './io.ts';
+import { rootLauncher } from './launcher.ts';
+import { progress } from './progress.ts';
+
+interface JoinTyped {
+  readonly name?: string;
+  readonly stateDir: string;
+  readonly install?: true;
+  readonly json?: true;
+}
+
+export function joinCommand(io: Io): Command {
+  const command = makeCommand(
+    'join',
+    'Make this server a host of a controller: with a token of "heddle host token create", once',
+    [
+      'heddle agent join https://192.0.2.1:7470 hdj_… --install',
+      'heddle agent join https://192.0.2.1:7470 hdj_… --install -- --docker-tenant acme',
+      'heddle agent join https://192.0.2.1:7470 - <token-file',
+    ],
+    'The token names the controller’s authority, so nobody can put himself between. The key is made here and stays here.',
+  )
+    .argument('<controller>', 'its address, https://address:port')
+    .argument('<token>', 'the token; "-" reads it from standard input, where no list of processes shows it')
+    .argument('[options...]', 'behind "--": further options of "heddle agent" for the unit of --install')
+    .option('--name <name>', 'what the host is to be called (default: the machine’s name)')
+    .option('--state-dir <folder>', 'where the agent keeps what it must remember', '/var/lib/heddle/agent')
+    .option('--install', 'install the agent as a service of systemd, start it, and wait until it is connected');
+  return withShared(command, 'json').action(
+    async (controller: string, given: string, options: string[], typed: JoinTyped) => {
+      const name = parseName(typed.name ?? hostname());
+      if (!typed.install && options.length > 0)
+        throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
+      const token = (given === '-' ? await text(process.stdin) : given).trim();
+      using shown = progress(io, typed.json);
+      shown.step('looking at this host');
+      await refuseUnfit(io, controller, typed.stateDir);
+      shown.step(`joining ${controller}`);
+      const { joinController } = await import('../agent/join.ts');
+      const { host } = await joinController({ controller, token, name, stateDir: typed.stateDir, signal: io.signal });
+      if (typed.install) {
+        shown.step('installing the service');
+        const { installAgent } = await import('./agent-unit.ts');
+        await installAgent([...['--state-dir', typed.stateDir], ...options], io.signal);
+      }
+      shown[Symbol.dispose]();
+      if (typed.json) return printJson(io, { controller, host, installed: typed.install === true });
+      io.out(`${host.name} is a host of ${controller}\n`);
+      if (!typed.install) io.out(`next: ${rootLauncher()} agent --state-dir ${typed.stateDir}\n`);
+    },
+  );
+}
+
+/** What the agent would refuse to start for is said before a token is used up. @throws HOST_UNFIT */
+async function refuseUnfit(io: Io, controller: string, stateDir: string): Promise<void> {
+  const [{ openNetlink }, { openSite }, { checkAtStart }] = await Promise.all([
+    import('../kernel/netlink.ts'),
+    import('../agent/doctor/open-site.ts'),
+    import('../agent/doctor/at-start.ts'),
+  ]);
+  using nl = openNetlink();
+  const warn = (_: object, warning: string) => io.err(`warning: ${warning}\n`);
+  await checkAtStart(openSite(nl, { controller, stateDir }, undefined), { warn } as never);
+}
+
+/** A token of a file. @throws USAGE */
+export function tokenOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new HeddleError('USAGE', { problem: `the token cannot be read: ${(cause as Error).message}` }, cause);
+  }
+}
