@@ -5,6 +5,8 @@
  * one that last wrote it. Keys are printable ASCII paths ("/port/<tenant>/<id>") in byte order, values are text.
  */
 
+import type { AuditLog, AuditRow } from './audit-contract.ts';
+
 /** A key with its value at some revision. */
 export interface Entry {
   readonly key: string;
@@ -27,6 +29,12 @@ export type Compare =
 
 /** A write of a transaction. Deleting an absent key changes nothing. */
 export type Op = { readonly put: { readonly key: string; readonly value: string } } | { readonly delete: string };
+
+export interface Txn {
+  readonly compare?: readonly Compare[];
+  readonly ops: readonly Op[];
+  readonly audit?: readonly AuditRow[];
+}
 
 /** `failed` is the index of the first condition that does not hold; `revision` is the store's at that moment. */
 export type TxnResult =
@@ -84,15 +92,18 @@ export interface RangeOptions {
 }
 
 export interface Store extends AsyncDisposable {
+  /** What was done, by whom, and what was refused. */
+  readonly audit: AuditLog;
   /** The current entry of a key. */
   get(key: string): Promise<Entry | undefined>;
   /** Entries whose keys begin with `prefix`, in key order. @throws COMPACTED */
   range(prefix: string, options?: RangeOptions): Promise<{ readonly revision: bigint; readonly entries: Entry[] }>;
   /**
    * All of `ops` if all of `compare` hold, else nothing. When it resolves as committed the write is durable. A key may be
-   * written once in a transaction. @throws STORE_BROKEN
+   * written once in a transaction. `audit` is appended to the audit log in the same transaction, if it changes something.
+   * @throws STORE_BROKEN
    */
-  txn(txn: { readonly compare?: readonly Compare[]; readonly ops: readonly Op[] }): Promise<TxnResult>;
+  txn(txn: Txn): Promise<TxnResult>;
   /**
    * Every change under `prefix` of a revision ≥ `fromRevision`, one batch for each revision, in order and without gaps; it
    * then waits for more, until `signal` aborts (the iteration ends) or the store is closed. @throws COMPACTED

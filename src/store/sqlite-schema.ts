@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { HeddleError } from '../model/errors.ts';
 
 /** Bumped on a change of the tables that an older program cannot read. */
-const SCHEMA = 2;
+const SCHEMA = 3;
 
 /**
  * `entry` is the present, `log` the history since `oldest`: for every kept revision the keys it wrote. Below `oldest` the
@@ -10,12 +10,25 @@ const SCHEMA = 2;
  * `at` is when a revision was written, milliseconds since 1970, and never less than that of the one before; null before
  * schema 2. `past` counts the bytes of keys and values in the log that are not in `entry`.
  */
-const tables = `
+const objects = `
   CREATE TABLE entry (key TEXT PRIMARY KEY, value TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value TEXT, created INTEGER NOT NULL, at INTEGER, PRIMARY KEY (revision, key)) WITHOUT ROWID;
   CREATE INDEX log_key ON log (key, revision);
   CREATE TABLE counter (revision INTEGER NOT NULL, oldest INTEGER NOT NULL, past INTEGER NOT NULL, oldest_at INTEGER);
   INSERT INTO counter VALUES (0, 0, 0, 0);
+`;
+
+/**
+ * The audit log. Of its two sorts of rows (refused: 1) what is kept and what was forgotten is counted apart;
+ * `audit_began` is when the first row was appended. An earlier program does not know it, and may not write without it.
+ */
+const audit = `
+  CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, revision INTEGER, refused INTEGER NOT NULL, tenant TEXT, who TEXT NOT NULL, inside INTEGER NOT NULL, kind TEXT, object TEXT, name TEXT, request TEXT, record TEXT NOT NULL);
+  CREATE INDEX audit_tenant ON audit (tenant, id) WHERE tenant IS NOT NULL;
+  CREATE INDEX audit_refused ON audit (id) WHERE refused = 1;
+  CREATE TABLE audit_sort (refused INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, forgotten INTEGER NOT NULL, forgotten_id INTEGER NOT NULL, forgotten_at INTEGER NOT NULL);
+  INSERT INTO audit_sort VALUES (0, 0, 0, 0, 0), (1, 0, 0, 0, 0);
+  CREATE TABLE audit_began (at INTEGER NOT NULL);
   PRAGMA user_version = ${SCHEMA};
 `;
 
@@ -27,7 +40,6 @@ const fromFirst = `
   UPDATE counter SET past =
     (SELECT coalesce(sum(octet_length(key) + coalesce(octet_length(value), 0)), 0) FROM log) -
     (SELECT coalesce(sum(octet_length(key) + octet_length(value)), 0) FROM entry);
-  PRAGMA user_version = ${SCHEMA};
 `;
 
 /**
@@ -44,12 +56,13 @@ export function openDatabase(path: string): DatabaseSync {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     db.exec('BEGIN IMMEDIATE');
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
-    if (version === 0) db.exec(tables);
+    if (version === 0) db.exec(objects + audit);
     else if (version > SCHEMA)
       throw broken(`${path} has schema ${version}, this program knows ${SCHEMA}: run the program that wrote it`);
     const check = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw broken(`${path} is damaged (${String(check).split('\n').at(-1)}): ${remedy}`);
     if (version === 1) db.exec(fromFirst);
+    if (version === 1 || version === 2) db.exec(audit);
     db.exec('COMMIT');
     return db;
   } catch (cause) {

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { it } from 'node:test';
 import { hasCode } from '../model/errors.ts';
+import { auditContract } from './audit-suite.ts';
 import { storeContract } from './contract-suite.ts';
 import { openSqlite } from './sqlite.ts';
 
 storeContract('sqlite', (now) => openSqlite(':memory:', now));
+auditContract('sqlite', (now) => openSqlite(':memory:', now));
 
 /** A folder that goes with the test. */
 function scratch(): Disposable & { file(name: string): string } {
@@ -55,6 +57,50 @@ it('goes on with the file of a program that kept no times', async () => {
   assert.deepEqual(await Promise.all([499, 500].map((ms) => store.revisionAt(ms))), [undefined, 3n]);
   await store.compact(2n);
   assert.equal((await store.extent()).pastBytes, 4);
+});
+
+it('keeps its audit log over a restart: rows, numbers, times and what was forgotten', async () => {
+  using dir = scratch();
+  const audit = (record: string, refused = false) => [{ refused, who: 'controller', inside: false, record }];
+  const tell = () => audit('told')[0]!;
+  let before: unknown;
+  {
+    await using store = await openSqlite(dir.file('db'), () => 100);
+    await store.txn({ ops: [put], audit: audit('1') });
+    for (const text of ['2', '3']) await store.audit.append(audit(text, true));
+    await store.audit.forget({ refused: true, olderThanMs: 0, bytes: 170 }, tell);
+    before = await store.audit.extent();
+  }
+  await using store = await openSqlite(dir.file('db'), () => 50);
+  assert.deepEqual(await store.audit.extent(), before);
+  await store.txn({ ops: [put], audit: audit('5') });
+  const { entries } = await store.audit.read({}, { limit: 9, after: 0 });
+  assert.deepEqual(
+    entries.map(({ id, atMs, revision, record }) => [id, atMs, revision, record]),
+    [
+      [1, 100, 1n, '1'],
+      [3, 100, undefined, '3'],
+      [4, 100, undefined, 'told'],
+      [5, 100, 2n, '5'],
+    ],
+  );
+});
+
+it('begins an audit log in the file of a program that had none', async () => {
+  using dir = scratch();
+  {
+    await using store = await openSqlite(dir.file('db'));
+    await store.txn({ ops: [put] });
+  }
+  {
+    using db = new DatabaseSync(dir.file('db'));
+    db.exec('DROP TABLE audit; DROP TABLE audit_sort; DROP TABLE audit_began; PRAGMA user_version = 2;');
+  }
+  await using store = await openSqlite(dir.file('db'));
+  assert.equal((await store.get('/a'))?.value, '1');
+  assert.deepEqual((await store.audit.read({}, { limit: 9 })).entries, []);
+  await store.audit.append([{ refused: true, who: 'controller', inside: false, record: '1' }]);
+  assert.equal((await store.audit.extent()).last, 1);
 });
 
 it('refuses a file that another store has open, and says so', async () => {

@@ -9,10 +9,12 @@ import {
   prefixEnd,
   type RangeOptions,
   type Store,
+  type Txn,
   type TxnResult,
   type Version,
   type VersionOptions,
 } from './contract.ts';
+import { SqliteAudit } from './sqlite-audit.ts';
 import { explain, openDatabase } from './sqlite-schema.ts';
 
 /** Log rows read at once by a watch. */
@@ -44,6 +46,7 @@ export async function openSqlite(path: string, now: () => number = Date.now): Pr
 }
 
 class SqliteStore implements Store {
+  readonly audit: SqliteAudit;
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #sql: ReturnType<typeof statements>;
@@ -69,6 +72,7 @@ class SqliteStore implements Store {
     this.#oldestAt = counter.oldest_at;
     this.#past = counter.past;
     this.#at = this.#atOf(this.#revision) ?? 0n;
+    this.audit = new SqliteAudit({ db: this.#db, now, guard: (work) => this.#guard(work) });
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -89,7 +93,7 @@ class SqliteStore implements Store {
     });
   }
 
-  async txn({ compare = [], ops }: { compare?: readonly Compare[]; ops: readonly Op[] }): Promise<TxnResult> {
+  async txn({ compare = [], ops, audit = [] }: Txn): Promise<TxnResult> {
     const keys = ops.map((op) => ('put' in op ? op.put.key : op.delete));
     if (new Set(keys).size < keys.length)
       throw new HeddleError('INTERNAL', { problem: 'a transaction writes a key twice' });
@@ -100,6 +104,7 @@ class SqliteStore implements Store {
       const read = BigInt(Math.floor(this.#now()));
       const at = read > this.#at ? read : this.#at;
       let past = this.#past;
+      const undo = this.audit.keep();
       this.#db.exec('BEGIN IMMEDIATE');
       try {
         let changed = false;
@@ -110,9 +115,11 @@ class SqliteStore implements Store {
           past += became;
         }
         if (changed) this.#sql.bump.run(revision, past);
+        if (changed) this.audit.write(audit, revision, Number(at));
         this.#db.exec('COMMIT');
         if (!changed) return { committed: true, revision: this.#revision };
       } catch (e) {
+        undo();
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
         throw e;
       }
@@ -120,6 +127,7 @@ class SqliteStore implements Store {
       this.#at = at;
       this.#past = past;
       this.#wake();
+      this.audit.wake();
       return { committed: true, revision };
     });
   }
@@ -208,6 +216,7 @@ class SqliteStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     this.#wake();
+    this.audit.close();
     this.#db.close();
   }
 

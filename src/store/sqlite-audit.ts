@@ -1,0 +1,295 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
+import type {
+  AuditBatch,
+  AuditBounds,
+  AuditEntry,
+  AuditExtent,
+  AuditFilter,
+  AuditForgotten,
+  AuditLog,
+  AuditRow,
+  AuditSlice,
+  AuditSort,
+} from './audit-contract.ts';
+
+/** Ids that one step of a read looks at, rows that one step of a watch gives, and that one step forgets. */
+const STEP = { look: 20_000, watch: 256, forget: 1000 } as const;
+/** What a row takes besides its record, about. */
+const ROW_BYTES = 160;
+
+interface Row {
+  readonly id: number;
+  readonly at: number;
+  readonly revision: number | null;
+  readonly inside: number;
+  readonly record: string;
+}
+interface SortRow {
+  readonly refused: number;
+  readonly bytes: number;
+  readonly forgotten: number;
+  readonly forgotten_id: number;
+  readonly forgotten_at: number;
+}
+
+type Sort = 'written' | 'refused';
+
+interface Options {
+  readonly db: DatabaseSync;
+  readonly now: () => number;
+  /** Does the work, or throws what is wrong with the store. */
+  readonly guard: <T>(work: () => T) => T;
+}
+
+/** The audit log in the object store's file. */
+export class SqliteAudit implements AuditLog {
+  readonly #db: DatabaseSync;
+  readonly #now: () => number;
+  readonly #guard: Options['guard'];
+  readonly #sql: ReturnType<typeof statements>;
+  /** Reads, by which filters they have. */
+  readonly #reads = new Map<string, StatementSync>();
+  readonly #sorts: Record<Sort, AuditSort>;
+  /** When the first row was appended; undefined: there was none. */
+  #beganAt: number | undefined;
+  #last: number;
+  #at: number;
+  #closed = false;
+  #news = Promise.withResolvers<void>();
+
+  constructor({ db, now, guard }: Options) {
+    this.#db = db;
+    this.#now = now;
+    this.#guard = guard;
+    this.#sql = statements(db);
+    const [written, refused] = (this.#sql.sorts.all() as unknown as SortRow[]).map(sortOf);
+    this.#sorts = { written: written!, refused: refused! };
+    const last = this.#sql.last.get() as { id: number; at: number } | undefined;
+    // The last ones may be forgotten.
+    this.#last = Math.max(last?.id ?? 0, written!.forgotten.id, refused!.forgotten.id);
+    this.#at = Math.max(last?.at ?? 0, written!.forgotten.atMs, refused!.forgotten.atMs);
+    this.#beganAt = (this.#sql.began.get() as { at: number } | undefined)?.at;
+  }
+
+  async append(rows: readonly AuditRow[]): Promise<void> {
+    this.#guard(() => this.#inTransaction(() => this.write(rows, undefined, this.#now())));
+    this.wake();
+  }
+
+  /** Within a transaction of the caller's, who undoes it with `keep` and calls `wake` after it. */
+  write(rows: readonly AuditRow[], revision: bigint | undefined, nowMs: number): void {
+    this.#at = Math.max(this.#at, Math.floor(nowMs));
+    if (this.#beganAt === undefined && rows.length > 0) {
+      this.#beganAt = this.#at;
+      this.#sql.begin.run(this.#at);
+    }
+    const bytes = { written: 0, refused: 0 };
+    for (const { refused, inside, who, tenant, kind, object, name, request, record } of rows) {
+      const about = [tenant, who, inside ? 1 : 0, kind, object, name, request].map((value) => value ?? null);
+      this.#sql.insert.run(++this.#last, this.#at, revision ?? null, refused ? 1 : 0, ...about, record);
+      bytes[refused ? 'refused' : 'written'] += ROW_BYTES + Buffer.byteLength(record);
+    }
+    for (const sort of ['written', 'refused'] as const)
+      if (bytes[sort] > 0) this.#set(sort, { ...this.#sorts[sort], bytes: this.#sorts[sort].bytes + bytes[sort] });
+  }
+
+  /** What is kept in memory beside the file; called, it is as it was, for a transaction that is rolled back. */
+  keep(): () => void {
+    const [beganAt, last, at, sorts] = [this.#beganAt, this.#last, this.#at, { ...this.#sorts }];
+    return () => {
+      this.#beganAt = beganAt;
+      this.#last = last;
+      this.#at = at;
+      Object.assign(this.#sorts, sorts);
+    };
+  }
+
+  async read(
+    filter: AuditFilter,
+    { limit, after, before }: AuditSlice,
+  ): Promise<{ entries: AuditEntry[]; at: number }> {
+    const { first, end } = this.#guard(() => this.#span(filter));
+    const isUpward = after !== undefined;
+    const low = Math.max(first - 1, after ?? 0);
+    const high = Math.min(end, before ?? end);
+    const rows: Row[] = [];
+    for (let at = isUpward ? low : high; ; await setImmediate()) {
+      const [from, to] = isUpward ? [at, Math.min(high, at + STEP.look + 1)] : [Math.max(low, at - STEP.look - 1), at];
+      rows.push(...this.#guard(() => this.#look(filter, { from, to, limit: limit - rows.length, isUpward })));
+      const last = rows.at(-1)?.id;
+      if (rows.length >= limit && last !== undefined) return { entries: rows.map(entryOf), at: last };
+      at = isUpward ? to - 1 : from + 1;
+      if (isUpward ? to >= high : from <= low) return { entries: rows.map(entryOf), at: Math.max(at, 0) };
+    }
+  }
+
+  async *watch(filter: AuditFilter, after: number, signal?: AbortSignal): AsyncGenerator<AuditBatch> {
+    // Not a race of promises: racing one that lives as long as the watch would keep a little of every record.
+    const wake = () => this.wake();
+    signal?.addEventListener('abort', wake);
+    try {
+      let next = Math.max(after, this.#closed ? 0 : this.#guard(() => this.#span(filter).first) - 1);
+      for (;;) {
+        // Taken before looking, so that what happens between the look and the wait is not missed.
+        const news = this.#news.promise;
+        if (this.#closed || signal?.aborted) return;
+        const forgottenAtMs = this.#forgottenBeyond(filter, next);
+        const { entries, at } = await this.read(filter, { after: next, limit: STEP.watch });
+        if (entries.length > 0 || forgottenAtMs !== undefined)
+          yield { entries, ...(forgottenAtMs !== undefined && { forgottenAtMs }) };
+        next = Math.max(next, at);
+        if (entries.length < STEP.watch) await news;
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  async extent(): Promise<AuditExtent> {
+    return { beganAtMs: this.#beganAt, last: this.#last, ...this.#sorts };
+  }
+
+  async forget(
+    { refused, olderThanMs, bytes: most }: AuditBounds,
+    tell: (forgotten: AuditForgotten) => AuditRow,
+  ): Promise<AuditForgotten | undefined> {
+    const sort = refused ? 'refused' : 'written';
+    const told = this.#guard(() =>
+      this.#inTransaction(() => {
+        const { bytes, forgotten } = this.#sorts[sort];
+        const oldest = this.#sql.oldest.all(refused ? 1 : 0, forgotten.id, STEP.forget) as unknown as (Row & {
+          size: number;
+        })[];
+        let left = bytes;
+        const gone = oldest.filter(({ at, size }) => {
+          if (at >= olderThanMs && left <= most) return false;
+          left -= size;
+          return true;
+        });
+        const last = gone.at(-1);
+        if (!last) return undefined;
+        this.#sql.forget.run(refused ? 1 : 0, forgotten.id, last.id);
+        const count = forgotten.count + gone.length;
+        this.#set(sort, { bytes: left, forgotten: { count, id: last.id, atMs: last.at } });
+        const done = { count: gone.length, firstAtMs: gone[0]!.at, lastAtMs: last.at };
+        this.write([tell(done)], undefined, this.#now());
+        return done;
+      }),
+    );
+    if (told) this.wake();
+    return told;
+  }
+
+  /** Resolves what waits for news. */
+  wake(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers<void>();
+  }
+  close(): void {
+    this.#closed = true;
+    this.wake();
+  }
+
+  #inTransaction<T>(work: () => T): T {
+    const undo = this.keep();
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (e) {
+      undo();
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw e;
+    }
+  }
+
+  #set(sort: Sort, { bytes, forgotten }: AuditSort): void {
+    this.#sorts[sort] = { bytes, forgotten };
+    this.#sql.setSort.run(bytes, forgotten.count, forgotten.id, forgotten.atMs, sort === 'refused' ? 1 : 0);
+  }
+
+  /** When the newest of a filter's sorts was appended that were forgotten behind an id; undefined if none was. */
+  #forgottenBeyond({ refused }: AuditFilter, id: number): number | undefined {
+    const { written, refused: refusals } = this.#sorts;
+    const sorts = refused === undefined ? [written, refusals] : [refused ? refusals : written];
+    const beyond = sorts.filter(({ forgotten }) => forgotten.id > id);
+    return beyond.length === 0 ? undefined : Math.max(...beyond.map(({ forgotten }) => forgotten.atMs));
+  }
+
+  /** The first id that is late enough, and the one behind the last that is early enough. */
+  #span({ sinceMs, untilMs }: AuditFilter): { first: number; end: number } {
+    const end = untilMs === undefined ? this.#last + 1 : this.#firstFrom(untilMs);
+    return { first: sinceMs === undefined ? 1 : this.#firstFrom(sinceMs), end };
+  }
+
+  /** The id of the first row that is not earlier; one more than the last if there is none. */
+  #firstFrom(atMs: number): number {
+    let [low, high] = [1, this.#last + 1];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const row = this.#sql.next.get(middle) as { id: number; at: number } | undefined;
+      if (row && row.at < atMs) low = row.id + 1;
+      else high = middle;
+    }
+    return (this.#sql.next.get(high) as { id: number } | undefined)?.id ?? this.#last + 1;
+  }
+
+  /** Rows between two ids, both excluded. */
+  #look(
+    filter: AuditFilter,
+    { from, to, limit, isUpward }: { from: number; to: number; limit: number; isUpward: boolean },
+  ): Row[] {
+    const { texts, values } = conditionsOf(filter);
+    const text = `
+      SELECT id, at, revision, inside, record FROM audit
+      WHERE ${['id > ?', 'id < ?', ...texts].join(' AND ')} ORDER BY id ${isUpward ? 'ASC' : 'DESC'} LIMIT ?`;
+    const statement = this.#reads.get(text) ?? this.#db.prepare(text);
+    this.#reads.set(text, statement);
+    return statement.all(from, to, ...values, limit) as unknown as Row[];
+  }
+}
+
+function conditionsOf({ tenants, who, inside, kind, object, refused, request }: AuditFilter) {
+  const conditions: readonly (readonly [text: string, ...values: (string | number)[]])[] = [
+    ...(tenants ? [['tenant IN (SELECT value FROM json_each(?))', JSON.stringify(tenants)] as const] : []),
+    // "alice" is in "user:alice".
+    ...(who !== undefined ? [['(who = ? OR substr(who, instr(who, ?) + 1) = ?)', who, ':', who] as const] : []),
+    ...(inside ? [['inside = 1'] as const] : []),
+    ...(kind !== undefined ? [['kind = ?', kind] as const] : []),
+    ...(object !== undefined ? [['(object = ? OR name = ?)', object, object] as const] : []),
+    ...(refused !== undefined ? [['refused = ?', refused ? 1 : 0] as const] : []),
+    ...(request !== undefined ? [['request = ?', request] as const] : []),
+  ];
+  return { texts: conditions.map(([text]) => text), values: conditions.flatMap(([, ...values]) => values) };
+}
+
+const entryOf = ({ id, at, revision, inside, record }: Row): AuditEntry => ({
+  id,
+  atMs: at,
+  revision: revision === null ? undefined : BigInt(revision),
+  inside: inside === 1,
+  record,
+});
+
+const sortOf = ({ bytes, forgotten, forgotten_id: id, forgotten_at: atMs }: SortRow): AuditSort => ({
+  bytes,
+  forgotten: { count: forgotten, id, atMs },
+});
+
+const statements = (db: DatabaseSync) => ({
+  sorts: db.prepare('SELECT * FROM audit_sort ORDER BY refused'),
+  setSort: db.prepare(
+    'UPDATE audit_sort SET bytes = ?, forgotten = ?, forgotten_id = ?, forgotten_at = ? WHERE refused = ?',
+  ),
+  began: db.prepare('SELECT at FROM audit_began'),
+  begin: db.prepare('INSERT INTO audit_began VALUES (?)'),
+  last: db.prepare('SELECT id, at FROM audit ORDER BY id DESC LIMIT 1'),
+  next: db.prepare('SELECT id, at FROM audit WHERE id >= ? ORDER BY id LIMIT 1'),
+  insert: db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  oldest: db.prepare(`
+    SELECT id, at, octet_length(record) + ${ROW_BYTES} AS size FROM audit
+    WHERE refused = ? AND id > ? ORDER BY id LIMIT ?`),
+  forget: db.prepare('DELETE FROM audit WHERE refused = ? AND id > ? AND id <= ?'),
+});
