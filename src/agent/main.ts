@@ -1,4 +1,4 @@
-import { hostname, release } from 'node:os';
+import { release } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -10,9 +10,8 @@ import { controlPlaneOf } from '../gateway/uplinks.ts';
 import { ensureBpffs, openBpf, removeOtherPins } from '../kernel/bpf.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { parseIp } from '../model/address.ts';
-import { HeddleError } from '../model/errors.ts';
 import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
-import { type PortId, parseName } from '../model/ids.ts';
+import type { PortId } from '../model/ids.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { Allocation } from './allocation.ts';
 import { Arrivals } from './arrivals.ts';
@@ -26,8 +25,6 @@ import { checkAtStart } from './doctor/at-start.ts';
 import { ProbeAnswers } from './doctor/path/answers.ts';
 import { OtherHosts, settingNetworks } from './host-setting.ts';
 import { HostTeller } from './host-word.ts';
-import { type Identity, readIdentity } from './identity.ts';
-import { joinController } from './join.ts';
 import { kernelFeatures } from './kernel-features.ts';
 import { LeaseBook } from './lease-book.ts';
 import { Leases } from './leases.ts';
@@ -35,12 +32,12 @@ import { Leave } from './leave/leave.ts';
 import { removeIfEmpty } from './leave/sweep.ts';
 import { requireAlone, serveLocalApi } from './local-api.ts';
 import { LocalWorkloads } from './local-workloads.ts';
+import { openMembership } from './membership.ts';
 import { startMetadata } from './metadata/start.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
 import { observeAgent } from './observe.ts';
-import { OwnCertificate } from './own-certificate.ts';
 import { Reconciler } from './reconciler.ts';
 import { Segments } from './segment/start.ts';
 import { ServerNamespaces } from './server-namespaces.ts';
@@ -94,26 +91,6 @@ export interface Agent extends AsyncDisposable {
   readonly workloads: Workloads;
 }
 
-/** Joins, if there is a token. @throws as joinController */
-async function joined({
-  controller,
-  joinToken,
-  stateDir,
-  name = hostname(),
-}: AgentOptions): Promise<Identity | undefined> {
-  if (!joinToken || !controller) return undefined;
-  return joinController({ controller, token: joinToken(), name: parseName(name), stateDir });
-}
-
-/** @throws NAME_INVALID, HOST_MISMATCH */
-function nameOf(wanted: string | undefined, identity: Identity | undefined): string {
-  if (identity && wanted !== undefined && wanted !== identity.host.name)
-    throw new HeddleError('HOST_MISMATCH', {
-      problem: `this host has joined as ${identity.host.name}: leave --name out, or join again as ${wanted}`,
-    });
-  return parseName(wanted ?? identity?.host.name ?? hostname());
-}
-
 /** What the object's maps must be like. */
 const mapShapes = Object.fromEntries(
   Object.entries(mapTable).map(([name, m]) => [
@@ -129,9 +106,7 @@ const bpfObject = fileURLToPath(new URL('../../build/heddle.bpf.o', import.meta.
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, stateDir, version } = options;
-  const identity = readIdentity(stateDir) ?? (await joined(options));
-  const name = nameOf(options.name, identity);
-  const controller = options.controller ?? identity?.controller ?? 'unix:/run/heddle/controller.sock';
+  const { name, controller, own } = await openMembership(options);
   const features = kernelFeatures(release());
   await requireAlone(options.socket);
   await using open = new AsyncDisposableStack();
@@ -139,8 +114,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const nl = open.use(openNetlink());
   const vtep = options.vtep === undefined ? defaultVtep(nl) : parseIp(options.vtep);
   const { vxlanPort, bpfDir, resolvConf } = options;
-  const own = identity && open.use(new OwnCertificate(stateDir, identity, log));
-  if (!own && controller.startsWith('https:')) throw new HeddleError('NOT_JOINED', { controller });
+  if (own) open.use(own);
   const credentials = own?.credentials;
   const client = openClient(controller, credentials);
   const site = { nl, vtep, vxlanPort, controller, credentials, client, stateDir, bpfDir, resolvConf };

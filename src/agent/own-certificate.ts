@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
+import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
 import { credentialsOf, type Identity, writeIdentity } from './identity.ts';
 
@@ -75,11 +76,6 @@ export class OwnCertificate implements AsyncDisposable {
     this.#credentials = credentialsOf(renewed);
     this.#log.info({ until: this.validity.to }, 'the certificate is renewed');
   }
-}
-
-interface Renewed {
-  readonly certificate: string;
-  readonly ca: string;
 }
 
 /** When a certificate is to be renewed, milliseconds since 1970. */

@@ -42,7 +42,10 @@ export function controllerDaemon(plan: LabPlan): DaemonSpec {
 
 /** The address at which agents and `lab exec` find the controller; a wire has no room for its packets. */
 export const controllerAddress = (plan: LabPlan): string =>
-  plan.wire ? `unix:${plan.controllerSocket}` : `http://${underlayListen}`;
+  plan.wire ? `unix:${plan.controllerSocket}` : `https://${underlayListen}`;
+
+/** The token with which the lab's hosts join. */
+export const joinTokenFile = (plan: LabPlan): string => `${plan.dir}/join-token`;
 
 /** One host's agent. */
 export function agentDaemon(plan: LabPlan, host: HostPlan): DaemonSpec {
@@ -52,6 +55,7 @@ export function agentDaemon(plan: LabPlan, host: HostPlan): DaemonSpec {
       'agent',
       ...['--name', host.name, '--vtep', host.vtep],
       ...['--controller', controllerAddress(plan)],
+      ...(plan.wire ? [] : ['--join-token-file', joinTokenFile(plan)]),
       ...['--socket', host.agentSocket, '--state-dir', `${host.dir}/state`, '--bpf-dir', `${plan.bpfDir}/${host.name}`],
       // Not there until somebody writes it: the machine's own resolvers cannot be reached from the lab.
       ...['--resolv-conf', `${host.dir}/resolv.conf`],

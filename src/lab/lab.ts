@@ -4,8 +4,9 @@ import type { Server } from 'node:net';
 import { type Client, openClient } from '../client/client.ts';
 import { openLocal } from '../client/local.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
+import type { JoinTokenMade } from '../model/trust.ts';
 import { listenAt, listenAtFree, readSaved, type Saved } from './api-port.ts';
-import { agentDaemon, controllerDaemon, logFile, pidFile } from './daemons.ts';
+import { agentDaemon, controllerDaemon, joinTokenFile, logFile, pidFile } from './daemons.ts';
 import { Engine, engineEnv, engineMissing } from './engine.ts';
 import { importImage, writeImage } from './image.ts';
 import { lockLab } from './lock.ts';
@@ -79,7 +80,7 @@ export class Lab implements AsyncDisposable {
   readonly plan: LabPlan;
   readonly name: string;
   readonly hosts: readonly LabHost[];
-  /** The API's address for this machine's own namespace, "http://127.0.0.1:7470". */
+  /** The API's address for this machine's own namespace, "https://127.0.0.1:7470". */
   readonly apiAddress: string;
   /** The API's address everywhere on this machine, "unix:/run/…". */
   readonly controllerAddress: string;
@@ -88,7 +89,7 @@ export class Lab implements AsyncDisposable {
     this.plan = planLab(saved.options);
     this.name = this.plan.name;
     this.hosts = this.plan.hosts.map((h) => new LabHost(this.plan, h));
-    this.apiAddress = `http://127.0.0.1:${saved.apiPort}`;
+    this.apiAddress = `https://127.0.0.1:${saved.apiPort}`;
     this.controllerAddress = `unix:${this.plan.controllerSocket}`;
     this.#apiPort = saved.apiPort;
   }
@@ -291,6 +292,8 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
     const lab = new Lab(saved);
     onProgress?.('starting the controller');
     await startController(plan, listener);
+    await lab.ready('controller', undefined, signal);
+    if (!plan.wire) await makeJoinToken(lab);
     onProgress?.('starting the agents');
     for (const host of lab.hosts) await lab.start(host.name);
     const engines = lab.hosts.flatMap((h) => h.engine ?? []);
@@ -303,6 +306,16 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
     await removeLab(plan.name);
     throw e;
   }
+}
+
+/** How long hosts that are made anew may join. */
+const joinMs = 30 * 86_400_000;
+
+/** A lab is one machine's, so any of its hosts may join, and have all tenants. */
+async function makeJoinToken(lab: Lab): Promise<void> {
+  const body = { uses: 10_000, ttlMs: joinMs, tenants: ['*'] };
+  const { token } = (await lab.client().request('POST', '/v1/host-tokens', { body })) as JoinTokenMade;
+  writeFileSync(joinTokenFile(lab.plan), token, { mode: 0o600 });
 }
 
 /** Makes the tenants that the engines may touch, and gives every engine its image. */

@@ -1,0 +1,55 @@
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import { HeddleError } from '../model/errors.ts';
+import { parseName } from '../model/ids.ts';
+import { type Identity, readIdentity } from './identity.ts';
+import { joinController } from './join.ts';
+import { OwnCertificate } from './own-certificate.ts';
+
+/** The controller on this machine. */
+const localController = 'unix:/run/heddle/controller.sock';
+
+/** Whose host this is to be, and as whom: see AgentOptions. */
+export interface MembershipOptions {
+  readonly controller?: string;
+  readonly joinToken?: () => string;
+  readonly name?: string;
+  readonly vtep?: string;
+  readonly stateDir: string;
+  readonly log: Logger;
+}
+
+/** Whose host this is, and as whom. */
+export interface Membership {
+  readonly name: string;
+  readonly controller: string;
+  /** Undefined: the controller is this machine's, and knows root here without. */
+  readonly own: OwnCertificate | undefined;
+}
+
+/**
+ * As the host has joined; or as it joins now, if there is a token.
+ * @throws NOT_JOINED, HOST_MISMATCH for another name than that by which it joined, NAME_INVALID, IDENTITY_BROKEN, and as
+ *   joinController
+ */
+export async function openMembership(options: MembershipOptions): Promise<Membership> {
+  const { stateDir, log } = options;
+  const identity = readIdentity(stateDir) ?? (await join(options));
+  const controller = options.controller ?? identity?.controller ?? localController;
+  if (!identity && controller.startsWith('https:')) throw new HeddleError('NOT_JOINED', { controller });
+  if (identity && options.name !== undefined && options.name !== identity.host.name)
+    throw new HeddleError('HOST_MISMATCH', {
+      problem: `this host has joined as ${identity.host.name}: leave --name out, or join again as ${options.name}`,
+    });
+  return {
+    name: parseName(options.name ?? identity?.host.name ?? hostname()),
+    controller,
+    own: identity && new OwnCertificate(stateDir, identity, log),
+  };
+}
+
+async function join(options: MembershipOptions): Promise<Identity | undefined> {
+  const { controller, joinToken, name = hostname(), vtep, stateDir } = options;
+  if (!joinToken || controller === undefined) return undefined;
+  return joinController({ controller, token: joinToken(), name: parseName(name), vtep, stateDir });
+}
