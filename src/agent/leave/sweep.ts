@@ -56,6 +56,10 @@ const stateFiles = [
   'docker',
   'host-state.json',
   'host-state.json.new',
+  'identity.json',
+  'identity.json.new',
+  'join-key.pem',
+  'join-key.pem.new',
 ];
 
 /** Records and cache, and what is beside the socket; folders, if nothing else is in them. */
