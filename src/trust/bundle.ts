@@ -42,3 +42,6 @@ export function pinned(text: string, pin: string): string {
 }
 
 const refusal = (problem: string, cause?: unknown) => new HeddleError('INVALID', { field: 'ca', problem }, cause);
+
+/** Until when a certificate (PEM) holds, ISO 8601. */
+export const notAfterOf = (certificate: string): string => new X509Certificate(certificate).validToDate.toISOString();

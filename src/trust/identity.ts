@@ -34,28 +34,37 @@ export function identityOf(certificate: X509Certificate): Identity | undefined {
 const partOf = (uris: readonly string[], prefix: string): string | undefined =>
   uris.find((uri) => uri.startsWith(prefix))?.slice(prefix.length);
 
-/** Why a certificate does not count. */
-export type CertificateProblem = 'unreadable' | 'foreign' | 'expired' | 'not yet valid' | 'of no host';
+/** Why a certificate does not count: "it is …". */
+export type CertificateProblem = 'unreadable' | 'of another authority' | 'expired' | 'not valid yet' | 'of no host';
+
+/** A certificate that one of the installation's authorities has signed. */
+export interface Verified {
+  readonly identity: Identity;
+  readonly validFrom: Date;
+  readonly validTo: Date;
+}
 
 /**
- * Whom a certificate is of, if one of the authorities signed it and it holds now.
+ * Whom a certificate is of, if one of the authorities signed it; whether it holds now is for `problemAt` to say.
  * @param raw DER, as TLS has it
  */
 export function verifyIdentity(
   raw: Uint8Array,
   authorities: readonly X509Certificate[],
-  now: Date,
-): Identity | { readonly kind: 'problem'; readonly problem: CertificateProblem } {
-  const refuse = (problem: CertificateProblem) => ({ kind: 'problem', problem }) as const;
+): Verified | CertificateProblem {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(raw);
   } catch {
-    return refuse('unreadable');
+    return 'unreadable';
   }
   if (!authorities.some((ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey)))
-    return refuse('foreign');
-  if (now > certificate.validToDate) return refuse('expired');
-  if (now < certificate.validFromDate) return refuse('not yet valid');
-  return identityOf(certificate) ?? refuse('of no host');
+    return 'of another authority';
+  const identity = identityOf(certificate);
+  return identity ? { identity, validFrom: certificate.validFromDate, validTo: certificate.validToDate } : 'of no host';
+}
+
+/** Why a certificate does not hold at a time; undefined if it does. */
+export function problemAt({ validFrom, validTo }: Verified, now: Date): CertificateProblem | undefined {
+  return now > validTo ? 'expired' : now < validFrom ? 'not valid yet' : undefined;
 }
