@@ -120,6 +120,7 @@ export interface Snapshot {
       addresses: readonly Ip[];
       held: readonly PublishedPlace[];
       openPorts: readonly string[];
+      revoked: boolean;
     }>
   >;
   readonly portsOfNetwork: Index;
@@ -354,7 +355,7 @@ function leaseItem(s: Snapshot, host: string, id: string): HostItem | undefined 
 
 function serverItem(s: Snapshot, host: string, id: string): HostItem | undefined {
   const server = s.host.get(id)?.record;
-  if (!server || id === host) return undefined;
+  if (!server || server.revoked || id === host) return undefined;
   const item = serverItems.get(server) ?? serverItemOf(server);
   serverItems.set(server, item);
   return item;
@@ -372,7 +373,7 @@ function serverItemOf({ id, vtep, addresses, held, openPorts }: Server): ServerI
 
 function peerItem(s: Snapshot, host: string, id: string): HostItem | undefined {
   const peer = s.host.get(id)?.record;
-  if (!peer || id === host || !s.views.meet(host, id)) return undefined;
+  if (!peer || peer.revoked || id === host || !s.views.meet(host, id)) return undefined;
   const { name, number, vtep, mtuBytes } = peer;
   return { kind: 'peer', id: peer.id, name, number, vtep, mtuBytes };
 }

@@ -1,6 +1,20 @@
+import type { X509Certificate } from 'node:crypto';
+import { HeddleError } from '../model/errors.ts';
 import type { HostId } from '../model/ids.ts';
+import type { Store } from '../store/contract.ts';
+import { authorityId, crossSign, type KeyedCertificate, makeAuthority } from '../trust/authority-certificate.ts';
+import { bundleText, notAfterOf, parseBundle, pinOf } from '../trust/bundle.ts';
+import { problemAt, type Verified, verifyIdentity } from '../trust/identity.ts';
+import { issueHost } from '../trust/issue.ts';
+import { type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
+import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
+import { must } from './rules.ts';
+import { TRIES } from './sequences.ts';
+import { ServerCertificate } from './server-certificate.ts';
+import type { AuthorityRecord, HostCertificate } from './trust-record.ts';
+import type { World } from './world.ts';
 
-/** What a listener of the controller shows and believes. All PEM. */
+/** What a listener of the controller shows and believes; all PEM. */
 export interface ServerContext {
   readonly key: string;
   /** Its certificate, and behind it what leads to an older authority, while there is one. */
@@ -9,25 +23,258 @@ export interface ServerContext {
   readonly ca: string;
 }
 
-/** Why a client's certificate is not taken: CERTIFICATE_INVALID or CERTIFICATE_REVOKED. */
-export type Identified = { readonly host: HostId; readonly name: string };
-
-/** The installation's authority: certificates of controllers and of hosts. */
-export interface Authority extends AsyncDisposable {
-  /** As it is now: to be asked again after `onRenew`. */
-  serverContext(): ServerContext;
-  /** Calls after each change of the server's context; listeners then call setSecureContext. @returns ends it */
-  onRenew(listener: () => void): () => void;
-  /** All authorities that count, the one that signs first: what clients are to believe. PEM */
-  bundle(): string;
-  /** The pin of the one that signs: see pinOf. */
-  pin(): string;
-  /** A host's certificate of its request, PEM, and its record. @throws INVALID for a request that is none, NOT_FOUND */
-  issueHost(csr: string, host: HostId): Promise<{ certificate: string; notAfter: string }>;
-  /**
-   * The host whose certificate a client has shown (DER). Cost: a look-up, and 0.2 ms the first time.
-   * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is no host's; CERTIFICATE_REVOKED if it
-   *   is, or was of a host that is gone
-   */
-  identify(raw: Uint8Array): Identified;
+export interface AuthorityOptions {
+  readonly store: Pick<Store, 'txn'>;
+  readonly world: World;
+  readonly sealingKey: SealingKey;
+  /** Names and addresses by which clients reach the controller. */
+  readonly names: readonly string[];
+  readonly now: () => Date;
+  readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
 }
+
+/** Certificates that were looked at and are remembered: more than there are hosts. */
+const REMEMBERED = 20_000;
+
+/**
+ * The installation's authority: signs certificates of controllers and of hosts, and says whose a certificate is. The store
+ * has it, its key sealed; it is made by the first controller that finds none.
+ */
+export class Authority implements AsyncDisposable {
+  readonly #options: AuthorityOptions;
+  readonly #listeners = new Set<(context: ServerContext) => void>();
+  readonly #server: ServerCertificate;
+  /** By DER: what was found, until the authorities are others. */
+  readonly #verified = new Map<string, Verified>();
+  #signer: KeyedCertificate | undefined;
+  #authorities: readonly X509Certificate[] = [];
+  /** The revision of the record that all this is of. */
+  #revision = 0n;
+
+  private constructor(options: AuthorityOptions) {
+    const { names, now, log, world } = options;
+    this.#options = options;
+    this.#server = new ServerCertificate({
+      ...{ names, now, log },
+      authority: () => this.#signer!,
+      onRenewed: () => this.#announce(),
+    });
+    world.listeners.add(this.#follow);
+  }
+
+  /** @throws STORE_BROKEN if the key of the store's authority cannot be opened */
+  static async open(options: AuthorityOptions): Promise<Authority> {
+    if (!options.world.trust.authority) {
+      const made = await makeAuthority(options.now());
+      const record: AuthorityRecord = { current: sealedOf(options.sealingKey, made) };
+      const compare = [{ key: authorityKey, exists: false }];
+      const { revision } = await options.store.txn({ compare, ops: [putOf(record)] });
+      await options.world.reached(revision);
+    }
+    const authority = new Authority(options);
+    try {
+      authority.#load();
+      await authority.#server.renew();
+    } catch (e) {
+      await authority[Symbol.asyncDispose]();
+      throw e;
+    }
+    return authority;
+  }
+
+  /** What listeners show now. */
+  get context(): ServerContext {
+    const { certificate, key } = this.#server.current;
+    return { key, cert: certificate + (this.#record().older?.cross ?? ''), ca: this.bundle() };
+  }
+  /** Calls with each new context, until it is disposed of. */
+  onRenewed(listener: (context: ServerContext) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** The authorities whose certificates count, the one that signs first: what clients are to believe. PEM */
+  bundle(): string {
+    return bundleText(this.#authorities);
+  }
+  /** The pin of the one that signs: see pinOf. */
+  pin(): string {
+    return pinOf(this.#authorities[0]!);
+  }
+  /** The same, the one that signs first. */
+  get authorities(): readonly X509Certificate[] {
+    return this.#authorities;
+  }
+  /** The controller's own certificate, PEM. */
+  get server(): string {
+    return this.#server.current.certificate;
+  }
+  /** Renews the controller's certificate if it is time. */
+  look(): Promise<void> {
+    return this.#server.look();
+  }
+
+  /**
+   * The host whose certificate a client has shown. Cost: a look-up, and 0.2 ms the first time.
+   * @param raw DER
+   * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is of no host that is there;
+   *   CERTIFICATE_REVOKED
+   */
+  identify(raw: Uint8Array): { host: HostId; name: string } {
+    const found = this.#verify(raw);
+    const problem = problemAt(found, this.#options.now());
+    if (problem) throw new HeddleError('CERTIFICATE_INVALID', { problem });
+    const { identity } = found;
+    if (identity.kind !== 'host') throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of no host' });
+    const { world } = this.#options;
+    const host = world.host.get(identity.host)?.record;
+    if (!host) throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of a host that is gone' });
+    if (host.revoked || identity.generation < world.trust.host(host.id).record.generation)
+      throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
+    return { host: host.id, name: host.name };
+  }
+
+  /**
+   * A certificate for a host, of its request, and a note of it in the store.
+   * @param csr PEM
+   * @returns PEM
+   * @throws INVALID for a request that is none, NOT_FOUND, CERTIFICATE_REVOKED, BUSY
+   */
+  async issueHost(csr: string, id: HostId): Promise<{ certificate: string; notAfter: string }> {
+    const { world, store, now } = this.#options;
+    for (let i = 0; i < TRIES; i++) {
+      const { record: host } = must(world, 'host', '-', id);
+      if (host.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
+      const { record, revision } = world.trust.host(id);
+      const signer = this.#signer!;
+      const { generation } = record;
+      const certificate = await issueHost(signer, csr, { id, name: host.name, generation }, now());
+      const notAfter = notAfterOf(certificate);
+      const noted: HostCertificate = { authority: authorityId(signer.certificate), notAfter };
+      const key = hostTrustKey(id);
+      const result = await store.txn({
+        // A host that is gone leaves nothing behind.
+        compare: [
+          { key, modRevision: revision },
+          { key: objectKey('host', host), exists: true },
+        ],
+        ops: [{ put: { key, value: JSON.stringify({ ...record, certificate: noted }) } }],
+      });
+      await world.reached(result.revision);
+      if (result.committed) return { certificate, notAfter };
+    }
+    throw new HeddleError('BUSY', { tries: TRIES });
+  }
+
+  /**
+   * Makes a new authority, which signs from now on. The one before signs it too, so that who believes that one alone goes on.
+   * @throws CA_ROTATING while there is one before already, BUSY
+   */
+  async rotate(): Promise<void> {
+    const { sealingKey, now } = this.#options;
+    const { older } = this.#record();
+    if (older) throw new HeddleError('CA_ROTATING', { older: authorityId(older.certificate) });
+    const [before, made] = [this.#signer!, await makeAuthority(now())];
+    const cross = await crossSign(made.certificate, before, now());
+    await this.#write({ current: sealedOf(sealingKey, made), older: { certificate: before.certificate, cross } });
+  }
+
+  /**
+   * Ends the authority before the one that signs: what is of it does not count any more. Nothing to do if there is none.
+   * @param force although hosts have nothing else
+   * @throws CA_IN_USE with the hosts whose certificates are of it, BUSY
+   */
+  async retire(force: boolean): Promise<void> {
+    const { current, older } = this.#record();
+    if (!older) return;
+    const id = authorityId(older.certificate);
+    const hosts = this.hostsOf(id);
+    if (hosts.length > 0 && !force) {
+      const names = hosts.map(({ name }) => name);
+      throw new HeddleError('CA_IN_USE', {
+        authority: id,
+        hosts: names.slice(0, 20),
+        more: Math.max(0, names.length - 20),
+      });
+    }
+    await this.#write({ current });
+    // Their streams go on with what does not count any more.
+    for (const { id: host } of hosts) for (const listener of this.#options.world.trust.outdated) listener(host);
+  }
+
+  /** Hosts whose certificate is of an authority and holds, by name. */
+  hostsOf(authority: string): { id: HostId; name: string; notAfter: string }[] {
+    const { world, now } = this.#options;
+    return [...world.host.values()]
+      .flatMap(({ record: { id, name, revoked } }) => {
+        const { certificate } = world.trust.host(id).record;
+        const counts = !revoked && certificate?.authority === authority && new Date(certificate.notAfter) > now();
+        return counts ? [{ id, name, notAfter: certificate.notAfter }] : [];
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.world.listeners.delete(this.#follow);
+    this.#server[Symbol.dispose]();
+  }
+
+  #record(): AuthorityRecord {
+    return this.#options.world.trust.authority!.record;
+  }
+
+  #verify(raw: Uint8Array): Verified {
+    const key = Buffer.from(raw).toString('latin1');
+    const known = this.#verified.get(key);
+    if (known) return known;
+    const found = verifyIdentity(raw, this.#authorities);
+    if (typeof found === 'string') throw new HeddleError('CERTIFICATE_INVALID', { problem: found });
+    if (this.#verified.size >= REMEMBERED) this.#verified.clear();
+    this.#verified.set(key, found);
+    return found;
+  }
+
+  /** Takes what the store has. @throws STORE_BROKEN */
+  #load(): void {
+    const { world, sealingKey } = this.#options;
+    const { record, revision } = world.trust.authority!;
+    const { certificate, key } = record.current;
+    this.#signer = { certificate, key: unsealed(sealingKey, authorityKey, key) };
+    this.#authorities = parseBundle(certificate + (record.older?.certificate ?? ''));
+    this.#verified.clear();
+    this.#revision = revision;
+  }
+
+  /** Another controller may have rotated it, or this one. */
+  readonly #follow = (): void => {
+    const { world, log } = this.#options;
+    if (!world.trust.authority || world.trust.authority.revision === this.#revision) return;
+    try {
+      this.#load();
+    } catch (err) {
+      return log.error({ err }, 'the authority has changed and cannot be read');
+    }
+    this.#server.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
+  };
+
+  /** Writes a record in the place of the one that is known, and waits until this controller shows what is of it. */
+  async #write(record: AuthorityRecord): Promise<void> {
+    const { store, world } = this.#options;
+    const compare = [{ key: authorityKey, modRevision: this.#revision }];
+    const { committed, revision } = await store.txn({ compare, ops: [putOf(record)] });
+    await world.reached(revision);
+    if (!committed) throw new HeddleError('BUSY', { tries: 1 });
+    await this.#server.renew();
+  }
+
+  #announce(): void {
+    const { context } = this;
+    for (const listener of this.#listeners) listener(context);
+  }
+}
+
+const putOf = (record: AuthorityRecord) => ({ put: { key: authorityKey, value: JSON.stringify(record) } });
+const sealedOf = (key: SealingKey, { certificate, key: secret }: KeyedCertificate) => ({
+  certificate,
+  key: sealed(key, authorityKey, secret),
+});

@@ -35,6 +35,16 @@ export const quotaPrefix = '/quota/';
 /** Written by whatever makes a tenant's use of a unit grow that has a limit: whoever decided before decides anew. */
 export const growthKey = (tenant: string, unit: string): string => `${growthPrefix}${tenant}/${unit}`;
 export const growthPrefix = '/cursor/growth/';
+/** The installation's authority. */
+export const authorityKey = '/trust/ca';
+/** What is kept of a host's certificates, also when it is gone. */
+export const hostTrustKey = (host: string): string => `${hostTrustPrefix}${host}`;
+export const hostTrustPrefix = '/trust/host/';
+export const joinTokenKey = (id: string): string => `${joinTokenPrefix}${id}`;
+export const joinTokenPrefix = '/trust/join/';
+/** What is kept of an API token. */
+export const tokenKey = (id: string): string => `${tokenPrefix}${id}`;
+export const tokenPrefix = '/trust/token/';
 /** The subnets of a network in one value: two overlapping prefixes cannot both be written. */
 export const prefixesKey = (network: string): string => `/claim/prefixes/${network}`;
 

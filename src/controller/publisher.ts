@@ -209,8 +209,8 @@ const routerKey = (id: string): ItemKey => itemKey({ kind: 'router', id: id as R
 const peerKey = (id: string): ItemKey => itemKey({ kind: 'peer', id: id as HostId });
 
 /** What those that meet a host know of it, and what all others do. */
-const asPeer = (h: HostRecord | undefined) => h && [h.name, h.number, h.vtep, h.mtuBytes];
-const asServer = (h: HostRecord | undefined) => h && [h.vtep, h.addresses, h.held, h.openPorts];
+const asPeer = (h: HostRecord | undefined) => h && [h.name, h.number, h.vtep, h.mtuBytes, h.revoked];
+const asServer = (h: HostRecord | undefined) => h && [h.vtep, h.addresses, h.held, h.openPorts, h.revoked];
 
 /** The subnets that a router joins. */
 const subnetsOf = (router: Stored | undefined): Set<string> =>

@@ -110,6 +110,7 @@ async function welcome({ world, writer, presence }: StreamContext, hello: Hello)
       const moved = e instanceof HeddleError && (have ? e.code === 'NOT_FOUND' : e.code === 'NAME_TAKEN');
       if (!moved) throw e;
     }
+    if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
   }
 }
 

@@ -10,7 +10,7 @@ import { mergePatch } from './merge-patch.ts';
 import { withinQuota } from './quota.ts';
 import { Recall } from './recall.ts';
 import type { Records, Stored } from './records.ts';
-import { must, type Removal, type RuleContext, type Rules } from './rules.ts';
+import { type Decision, must, type Removal, type RuleContext, type Rules } from './rules.ts';
 import { Sequences, TRIES } from './sequences.ts';
 import { Turns, turnsOfCreate, turnsOfGrowth, turnsOfObject } from './turns.ts';
 import { UnderWay } from './under-way.ts';
@@ -89,7 +89,17 @@ export class Writer {
     });
   }
 
-  /** @throws IN_USE, NOT_FOUND, REVISION_CONFLICT */
+  /** What is written of a host besides its input, decided elsewhere; `turn` names what such writes have in common. */
+  onHost(turn: string, decide: (ctx: RuleContext) => Decision<'host'> | Stored<'host'>): Promise<Written<'host'>> {
+    return this.#turns.take([turn], () =>
+      this.#write('host', () => {
+        const made = decide(this.#ctx);
+        return 'draft' in made ? { have: undefined, ...made } : made;
+      }),
+    );
+  }
+
+  /** `refuse` throws if it must not be, as it is at that moment. @throws IN_USE, NOT_FOUND, REVISION_CONFLICT */
   remove<K extends Kind>(
     kind: K,
     scope: string,

@@ -106,7 +106,11 @@ export const errors = {
     409,
     (d: { vtep: string; host: string }) => `underlay address ${d.vtep} is the VTEP of host ${d.host}`,
   ),
-  NAME_TAKEN: refused(409, (d: { kind: string; name: string }) => `${article(d.kind)} named ${d.name} exists`),
+  NAME_TAKEN: refused(
+    409,
+    (d: { kind: string; name: string; instead?: string }) =>
+      `${article(d.kind)} named ${d.name} exists${d.instead === undefined ? '' : `; ${d.instead}`}`,
+  ),
   ID_TAKEN: refused(409, (d: { kind: string; id: string }) => `${d.kind} ${d.id} exists with other content`),
   IN_USE: refused(
     409,
@@ -121,6 +125,21 @@ export const errors = {
     412,
     (d: { want: string; have: string }) =>
       `the object is at revision ${d.have}, not ${d.want}: read it again, then repeat`,
+  ),
+  UNAUTHENTICATED: refused(
+    401,
+    (_: Record<string, never>) =>
+      'nobody knows who asks: log in with "heddle login", or send an API token (authorization: Bearer hdt_…)',
+  ),
+  TOKEN_INVALID: refused(401, (d: { problem: string }) => `the token is no good: ${d.problem}`),
+  TOKEN_LIMIT: refused(
+    409,
+    (d: { user: string; limit: number }) => `user ${d.user} has ${d.limit} tokens, and there are no more: delete some`,
+  ),
+  FORBIDDEN: refused(
+    403,
+    (d: { who: string; verb: string; what: string; tenant?: string }) =>
+      `${d.who} may not ${d.verb} ${d.what}${d.tenant === undefined ? '' : ` of tenant ${d.tenant}`}: whoever grants roles there can change that`,
   ),
   NOT_FOUND: refused(404, (d: { kind: string; name: string }) => `there is no ${d.kind} ${d.name}`),
   ROUTE_UNKNOWN: refused(404, (d: { method: string; path: string }) => `${d.method} ${d.path} is no route of this API`),
@@ -273,7 +292,10 @@ export const errors = {
     (d: { have: number; want: number }) =>
       `the agent speaks protocol ${d.have}, this controller ${d.want}: upgrade the older one`,
   ),
-  TOKEN_INVALID: refused(401, (d: { problem: string }) => `this token does not count: ${d.problem}`),
+  JOIN_TOKEN_LIMIT: refused(
+    409,
+    (d: { limit: number }) => `an installation has at most ${d.limit} tokens to join: delete some`,
+  ),
   CERTIFICATE_INVALID: refused(401, (d: { problem: string }) => `this certificate does not count: it is ${d.problem}`),
   CERTIFICATE_REVOKED: refused(
     401,
@@ -339,7 +361,7 @@ export const errors = {
   RATE_LIMITED: unavailable(
     429,
     (d: { what: 'write' | 'read'; perSecond: number; retryAfterMs: number }) =>
-      `too many ${d.what}s from this address, more than ${d.perSecond} a second over a while: repeat the request in ${d.retryAfterMs} ms`,
+      `too many ${d.what}s from you, more than ${d.perSecond} a second over a while: repeat the request in ${d.retryAfterMs} ms`,
   ),
   WAIT_TIMEOUT: unavailable(
     504,

@@ -1,0 +1,33 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
+/** A timer's most, milliseconds; certificates hold for less. */
+const MOST_MS = 2 ** 31 - 1;
+
+/**
+ * The connections on which hosts have shown a certificate that counted. Who shows one is asked at each request, but a watch and
+ * an agent's stream go on: they end here, when it has expired or does not count any more.
+ */
+export class HostSockets {
+  readonly #sockets = new Map<string, Set<Socket>>();
+
+  /** A host's request came by this socket. */
+  note(host: string, socket: Socket): void {
+    const sockets = this.#sockets.get(host) ?? new Set();
+    if (sockets.has(socket)) return;
+    this.#sockets.set(host, sockets.add(socket));
+    const until = (socket as Partial<TLSSocket>).getPeerX509Certificate?.()?.validToDate.getTime();
+    const leftMs = until === undefined ? MOST_MS : Math.min(until - Date.now(), MOST_MS);
+    const timer = setTimeout(() => socket.destroy(), leftMs).unref();
+    socket.once('close', () => {
+      clearTimeout(timer);
+      sockets.delete(socket);
+      if (sockets.size === 0 && this.#sockets.get(host) === sockets) this.#sockets.delete(host);
+    });
+  }
+
+  /** Ends all of a host's at once. */
+  cut(host: string): void {
+    for (const socket of this.#sockets.get(host) ?? []) socket.destroy();
+  }
+}

@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { compileCheck } from '../listen/validate.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { HostId } from '../model/ids.ts';
+import {
+  type JoinInput,
+  type JoinTokenInput,
+  JoinInput as joinSchema,
+  type RenewalInput,
+  RenewalInput as renewalSchema,
+  JoinTokenInput as tokenSchema,
+} from '../model/trust.ts';
+import { readRequest } from '../trust/request.ts';
+import type { Authority } from './authority.ts';
+import type { HostSockets } from './host-sockets.ts';
+import { decideJoin, decideRevocation } from './join.ts';
+import { createJoinToken, deleteJoinToken, type JoinTokenContext, listJoinTokens } from './join-tokens.ts';
+import { joinTokenKey } from './keys.ts';
+import type { Principal } from './principal.ts';
+import { parseNothing, type RawQuery } from './query.ts';
+import { fastifyPath, type RouteContext } from './routes.ts';
+import { must } from './rules.ts';
+import { trustPaths } from './trust-openapi.ts';
+import { viewOf } from './view.ts';
+
+export interface TrustContext extends RouteContext, Omit<JoinTokenContext, 'store' | 'world'> {
+  /** The installation's authority, made when it is first asked for. */
+  readonly authority: () => Promise<Authority>;
+  readonly hostSockets: HostSockets;
+}
+
+/** How hosts become some, stay so, and are no more. */
+export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
+  const { world, writer, authority } = ctx;
+  const checkToken = compileCheck(tokenSchema);
+  const checkJoin = compileCheck(joinSchema);
+  const checkRenewal = compileCheck(renewalSchema);
+
+  app.get(trustPaths.tokens, async (request) => {
+    parseNothing(request.query as RawQuery);
+    return { items: listJoinTokens(ctx) };
+  });
+  app.post(trustPaths.tokens, async (request, reply) => {
+    parseNothing(request.query as RawQuery);
+    checkToken(request.body);
+    const pin = (await authority()).pin();
+    const made = await createJoinToken(ctx, request.body as JoinTokenInput, pin, request.principal?.name ?? '');
+    return reply.code(201).header('cache-control', 'no-store').send(made);
+  });
+  app.delete(fastifyPath(trustPaths.token), async (request, reply) => {
+    parseNothing(request.query as RawQuery);
+    const revision = await deleteJoinToken(ctx, (request.params as { token: string }).token);
+    return reply.code(204).header('heddle-revision', String(revision)).send();
+  });
+
+  app.post(trustPaths.join, async (request) => {
+    parseNothing(request.query as RawQuery);
+    checkJoin(request.body);
+    const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
+    const { fingerprint: key } = await readRequest(csr);
+    const turn = joinTokenKey(rest.token.slice(0, 16));
+    const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));
+    const { id, name } = change.after!.record;
+    const issuer = await authority();
+    return { host: { id, name }, ...(await issuer.issueHost(csr, id)), ca: issuer.bundle() };
+  });
+
+  app.post(fastifyPath(trustPaths.certificate), async (request) => {
+    parseNothing(request.query as RawQuery);
+    checkRenewal(request.body);
+    const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
+    refuseOthers(request.principal, id, name);
+    const issuer = await authority();
+    return { ...(await issuer.issueHost((request.body as RenewalInput).csr, id)), ca: issuer.bundle() };
+  });
+
+  app.post(fastifyPath(trustPaths.revoke), async (request) => {
+    parseNothing(request.query as RawQuery);
+    const { host } = request.params as { host: string };
+    const { change } = await writer.onHost(`revoke/${host}`, (rules) => decideRevocation(rules, host));
+    return viewOf(change.after!, ctx);
+  });
+}
+
+/** A host's certificate is for itself, and for root here. @throws FORBIDDEN */
+function refuseOthers(principal: Principal | undefined, host: HostId, name: string): void {
+  if (principal?.kind === 'local' || (principal?.kind === 'host' && principal.host === host)) return;
+  const who = `${principal?.kind ?? 'nobody'}${principal ? `:${principal.name}` : ''}`;
+  throw new HeddleError('FORBIDDEN', { who, verb: 'renew', what: `the certificate of host ${name}` });
+}
+
+/** The address of who asks, in its plain form. @throws INVALID if it has none */
+function comesFrom(ip: string | undefined): string {
+  const plain = ip?.replace(/^::ffff:/, '') ?? '';
+  if (isIP(plain) === 0) throw new HeddleError('INVALID', { field: 'vtep', problem: 'is required by this way' });
+  return plain;
+}

@@ -1,0 +1,97 @@
+import { HeddleError } from '../model/errors.ts';
+import { type JoinTokenInput, type JoinTokenMade, type JoinTokenView, joinTokenTtlMs } from '../model/trust.ts';
+import type { Store } from '../store/contract.ts';
+import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
+import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
+import { givenTenants } from './host.ts';
+import { joinTokenKey } from './keys.ts';
+import type { Kept } from './trust-book.ts';
+import type { JoinTokenRecord } from './trust-record.ts';
+import type { World } from './world.ts';
+
+/** Most tokens that are there at a time. */
+export const JOIN_TOKENS_MAX = 10_000;
+/** Expired ones that go with one that is made. */
+const SWEPT_AT_ONCE = 100;
+/** A digest that no secret has: one that is not there takes as long to refuse as one with another secret. */
+const nothing = digestOf('');
+
+export interface JoinTokenContext {
+  readonly store: Pick<Store, 'txn'>;
+  readonly world: World;
+  readonly now: () => Date;
+  readonly randomBytes: (n: number) => Uint8Array;
+}
+
+/** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT */
+export async function createJoinToken(
+  { store, world, now, randomBytes }: JoinTokenContext,
+  { ttlMs = joinTokenTtlMs.default, uses = 1, name, tenants = [] }: JoinTokenInput,
+  pin: string,
+  by: string,
+): Promise<JoinTokenMade> {
+  const all = [...world.trust.joinTokens()];
+  const expired = all.filter(({ record }) => isExpired(record, now()));
+  if (all.length - expired.length >= JOIN_TOKENS_MAX)
+    throw new HeddleError('JOIN_TOKEN_LIMIT', { limit: JOIN_TOKENS_MAX });
+  const [id, secret] = [Buffer.from(randomBytes(6)).toString('hex'), newSecret(randomBytes)];
+  const record: JoinTokenRecord = {
+    id,
+    digest: digestOf(secret),
+    createdAt: now().toISOString(),
+    expiresAt: new Date(now().getTime() + ttlMs).toISOString(),
+    uses,
+    left: uses,
+    ...(name !== undefined && { host: name }),
+    tenants: givenTenants(world, tenants, []),
+    by,
+  };
+  const swept = expired.slice(0, SWEPT_AT_ONCE).map((token) => ({ delete: joinTokenKey(token.record.id) }));
+  const key = joinTokenKey(id);
+  const { revision } = await store.txn({
+    compare: [{ key, exists: false }],
+    ops: [{ put: { key, value: JSON.stringify(record) } }, ...swept],
+  });
+  await world.reached(revision);
+  return { ...joinTokenView(record), token: joinTokenText({ id, secret, pin }) };
+}
+
+/** Without what could let somebody in. */
+export function joinTokenView({ digest: _, host, ...rest }: JoinTokenRecord): JoinTokenView {
+  return { ...rest, tenants: [...rest.tenants], ...(host !== undefined && { name: host }) };
+}
+
+/** Those that count, by age. */
+export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 'now'>): JoinTokenView[] =>
+  [...world.trust.joinTokens()]
+    .map(({ record }) => record)
+    .filter((record) => !isExpired(record, now()))
+    .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+    .map(joinTokenView);
+
+/** Ends one. @throws NOT_FOUND */
+export async function deleteJoinToken({ store, world }: JoinTokenContext, id: string): Promise<bigint> {
+  const key = joinTokenKey(id);
+  const { revision, committed } = world.trust.joinToken(id)
+    ? await store.txn({ compare: [{ key, exists: true }], ops: [{ delete: key }] })
+    : { revision: world.revision, committed: false };
+  await world.reached(revision);
+  if (!committed) throw new HeddleError('NOT_FOUND', { kind: 'host token', name: id.slice(0, 80) });
+  return revision;
+}
+
+/**
+ * The token of a text, if the secret is right. Whether it has uses left is decided with the write that takes one.
+ * @throws TOKEN_INVALID; only to who has the secret does it say more than that there is none
+ */
+export function findJoinToken({ trust }: World, text: string, now: Date): Kept<JoinTokenRecord> {
+  const { id, secret } = parseJoinToken(text);
+  const found = trust.joinToken(id);
+  if (!isSecretOf(secret, found?.record.digest ?? nothing) || !found)
+    throw new HeddleError('TOKEN_INVALID', { problem: 'there is none like it, or none any more' });
+  if (isExpired(found.record, now))
+    throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${found.record.expiresAt}` });
+  return found;
+}
+
+const isExpired = ({ expiresAt }: JoinTokenRecord, now: Date): boolean => new Date(expiresAt) <= now;

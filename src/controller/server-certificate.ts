@@ -1,0 +1,70 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { KeyedCertificate } from '../trust/authority-certificate.ts';
+import { issueServer, type ServerName } from '../trust/issue.ts';
+
+/** How often it is looked whether it is time: a machine that slept is not late by its sleep. */
+const LOOK_MS = 60_000;
+/** By these it is reached on its own machine. */
+const local = ['localhost', '127.0.0.1', '::1'];
+
+interface ServerCertificateOptions {
+  /** Who signs now. */
+  readonly authority: () => KeyedCertificate;
+  /** Names and addresses by which clients reach the controller. */
+  readonly names: readonly string[];
+  readonly now: () => Date;
+  readonly onRenewed: () => void;
+  readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
+}
+
+/** The controller's own certificate: made at its start, and anew when half of its time is over. It is nowhere but in memory. */
+export class ServerCertificate implements Disposable {
+  readonly #options: ServerCertificateOptions;
+  readonly #names: readonly ServerName[];
+  readonly #timer: NodeJS.Timeout;
+  #current: KeyedCertificate | undefined;
+  #renewAt = 0;
+  /** The renewal under way: one at a time, and each of the authority as it is then. */
+  #renewing: Promise<void> = Promise.resolve();
+
+  constructor(options: ServerCertificateOptions) {
+    this.#options = options;
+    this.#names = [...new Set([...local, ...options.names])].map((value) => ({
+      type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
+      value,
+    }));
+    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+  }
+
+  /** With its key, PEM. There is one after the first renewal. */
+  get current(): KeyedCertificate {
+    return this.#current!;
+  }
+
+  /** Renews it if it is time. What fails is logged, and tried again at the next look. */
+  async look(): Promise<void> {
+    const { now, log } = this.#options;
+    if (now().getTime() < this.#renewAt) return;
+    await this.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
+  }
+
+  /** Makes a new one, of the authority that signs now. */
+  renew(): Promise<void> {
+    const { authority, now, onRenewed, log } = this.#options;
+    const renew = async () => {
+      this.#current = await issueServer(authority(), this.#names, now());
+      const { validToDate } = new X509Certificate(this.#current.certificate);
+      this.#renewAt = (now().getTime() + validToDate.getTime()) / 2;
+      onRenewed();
+      log.info({ until: validToDate.toISOString() }, 'the controller has a new certificate');
+    };
+    const done = this.#renewing.then(renew);
+    this.#renewing = done.catch(() => {});
+    return done;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}

@@ -1,0 +1,42 @@
+/** What the store keeps of trust, beside the objects: no kind, no part of history or exports. */
+
+/** Under authorityKey. */
+export interface AuthorityRecord {
+  /** The one that signs; its key is sealed. */
+  readonly current: { readonly certificate: string; readonly key: string };
+  /** The one before, while certificates of it count: with the current one's certificate as it signed it. */
+  readonly older?: { readonly certificate: string; readonly cross: string };
+}
+
+/** Under hostTrustKey. */
+export interface HostTrust {
+  /** Certificates of earlier ones do not count. */
+  readonly generation: number;
+  /** By which token it joined last, and with which key (see Request): the same once more is no second use. */
+  readonly joined?: { readonly token: string; readonly key: string };
+  /** The last certificate that it got. */
+  readonly certificate?: HostCertificate;
+}
+export interface HostCertificate {
+  /** See authorityId. */
+  readonly authority: string;
+  readonly notAfter: string;
+}
+
+/** Under joinTokenKey. */
+export interface JoinTokenRecord {
+  readonly id: string;
+  /** Of its secret: see digestOf. */
+  readonly digest: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  /** How many hosts it lets in, and how many more. */
+  readonly uses: number;
+  readonly left: number;
+  /** The name of the host that it is for, which may be there already; undefined: any new one. */
+  readonly host?: string;
+  /** Tenants in which the host's users may attach. */
+  readonly tenants: readonly string[];
+  /** Who made it. */
+  readonly by: string;
+}
