@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { BACKLOG, listenUnix } from '../listen/unix-socket.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -21,6 +21,11 @@ export interface ServerTls {
   readonly context: TlsContext;
   onRenewed(listener: (context: TlsContext) => void): Disposable;
 }
+
+/** Connections by unix sockets: none but root can make them. */
+const local = new WeakSet<Socket>();
+/** Who is at the other end is root on this machine. */
+export const isLocal = (socket: Socket): boolean => local.has(socket);
 
 /** How to listen. */
 export interface ListenOptions {
@@ -53,6 +58,7 @@ export async function listen(
     if (!tls) requireLoopback(host);
     await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
   } else if ('unix' in where) {
+    server.prependListener('connection', (socket) => local.add(socket));
     await listenUnix(server, where.unix);
   } else {
     await listening(server, () => server.listen({ fd: where.fd }));

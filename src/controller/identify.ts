@@ -1,0 +1,33 @@
+import type { TLSSocket } from 'node:tls';
+import { HeddleError } from '../model/errors.ts';
+import type { Identify } from './admission.ts';
+import { rootHere } from './assemble.ts';
+import type { Authority } from './authority.ts';
+import { isLocal } from './listen.ts';
+import type { Oidc } from './oidc.ts';
+import { bearerOf } from './tokens.ts';
+
+/** What those who come from elsewhere are known by. */
+export interface IdentifyOptions {
+  readonly authority: () => Promise<Pick<Authority, 'identify'>>;
+  readonly oidc?: Pick<Oidc, 'verifyJwt'> | undefined;
+}
+
+/** Who sends a request: by which socket it came, the certificate that its client has shown, or the token that is in it. */
+export const identifyBy =
+  ({ authority, oidc }: IdentifyOptions): Identify =>
+  async (request, world) => {
+    const { socket } = request.raw;
+    if (isLocal(socket)) return rootHere;
+    const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    if (certificate) {
+      const { host, name } = (await authority()).identify(certificate.raw);
+      return { kind: 'host', host, name };
+    }
+    const byToken = bearerOf(world, request);
+    if (byToken) return byToken;
+    const shown = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (shown === undefined) return undefined;
+    if (!oidc) throw new HeddleError('TOKEN_INVALID', { problem: 'it is none of this controller’s' });
+    return { kind: 'user', via: 'oidc', ...(await oidc.verifyJwt(shown)) };
+  };
