@@ -45,7 +45,12 @@ const netnsOf = (target: string): string =>
   target.includes('/') ? target : /^\d+$/.test(target) ? `/proc/${target}/ns/net` : `/run/netns/${target}`;
 
 /** A request to this host's agent. @throws AGENT_UNREACHABLE, and what the agent refuses */
-export async function agentRequest<T>(typed: Typed, method: string, path: string, options: object = {}): Promise<T> {
+export async function agentRequest<T>(
+  typed: Pick<Typed, 'agent'>,
+  method: string,
+  path: string,
+  options: object = {},
+): Promise<T> {
   return (await openLocal(typed.agent ?? defaults.agent).request(method, path, options)) as T;
 }
 

@@ -4,17 +4,16 @@ import { type Client, openClient } from '../client/client.ts';
 import { HeddleError } from '../model/errors.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Io } from './io.ts';
+import { controllerOf } from './login/controller-of.ts';
 
-/** Where the daemons are found if nobody says. */
-export const defaults = {
-  controller: 'unix:/run/heddle/controller.sock',
-  agent: '/run/heddle/agent.sock',
-} as const;
+/** Where this host's agent is found if nobody says. */
+export const defaults = { agent: '/run/heddle/agent.sock' } as const;
 
 /** A command's action: what was typed, and the io it talks to. */
 export interface Typed {
   readonly json?: boolean;
   readonly controller?: string;
+  readonly context?: string;
   readonly agent?: string;
   readonly tenant?: string;
 }
@@ -44,10 +43,13 @@ const made = new WeakMap<Command, Made>();
 export const madeWith = (command: Command): Made => made.get(command) ?? { examples: [] };
 
 const json = () => new Option('--json', 'print JSON, and errors as problem objects');
-const controller = () =>
-  new Option('--controller <address>', 'the controller: unix:/path or http://address:port')
-    .env('HEDDLE_CONTROLLER')
-    .default(defaults.controller);
+const controller = () => [
+  new Option(
+    '--controller <address>',
+    'the controller: unix:/path or https://address:port; default: this machine’s own, else the current context',
+  ).env('HEDDLE_CONTROLLER'),
+  new Option('--context <name>', 'the controller of this context (heddle context list)').env('HEDDLE_CONTEXT'),
+];
 const agent = () =>
   new Option('--agent <socket>', 'unix socket of this host’s agent').env('HEDDLE_AGENT').default(defaults.agent);
 const tenant = () => new Option('--tenant <name>', 'the tenant, by name or id').env('HEDDLE_TENANT');
@@ -55,7 +57,7 @@ const shared = { json, controller, agent, tenant } as const;
 
 /** Adds options that several commands have, always with the same meaning. */
 export function withShared(command: Command, ...names: (keyof typeof shared)[]): Command {
-  for (const name of names) command.addOption(shared[name]());
+  for (const option of names.flatMap((name) => shared[name]())) command.addOption(option);
   return command;
 }
 
@@ -110,8 +112,11 @@ export function size(text: string): number {
   return Number(match[1]) * unitBytes[match[2]!]!;
 }
 
-/** A client of the controller that was typed, set in the environment, or is the default. */
-export const controllerClient = (typed: Typed): Client => openClient(typed.controller ?? defaults.controller);
+/** A client of the controller that was typed, set in the environment, or is the default. @throws as `controllerOf` */
+export function controllerClient(typed: Typed): Client {
+  const { address, credentials } = controllerOf(typed);
+  return openClient(address, credentials);
+}
 
 /** What is of one tenant or of all, and how to ask for all where a tenant is set. */
 export interface Whose extends Typed {

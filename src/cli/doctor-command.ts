@@ -1,5 +1,5 @@
 /** `heddle doctor`: what on this host, and between it and others, is in Heddle's way, and what to do about it. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Check } from '../agent/doctor/check.ts';
 import type { Grade, Outcome } from '../agent/doctor/finding.ts';
 import type { SiteOptions } from '../agent/doctor/open-site.ts';
@@ -14,7 +14,7 @@ import { printable } from './table.ts';
 /** Whether an agent answers at all is soon known. */
 const deadlineMs = 3_000;
 
-type DoctorTyped = Typed & Omit<SiteOptions, 'controller'> & { readonly list?: true };
+type DoctorTyped = Omit<Typed, 'controller'> & SiteOptions & { readonly list?: true };
 
 export function doctorCommand(io: Io): Command {
   const command = makeCommand(
@@ -29,18 +29,19 @@ export function doctorCommand(io: Io): Command {
     .option('--vxlan-port <port>', 'UDP port of VXLAN; default: the agent’s, or 4789', integer)
     .option('--state-dir <folder>', 'where the agent keeps what it must remember; default: the agent’s own')
     .option('--bpf-dir <folder>', 'the bpffs for programs and maps; default: the agent’s own')
-    .option('--resolv-conf <file>', 'names the resolvers; default: the agent’s own');
-  withShared(command, 'agent', 'controller', 'json');
+    .option('--resolv-conf <file>', 'names the resolvers; default: the agent’s own')
+    .addOption(
+      new Option(
+        '--controller <address>',
+        'the controller; default: the agent’s, or the one that this host joined',
+      ).env('HEDDLE_CONTROLLER'),
+    );
+  withShared(command, 'agent', 'json');
   return command.action(async (names: string[], typed: DoctorTyped) => {
     const { checks } = await import('../agent/doctor/all.ts');
     const chosen = choose(checks, names);
     if (typed.list) return list(io, chosen, typed.json === true);
-    const { controller: _, ...rest } = typed;
-    const outcomes = await examineAll(
-      io,
-      chosen,
-      command.getOptionValueSource('controller') === 'default' ? rest : typed,
-    );
+    const outcomes = await examineAll(io, chosen, typed);
     const { worst } = await import('../agent/doctor/finding.ts');
     const grade = worst(outcomes.map((o) => o.grade));
     if (typed.json) printJson(io, { grade, checks: outcomes });
@@ -86,7 +87,7 @@ async function examineAll(io: Io, checks: readonly Check[], typed: DoctorTyped):
 }
 
 /** What the agent says of itself; undefined if none answers, which is a finding and no error. */
-async function settingOf(typed: Typed): Promise<HostSetting | undefined> {
+async function settingOf(typed: DoctorTyped): Promise<HostSetting | undefined> {
   try {
     return await agentRequest<HostSetting>(typed, 'GET', '/v1/setting', { deadlineMs });
   } catch (e) {

@@ -20,12 +20,13 @@ export function statusCommand(io: Io): Command {
     'Exit codes: 0 all is well, or there are warnings only; 1 something is not; 3 the controller or this host’s agent does not answer.',
   );
   return withShared(command, 'controller', 'agent', 'json').action(async (typed: Typed) => {
-    const { controller = defaults.controller, agent: socket = defaults.agent } = typed;
+    const { agent: socket = defaults.agent } = typed;
+    const client = controllerClient(typed);
     const [condition, agent] = await Promise.all([
-      ask<Condition>(controllerClient(typed).status({ deadlineMs })),
+      ask<Condition>(client.status({ deadlineMs })),
       hasAgent(command, socket) ? ask<OwnStatus>(agentRequest(typed, 'GET', '/v1/status', { deadlineMs })) : undefined,
     ]);
-    const asked = { controller, condition, socket, agent };
+    const asked = { controller: client.address, condition, socket, agent };
     const well = condition.ok && condition.value.well && ownTroubles(asked).length === 0;
     if (typed.json) printJson(io, asJson(asked, well));
     else io.out(statusText(io, asked));

@@ -83,3 +83,12 @@ test('once the answer has begun there is no deadline, and an abort passes unchan
   stop.abort(new Error('enough'));
   await assert.rejects(asked, /enough/);
 });
+
+test('what is wrong with the address or the token is no matter of the controller', async () => {
+  const refusal = new HeddleError('LOGIN_EXPIRED', { context: 'prod', problem: 'it is over' });
+  const token = () => Promise.reject(refusal);
+  using deaf = await serve(silent);
+  await assert.rejects(openClient(deaf.address, { ca: '', token }).list('host'), (e) => e === refusal);
+  for (const address of ['https://192.0.2.1:7470', 'http://192.0.2.1:7470', 'ftp://x', 'x'])
+    await assert.rejects(openClient(address).list('host'), (e) => hasCode(e, 'USAGE'), address);
+});

@@ -56,6 +56,8 @@ export async function send(
     response = await exchange(server, method, path, { ...options, signal: either });
   } catch (cause) {
     signal?.throwIfAborted();
+    // Of an address that is none, or of what makes the token: nobody was asked.
+    if (cause instanceof HeddleError) throw cause;
     if (late.signal.aborted) throw unreachable(`no answer within ${deadlineMs / 1000} s`, cause);
     throw unreachable((cause as Error).message || String((cause as NodeJS.ErrnoException).code), cause);
   } finally {

@@ -28,6 +28,12 @@ export interface OidcLogin {
   readonly refreshToken?: string;
 }
 
+/** So much before it ends a token is not used any more, milliseconds: it must still hold where it arrives. */
+const MARGIN_MS = 30_000;
+/** Whether its token can still be sent. */
+export const isFresh = ({ expiresAt }: OidcLogin, now: Date): boolean =>
+  Date.parse(expiresAt) - MARGIN_MS > now.getTime();
+
 /** One controller. */
 export interface Context {
   /** "https://192.0.2.1:7470", "unix:/run/heddle/controller.sock" */

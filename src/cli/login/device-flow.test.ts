@@ -5,7 +5,8 @@ import { approve, deny } from '../../../test/login/visitor.ts';
 import { Oidc } from '../../controller/oidc.ts';
 import { type Code, hasCode } from '../../model/errors.ts';
 import type { OidcSettings } from '../../model/login.ts';
-import { endLogin, type Invitation, isFresh, logInByDevice, renewLogin } from './device-flow.ts';
+import { isFresh } from './contexts.ts';
+import { endLogin, type Invitation, logInByDevice, renewLogin } from './device-flow.ts';
 
 const never = new AbortController().signal;
 const settingsOf = ({ issuer }: TestProvider, more: Partial<OidcSettings> = {}): OidcSettings => ({

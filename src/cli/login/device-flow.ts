@@ -14,14 +14,8 @@ export interface Invitation {
   readonly expiresInS: number;
 }
 
-/** So much before it ends a token is not used any more, milliseconds: it must still hold where it arrives. */
-const MARGIN_MS = 30_000;
 /** Seconds by which the provider's clock may differ from this machine's. */
 const CLOCK_SECONDS = 60;
-
-/** Whether its token can still be sent. */
-export const isFresh = ({ expiresAt }: OidcLogin, now: Date): boolean =>
-  Date.parse(expiresAt) - MARGIN_MS > now.getTime();
 
 /**
  * Has somebody log in at the provider, on any device that has a browser.
