@@ -52,7 +52,7 @@ export function eventsCommand(io: Io): Command {
       // Of hosts and tenants there is no tenant to ask for, whatever the environment says; without a kind, only if it is typed.
       const isTyped = command.getOptionValueSource('tenant') === 'cli';
       const known = kind === undefined ? undefined : parseKind(kind);
-      const isScoped = known !== undefined && kinds[known].scope === 'tenant';
+      const isScoped = known !== undefined && kinds[known].scope !== 'cluster';
       const query = {
         kind: known,
         object: name,

@@ -207,6 +207,6 @@ export function exampleLine(kind: Kind): string {
     if (value === undefined) return [];
     return (Array.isArray(value) ? value : [value]).map((v) => `--${f.name} ${shell(typed(f.field, v))}`);
   });
-  const tenant = scope === 'tenant' ? ['--tenant acme'] : [];
+  const tenant = scope === 'cluster' ? [] : ['--tenant acme'];
   return ['heddle', kind, 'create', ...(name === undefined ? [] : [String(name)]), ...tenant, ...flags].join(' ');
 }

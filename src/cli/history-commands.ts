@@ -44,7 +44,8 @@ export function historyCommand(io: Io): Command {
       const kind = parseKind(kindText);
       const client = controllerClient(typed);
       const { limit, before } = typed;
-      const tenant = kinds[kind].scope === 'tenant' ? requireTenant(typed) : undefined;
+      const { scope } = kinds[kind];
+      const tenant = scope === 'tenant' ? requireTenant(typed) : scope === 'either' ? typed.tenant : undefined;
       const history = await client.history(kind, name, { tenant, limit, before });
       if (typed.json) return printJson(io, history);
       io.out(await historyText(client, kind, tenant, history.items));

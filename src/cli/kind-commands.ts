@@ -13,6 +13,8 @@ import {
   printJson,
   requireTenant,
   type Typed,
+  tenantOf,
+  type Whose,
   waitMsOf,
   withShared,
   withWait,
@@ -22,7 +24,7 @@ import type { Io } from './io.ts';
 import { countersText, details, listTable, referredNames } from './show.ts';
 import { watchList } from './watch.ts';
 
-interface Written extends Typed {
+interface Written extends Whose {
   readonly wait?: true | string;
   readonly [flag: string]: unknown;
 }
@@ -46,12 +48,14 @@ export function kindCommand(io: Io, kind: Kind): Command {
   return group;
 }
 
-const tenantFlag = ({ spec }: Pick<Of, 'spec'>): string => (spec.scope === 'tenant' ? ' --tenant acme' : '');
+const tenantFlag = ({ spec }: Pick<Of, 'spec'>): string => (spec.scope === 'cluster' ? '' : ' --tenant acme');
 
 /** A command of a kind, with the options that it shares with the others. */
 function kindAction({ spec, kind }: Of, name: string, description: string, examples: readonly string[]): Command {
   const command = makeCommand(name, description.replace('%', article(kind)), examples);
-  return withShared(command, ...(spec.scope === 'tenant' ? (['tenant'] as const) : []), 'controller', 'json');
+  if (spec.scope === 'either')
+    command.option('--installation', 'those of the installation, even if a tenant is set in the environment');
+  return withShared(command, ...(spec.scope === 'cluster' ? [] : (['tenant'] as const)), 'controller', 'json');
 }
 
 function addFlags(command: Command, flags: readonly Flag[]): Command {
@@ -68,6 +72,7 @@ function scopeOf({ spec }: Of, typed: Written) {
   const waitMs = waitMsOf(typed.wait);
   return {
     ...(spec.scope === 'tenant' && { tenant: requireTenant(typed) }),
+    ...(spec.scope === 'either' && { tenant: tenantOf(typed) }),
     ...(waitMs !== undefined && { waitMs }),
   };
 }

@@ -4,7 +4,7 @@ import type { Io } from './io.ts';
 import { learnNames, listTable, referredNames } from './show.ts';
 
 /** What a list is filtered by, and whose it is. */
-type Filter = Readonly<Record<string, unknown>> & { readonly tenant?: string };
+type Filter = Readonly<Record<string, unknown>> & { readonly tenant?: string | undefined };
 
 /** Shows a list, then its changes until interrupted; `since`: only the changes from that revision on. */
 export async function watchList(

@@ -9,7 +9,8 @@ export function pathOf(kind: Kind, tenant: string | undefined, ref?: string): st
   const { plural, scope } = kinds[kind];
   if (scope === 'tenant' && tenant === undefined)
     throw new HeddleError('USAGE', { problem: `a ${kind} belongs to a tenant: say which` });
-  const base = scope === 'tenant' ? `${tenantPath(tenant!)}/${plural}` : `/v1/${plural}`;
+  const isTenants = scope === 'tenant' || (scope === 'either' && tenant !== undefined);
+  const base = isTenants ? `${tenantPath(tenant!)}/${plural}` : `/v1/${plural}`;
   return ref === undefined ? base : `${base}/${encodeURIComponent(ref)}`;
 }
 

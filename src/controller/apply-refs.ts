@@ -4,23 +4,28 @@ import { parseIp, parseMac, parsePrefix } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import { isUuid } from '../model/ids.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
+import type { Sees } from './document-of.ts';
 import { must } from './rules.ts';
 import type { World } from './world.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The fields of a document with ids for names where the API takes ids alone. @throws NOT_FOUND */
-export function withPeers(world: World, scope: string, fields: Fields): Fields {
+/** The fields of a document with ids for names where the API takes ids alone; `sees`: which tenants' names. @throws NOT_FOUND */
+export function withPeers(world: World, scope: string, fields: Fields, sees: Sees): Fields {
   if (!Array.isArray(fields.peers)) return fields;
-  return { ...fields, peers: fields.peers.map((ref) => (typeof ref === 'string' ? peerId(world, scope, ref) : ref)) };
+  return {
+    ...fields,
+    peers: fields.peers.map((ref) => (typeof ref === 'string' ? peerId(world, scope, ref, sees) : ref)),
+  };
 }
 
 /** "r1" of the same tenant, "globex/r1" of another, or an id. */
-function peerId(world: World, scope: string, ref: string): string {
+function peerId(world: World, scope: string, ref: string, sees: Sees): string {
   if (isUuid(ref)) return ref;
   const [name = '', of] = ref.split('/').reverse();
   const tenant = of === undefined ? scope : world.find('tenant', '-', of)?.record.id;
-  const found = tenant === undefined ? undefined : world.find('router', tenant, name);
+  const isSeen = tenant !== undefined && (tenant === scope || sees(tenant));
+  const found = !isSeen ? undefined : world.find('router', tenant, name);
   if (!found) throw new HeddleError('NOT_FOUND', { kind: 'router', name: ref.slice(0, 130) });
   return found.record.id;
 }

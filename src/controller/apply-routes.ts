@@ -5,16 +5,19 @@ import { ApplyInput, type ApplyResult } from '../model/apply.ts';
 import { documentLimits } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
 import { strict } from '../model/fields.ts';
+import { kinds } from '../model/kinds.ts';
+import { type Access, forbidden, readsIn, seenTenant, type Verb } from './access.ts';
 import { Application } from './apply.ts';
 import { applyPath, exportPath } from './apply-openapi.ts';
-import { parseDocuments } from './document-set.ts';
+import { parseDocuments, type Wanted } from './document-set.ts';
 import { exportDocuments } from './export.ts';
 import { whenGone } from './gone.ts';
 import { HostPlans } from './plan-hosts.ts';
 import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
+import { type Stored, scopeOf } from './records.ts';
 import type { RouteContext } from './routes.ts';
-import { must } from './rules.ts';
 import { waitForHosts } from './wait.ts';
+import type { World } from './world.ts';
 
 /** What a document says is looked at one by one, so that each refusal has its number. */
 const checkInput = compileCheck(
@@ -39,10 +42,16 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     if (prune && documents.length === 0)
       throw new HeddleError('INVALID', { field: 'documents', problem: 'are none: all of the set would be deleted' });
     const wanted = parseDocuments(documents);
-    const application = new Application(wanted, { set: set ?? 'default', prune, tenant, take, isOnline });
+    const { access } = request;
+    const verb = plan || dryRun ? 'read' : 'write';
+    refuseDocuments(world, access, verb, wanted);
+    const of = tenant === undefined || access.readsAll ? tenant : seenTenant(world, access, tenant);
+    const mayRemove = ({ kind, record }: Stored) => access.may(verb, kind, kind === 'tenant' ? '-' : scopeOf(record));
+    const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, sees: readsIn(access), mayRemove };
+    const application = new Application(wanted, how);
     if (plan || dryRun) {
       const { result, revision } = await writer.sequences.rehearse(gone, async (sequence) => {
-        const plans = plan ? new HostPlans(sequence.world) : undefined;
+        const plans = plan ? new HostPlans(sequence.world, access) : undefined;
         const changes = await application.decide(sequence);
         return { changes, ...(plans && { hosts: plans.changed() }) };
       });
@@ -55,7 +64,21 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
 
   app.get(exportPath, async (request) => {
     const { tenant, bindings } = parseExport(request.query as RawQuery);
-    const of = tenant === undefined ? {} : { tenant: must(world, 'tenant', '-', tenant).record.id };
-    return { revision: String(world.revision), documents: exportDocuments(world, { ...of, bindings }) };
+    const { access } = request;
+    const of = tenant === undefined ? {} : { tenant: seenTenant(world, access, tenant) };
+    return { revision: String(world.revision), documents: exportDocuments(world, { ...of, bindings, access }) };
   });
+}
+
+/**
+ * A set is refused as a whole if one of its documents is of what the principal may not write: before anything is decided, so
+ * that nothing is told of others. @throws NOT_FOUND, FORBIDDEN
+ */
+function refuseDocuments(world: World, access: Access, verb: Verb, wanted: readonly Wanted[]): void {
+  if (access.mayAll) return;
+  for (const { kind, tenant } of wanted.toSorted((a, b) => a.document - b.document)) {
+    const scope = tenant === undefined ? '-' : seenTenant(world, access, tenant);
+    if (!access.may(verb, kind, scope))
+      throw forbidden(access, verb, kinds[kind].plural, world.tenant.get(scope)?.record.name);
+  }
 }

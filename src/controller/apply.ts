@@ -9,7 +9,7 @@ import type { Applied } from './applied.ts';
 import { merged, saidOf } from './apply-merge.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
 import { refuseImmutable, withPeers } from './apply-refs.ts';
-import { documentChanges, documentOf } from './document-of.ts';
+import { documentChanges, documentOf, type Sees } from './document-of.ts';
 import type { Wanted } from './document-set.ts';
 import { Draft } from './draft.ts';
 import { leaveToAgent } from './host.ts';
@@ -33,6 +33,10 @@ export interface ApplyOptions {
   readonly take: boolean;
   /** The host's agent is connected. */
   readonly isOnline: (host: string) => boolean;
+  /** Of which tenants' objects names are told. */
+  readonly sees: Sees;
+  /** It may be deleted by who applies the set. */
+  readonly mayRemove: (stored: Stored) => boolean;
 }
 
 /** Something to do, and of what a refusal is to speak. */
@@ -59,9 +63,9 @@ export class Application {
   readonly decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
-    this.#before ??= wanted.map((w) => stateOf(world, w));
+    this.#before ??= wanted.map((w) => stateOf(world, w, options.sees));
     const gone = options.prune ? unnamed(world, wanted, options) : [];
-    for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored));
+    for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored, [], options.sees));
     const refusals = await settle([
       ...wanted.map((w) => ({ ...workOf(w, () => makeFirst(sequence, w, options)), letGo: () => letGo(sequence, w) })),
       ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
@@ -69,7 +73,7 @@ export class Application {
     ]);
     if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
     return [
-      ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
+      ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w, options.sees))),
       ...[...this.#removed].map(([id, document]) => ({
         action: 'delete' as const,
         id,
@@ -123,7 +127,7 @@ function write(sequence: Sequence, wanted: Wanted, options: ApplyOptions, said: 
   const { kind, name, tenant } = wanted;
   const { set } = options;
   const scope = tenant === undefined ? '-' : must(world, 'tenant', '-', tenant).record.id;
-  const fields = withPeers(world, scope, said);
+  const fields = withPeers(world, scope, said, options.sees);
   const have = world.find(kind, scope, name);
   const kindRules = rules[kind] as Rules<Kind>;
   const applied = have && world.applied.get(have.record.id);
@@ -155,13 +159,13 @@ const untouched = ({ kind, record, revision }: Stored): Draft =>
   new Draft().unchanged(objectKey(kind, record), revision);
 
 /** What was applied with the set and no document names, what refers to others first. */
-function unnamed(world: World, wanted: readonly Wanted[], { set, tenant }: ApplyOptions): Stored[] {
+function unnamed(world: World, wanted: readonly Wanted[], { set, tenant, mayRemove }: ApplyOptions): Stored[] {
   const named = new Set(wanted.map((w) => find(world, w)?.record.id));
   const scope = tenant && world.find('tenant', '-', tenant)?.record.id;
   return [...world.applied]
     .filter(([id, applied]) => applied.set === set && !named.has(id as never))
     .flatMap(([id, { kind }]) => world.objects(kind).get(id) ?? [])
-    .filter(({ record }) => tenant === undefined || scopeOf(record) === scope)
+    .filter((stored) => (tenant === undefined || scopeOf(stored.record) === scope) && mayRemove(stored))
     .sort((a, b) => referentsFirst.indexOf(b.kind) - referentsFirst.indexOf(a.kind));
 }
 
@@ -187,10 +191,10 @@ interface State {
   readonly document: Document | undefined;
   readonly set: string | undefined;
 }
-function stateOf(world: World, wanted: Wanted): State {
+function stateOf(world: World, wanted: Wanted, sees: Sees): State {
   const stored = find(world, wanted);
   if (!stored) return { document: undefined, set: undefined };
-  const document = documentOf(world, stored, Object.keys(wanted.fields));
+  const document = documentOf(world, stored, Object.keys(wanted.fields), sees);
   return { id: stored.record.id, document, set: world.applied.get(stored.record.id)?.set };
 }
 

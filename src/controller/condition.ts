@@ -11,6 +11,7 @@ import {
   type Trouble,
 } from '../model/condition.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import type { Access } from './access.ts';
 import type { Presence } from './presence.ts';
 import type { HostRecord, PortRecord, SubnetRecord } from './records.ts';
 import type { World } from './world.ts';
@@ -33,8 +34,18 @@ export type HostAnswer =
   /** `unknown`: the agent is of a version that does not know the question. */
   | { readonly silent: string; readonly unknown: boolean };
 
+type PortCounts = Condition['ports'];
+
+/** All that is known of how an installation is, for whoever asks. */
+export interface Judgement extends Pick<Condition, 'version' | 'startedAt' | 'revision' | 'hosts'> {
+  /** By tenant's id. */
+  readonly ports: ReadonlyMap<string, PortCounts>;
+  /** Errors first; with the id of the tenant whose object it is about. */
+  readonly troubles: readonly { readonly trouble: Trouble; readonly of?: string }[];
+}
+
 /** Asks all connected hosts at once, and looks at the world. Cost: all ports. */
-export async function conditionOf(ctx: ConditionContext): Promise<Condition> {
+export async function judgementOf(ctx: ConditionContext): Promise<Judgement> {
   const asked = [...ctx.presence.hosts()].map(async (host) => [host, await askHost(ctx, host)] as const);
   return judge(ctx, new Map(await Promise.all(asked)));
 }
@@ -55,27 +66,70 @@ async function askHost({ presence, version, now }: ConditionContext, host: strin
 }
 
 /** What is well and what is not, from what hosts said. */
-export function judge(ctx: ConditionContext, answers: ReadonlyMap<string, HostAnswer>): Condition {
+export function judge(ctx: ConditionContext, answers: ReadonlyMap<string, HostAnswer>): Judgement {
   const { world, presence, version, startedAt } = ctx;
   const hosts = [...world.host.values()].map(({ record }) => record);
   const offline = hosts.filter(({ id }) => !presence.get(id)).map(({ name }) => name);
-  const ports = { total: world.port.size, up: 0, pending: 0, error: 0, unknown: 0, unbound: 0 };
-  const troubles = [
+  const ports = new Map<string, PortCounts>();
+  const ofAll = [
     ...hosts.flatMap((host) => [...troublesOfHost(ctx, host, answers.get(host.id))]),
     ...differentVersions(ctx, hosts),
-    ...troublesOfPorts(ctx, (condition) => ports[condition]++),
-    ...[...world.subnet.values()].flatMap(({ record }) => [...fullPool(world, record)]),
-  ].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
+  ];
+  const isError = ({ trouble }: { trouble: Trouble }) => Number(trouble.severity === 'error');
+  const troubles = [
+    ...ofAll.map((trouble) => ({ trouble })),
+    ...troublesOfPorts(ctx, ports),
+    ...[...world.subnet.values()].flatMap(({ record }) =>
+      [...fullPool(world, record)].map((trouble) => ({ trouble, of: record.tenant })),
+    ),
+  ].sort((a, b) => isError(b) - isError(a));
   return {
-    well: troubles.every(({ severity }) => severity !== 'error'),
     version,
     startedAt: startedAt.toISOString(),
     revision: String(world.revision),
     hosts: { total: hosts.length, online: hosts.length - offline.length, offline },
     ports,
-    problems: troubles.slice(0, problemsMax),
-    more: Math.max(0, troubles.length - problemsMax),
+    troubles,
   };
+}
+
+/**
+ * As much of it as a principal may know: of the hosts what is wrong, if it reads them; of the tenants that it does not read
+ * what is wrong by number alone, if it is one who keeps the installation well.
+ */
+export function conditionFor(judgement: Judgement, access: Access): Condition {
+  const { ports: byTenant, troubles, ...rest } = judgement;
+  const readsHosts = access.may('read', 'host', '-');
+  const reads = (tenant: string) => access.may('read', 'port', tenant);
+  const shown = troubles.flatMap(({ trouble, of }) => {
+    if (of === undefined ? readsHosts : reads(of)) return trouble;
+    return [];
+  });
+  const hidden = readsHosts ? troubles.filter(({ of }) => of !== undefined && !reads(of)) : [];
+  const all = [...shown, ...countedByTenant(hidden.map(({ trouble }) => trouble))];
+  const ports = { ...none };
+  for (const [tenant, counts] of byTenant)
+    if (readsHosts || reads(tenant))
+      for (const condition of Object.keys(none) as (keyof PortCounts)[]) ports[condition] += counts[condition];
+  return {
+    well: all.every(({ severity }) => severity !== 'error'),
+    ...rest,
+    ports,
+    problems: all.slice(0, problemsMax),
+    more: Math.max(0, all.length - problemsMax),
+  };
+}
+
+const none: Readonly<PortCounts> = { total: 0, up: 0, pending: 0, error: 0, unknown: 0, unbound: 0 };
+
+/** One line for each tenant and problem, without a name of what is in the tenant. */
+function countedByTenant(troubles: readonly Trouble[]): Trouble[] {
+  const groups = Map.groupBy(troubles, ({ problem, tenant, kind }) => JSON.stringify([problem, tenant, kind]));
+  return [...groups.values()].map(([first, ...rest]) => {
+    const { problem, severity, tenant = '', kind } = first!;
+    const text = `${rest.length + 1} of its ${kind}s`;
+    return { problem, severity, tenant, text, next: `whoever may read tenant ${tenant} sees which: heddle status` };
+  });
 }
 
 const trouble = (problem: ProblemKind, about: Omit<Trouble, 'problem' | 'severity'>): Trouble => ({
@@ -147,19 +201,25 @@ function differentVersions({ presence, version }: ConditionContext, hosts: reado
 
 function* troublesOfPorts(
   { world, presence }: ConditionContext,
-  count: (condition: 'up' | 'pending' | 'error' | 'unknown' | 'unbound') => void,
-): Generator<Trouble> {
+  ports: Map<string, PortCounts>,
+): Generator<{ readonly trouble: Trouble; readonly of: string }> {
   for (const { record } of world.port.values()) {
     const { condition, code, message, contested } = presence.portStatus(record, world.bindingOf(record));
-    count(condition);
+    const counts = ports.get(record.tenant) ?? { ...none };
+    ports.set(record.tenant, counts);
+    counts.total++;
+    counts[condition]++;
+    const told = (problem: ProblemKind, about: Omit<Trouble, 'problem' | 'severity'>) => ({
+      ...{ trouble: trouble(problem, about), of: record.tenant },
+    });
     if (condition !== 'error' && !contested) continue;
     const of = { kind: 'port', name: record.name, ...tenantNameOf(world, record) };
     const next = `heddle port show ${record.name} --tenant ${of.tenant}; heddle events port ${record.name} --tenant ${of.tenant}`;
     if (condition === 'error')
-      yield trouble('PORT_FAILED', { ...of, text: [code, message].filter(Boolean).join(': ') || 'failed', next });
+      yield told('PORT_FAILED', { ...of, text: [code, message].filter(Boolean).join(': ') || 'failed', next });
     if (contested) {
       const text = `machines on a physical segment have addresses of it: ${contested.map(({ address }) => address).join(', ')}`;
-      yield trouble('ADDRESS_CONTESTED', { ...of, text, next });
+      yield told('ADDRESS_CONTESTED', { ...of, text, next });
     }
   }
 }

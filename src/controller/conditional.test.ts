@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import { type Kind, kinds } from '../model/kinds.ts';
+import { type Kind, kinds, placesOf } from '../model/kinds.ts';
 import { openapiDocument } from './openapi.ts';
 import { collectionPath } from './openapi-parts.ts';
 import { type Method, openFurnishedApi } from './test-api.ts';
@@ -20,12 +20,13 @@ const bodies: Readonly<Record<Kind, object>> = {
   lease: { name: 'x', network: 'web', host: 'h1', size: 1 },
   router: { name: 'x', subnets: ['v4'] },
   host: { name: 'x', vtep: '198.18.0.9' },
+  grant: { name: 'x', subject: 'user:alice', role: 'viewer' },
 };
 
 it('changes and deletes an object of any kind only at the revision that is named', async () => {
   for (const kind of Object.keys(kinds) as Kind[]) {
     await using api = await openFurnishedApi();
-    const collection = collectionPath(kind).replace('{tenant}', 'acme');
+    const collection = collectionPath(kind, placesOf(kind).at(-1)!).replace('{tenant}', 'acme');
     const made = await api.request('POST', collection, bodies[kind]);
     assert.equal(made.status, 201, `${kind}: ${JSON.stringify(made.body)}`);
     const first = String(made.headers.etag);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Batch, Change } from '../store/contract.ts';
-import { pairsBetween } from './difference.ts';
+import { isOf, pairsBetween } from './difference.ts';
 
 /** A past in which each revision changed one key. */
 const storeOf = (...changes: readonly Change[]) => ({
@@ -26,13 +26,13 @@ it('pairs what was first with what is last, without what came and went in betwee
     written('/network/t1/n2', undefined, 'short'),
     written('/network/t1/n3', 'later'),
   );
-  const names = (await pairsBetween(store, 0n, 4n, undefined)).map(({ id, before, after }) => [
+  const names = (await pairsBetween(store, 0n, 4n, () => true)).map(({ id, before, after }) => [
     id,
     before?.name,
     after?.name,
   ]);
   assert.deepEqual(names, [['n1', 'before', 'after']]);
-  assert.deepEqual(await pairsBetween(store, 4n, 4n, undefined), []);
+  assert.deepEqual(await pairsBetween(store, 4n, 4n, () => true), []);
 });
 
 it('reads nothing of other tenants, nor what is no object, but their keys', async () => {
@@ -44,7 +44,7 @@ it('reads nothing of other tenants, nor what is no object, but their keys', asyn
     written('/tenant/-/t1', 'acme'),
     written('/network/t1/n2', 'web'),
   );
-  const pairs = await pairsBetween(store, 0n, 6n, 't1');
+  const pairs = await pairsBetween(store, 0n, 6n, (key) => isOf(key, 't1'));
   assert.deepEqual(
     pairs.map(({ kind, scope, id }) => `${kind} ${scope} ${id}`),
     ['tenant - t1', 'network t1 n2'],

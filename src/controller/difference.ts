@@ -23,15 +23,15 @@ export interface Pair<K extends Kind = Kind> {
 const TURN = 256;
 
 /**
- * Every object that was written between two revisions, as it was at both: of a tenant alone, if one is given by its id. Cost:
- * what was written between them; of others than the tenant, a look at the key.
+ * Every object that was written between two revisions, as it was at both: of those that are meant. Cost: what was written
+ * between them; of others, a look at the key.
  * @throws COMPACTED
  */
 export async function pairsBetween(
   store: Pick<Store, 'watch'>,
   from: bigint,
   to: bigint,
-  tenant: string | undefined,
+  isMeant: (key: ObjectKey) => boolean,
 ): Promise<Pair[]> {
   const texts = new Map<string, { of: ObjectKey; before: string | undefined; after: string | undefined }>();
   if (from < to)
@@ -40,7 +40,7 @@ export async function pairsBetween(
       if (revision > to) break;
       for (const { key, value, previous } of changes) {
         const of = parseObjectKey(key);
-        if (!of || !isOf(of, tenant)) continue;
+        if (!of || !isMeant(of)) continue;
         const { before } = texts.get(key) ?? { before: previous };
         texts.set(key, { of, before, after: value });
       }
@@ -53,8 +53,8 @@ export async function pairsBetween(
   });
 }
 
-/** True for a tenant's objects, and for itself. */
-const isOf = ({ kind, scope, id }: ObjectKey, tenant: string | undefined): boolean =>
+/** True for a tenant's objects, and for itself; without a tenant for all. */
+export const isOf = ({ kind, scope, id }: ObjectKey, tenant: string | undefined): boolean =>
   tenant === undefined || scope === tenant || (kind === 'tenant' && id === tenant);
 
 /** What differs as clients read it, by tenant, kind and name. `world` has the names of tenants that did not change. */
@@ -78,15 +78,15 @@ const byName = (a: ObjectChange, b: ObjectChange): number =>
   rank.get(a.kind)! - rank.get(b.kind)! ||
   (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id! < b.id! ? -1 : 1);
 
-/** @param tenant id of the tenant whose objects are meant; default: all. @throws COMPACTED */
+/** @throws COMPACTED */
 export async function differenceSince(
   { store, world }: { store: Pick<Store, 'watch' | 'extent' | 'writtenAt'>; world: World },
   since: bigint,
-  tenant: string | undefined,
+  isMeant: (key: ObjectKey) => boolean,
   limit: number,
 ): Promise<Difference> {
   const { revision: now } = await store.extent();
-  const pairs = await pairsBetween(store, since, now, tenant);
+  const pairs = await pairsBetween(store, since, now, isMeant);
   const all = objectChanges(pairs, world);
   const [from, to] = await Promise.all([momentOf(store, since), momentOf(store, now)]);
   return { since: from, now: to, total: all.length, changes: all.slice(0, limit) };

@@ -5,7 +5,7 @@ interface Reading {
   /** What is read; undefined while nothing is there. */
   readonly row: () => EventRow | undefined;
   /** The reader's own events, of which it hears how many went: all that is read, or some of it. */
-  readonly own: () => EventRow | undefined;
+  readonly own: () => readonly EventRow[];
   /** Id of the last event that it knows. */
   readonly at: number;
   /** How many of its own there were up to that one. */
@@ -36,7 +36,6 @@ export class EventReader {
 
   /** All of its own but those that are still to be read. */
   #passedNow(): number {
-    const own = this.#reading.own();
-    return own ? own.noted - own.keptAfter(this.#at) : 0;
+    return this.#reading.own().reduce((n, row) => n + row.noted - row.keptAfter(this.#at), 0);
   }
 }

@@ -93,9 +93,9 @@ test('who waits for news hears of the next', async () => {
 test('a reader of all hears how many went before it came to them', () => {
   const events = open({ perObject: 9, perTenant: 9, inAll: 2 });
   for (let i = 0; i < 5; i++) events.note(noted(`p${i}`));
-  const lost = [1, 2, 3, 5, 99].map((after) => events.reader({ after, tenant: undefined }).take(9).lost);
+  const lost = [1, 2, 3, 5, 99].map((after) => events.reader({ after, tenants: undefined }).take(9).lost);
   assert.deepEqual(lost, [2, 1, 0, 0, 0]);
-  const reader = events.reader({ after: 0, tenant: undefined });
+  const reader = events.reader({ after: 0, tenants: undefined });
   assert.deepEqual(take(reader), { lost: 0, ids: [4, 5] });
   for (let i = 0; i < 3; i++) events.note(noted(`q${i}`));
   assert.deepEqual(take(reader), { lost: 1, ids: [7, 8] });
@@ -104,7 +104,7 @@ test('a reader of all hears how many went before it came to them', () => {
 test('a reader of one tenant hears nothing of how much others do, also where it reads what concerns it of them', () => {
   const events = open({ perObject: 9, perTenant: 9, inAll: 4 });
   events.note(noted('mine', 'a'));
-  const [reader, wide] = [false, true].map((wide) => events.reader({ after: 1, tenant: 'a', wide }));
+  const [reader, wide] = [false, true].map((wide) => events.reader({ after: 1, tenants: ['a'], wide }));
   for (let i = 0; i < 50; i++) events.note(noted(`p${i}`, 'b'));
   assert.deepEqual(take(reader!), { lost: 0, ids: [] });
   events.note(noted('mine', 'a'));
@@ -112,14 +112,14 @@ test('a reader of one tenant hears nothing of how much others do, also where it 
   assert.deepEqual(take(reader!), { lost: 1, ids: [] });
   assert.deepEqual(take(wide!), { lost: 1, ids: [99, 100, 101, 102] });
   // One who comes back may have missed both.
-  assert.equal(events.reader({ after: 1, tenant: 'a' }).take(9).lost, 2);
-  assert.equal(events.reader({ after: 52, tenant: 'a' }).take(9).lost, 0);
+  assert.equal(events.reader({ after: 1, tenants: ['a'] }).take(9).lost, 2);
+  assert.equal(events.reader({ after: 52, tenants: ['a'] }).take(9).lost, 0);
 });
 
 test('of a tenant that is gone nothing is kept when its events are', () => {
   const events = open({ perObject: 9, perTenant: 9, inAll: 1 });
   events.note({ ...noted('t', 't'), kind: 'tenant', type: 'deleted' });
-  const reader = events.reader({ after: 0, tenant: 't' });
+  const reader = events.reader({ after: 0, tenants: ['t'] });
   events.note(noted('p', 'b'));
   assert.deepEqual(take(reader), { lost: 0, ids: [] });
 });
@@ -142,7 +142,7 @@ test('whatever is noted, and whenever a reader looks, it has read each event onc
         for (const s of before) if ('tenant' in s) note(s);
         const kept = ids(events.after(0, tenant));
         count = kept.length;
-        const reader = events.reader({ after: 0, tenant });
+        const reader = events.reader({ after: 0, tenants: tenant === undefined ? undefined : [tenant] });
         const read: number[] = [];
         let lost = 0;
         for (const s of [...steps, { take: 99 }]) {

@@ -14,8 +14,8 @@ interface EventsOptions {
 interface Readership {
   /** Id of the last event that is known; 0: none. */
   readonly after: number;
-  /** Whose events; undefined: all. */
-  readonly tenant: string | undefined;
+  /** Of which tenants ('-': of what is in none); undefined: of all. */
+  readonly tenants: readonly string[] | undefined;
   /** Others' are read, too. */
   readonly wide?: boolean;
 }
@@ -71,13 +71,14 @@ export class Events {
    * Somebody who reads events after an id, from 0 on those that are kept, and hears how many were lost: of a tenant only its own.
    * How many of a tenant's went before the reader came is known as a bound: they have no ids any more.
    */
-  reader({ after, tenant, wide = false }: Readership): EventReader {
-    const own = () => this.#rowOf(tenant);
-    const row = own();
+  reader({ after, tenants, wide = false }: Readership): EventReader {
+    const own = () => (tenants ?? [undefined]).flatMap((tenant) => this.#rowOf(tenant) ?? []);
     const at = Math.min(after, this.#last);
+    const sum = (of: (row: EventRow) => number) => own().reduce((n, row) => n + of(row), 0);
     // Ids of all have no gaps.
-    const passed = after === 0 ? (row?.gone ?? 0) : tenant === undefined ? at : (row?.notedUpTo(at) ?? 0);
-    return new EventReader({ row: wide ? () => this.#all : own, own, at, passed });
+    const passed = after === 0 ? sum(({ gone }) => gone) : tenants === undefined ? at : sum((row) => row.notedUpTo(at));
+    const isOne = !wide && tenants?.length === 1;
+    return new EventReader({ row: () => (isOne ? own()[0] : this.#all), own, at, passed });
   }
 
   /** Resolves when the next is noted. */

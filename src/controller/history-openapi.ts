@@ -1,11 +1,21 @@
 /** The paths of history in the API's description. */
 import { article } from '../model/article.ts';
 import { historyLimits } from '../model/history.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
-import { body, type Operation, objectPath, pathParameter, problem, query, ref, waitMs } from './openapi-parts.ts';
+import { type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
+import {
+  body,
+  type Operation,
+  objectPath,
+  operationName,
+  pathParameter,
+  problem,
+  query,
+  ref,
+  waitMs,
+} from './openapi-parts.ts';
 
 /** The path of what has become of an object. */
-export const historyPath = (kind: Kind): string => `${objectPath(kind)}/history`;
+export const historyPath = (kind: Kind, place: Place): string => `${objectPath(kind, place)}/history`;
 export const diffPath = '/v1/diff';
 export const rollbackPath = '/v1/rollback';
 
@@ -18,9 +28,9 @@ const text = { type: 'string' };
 /** One for every kind, and those of the installation. */
 export function historyPaths(): [string, Record<string, Operation>][] {
   const { entries, entriesDefault, changes, changesDefault, point } = historyLimits;
-  const history = (Object.keys(kinds) as Kind[]).map((kind): [string, Record<string, Operation>] => {
-    const tenant = kinds[kind].scope === 'tenant' ? [pathParameter('tenant')] : [];
-    const name = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+  const of = (kind: Kind, place: Place): [string, Record<string, Operation>] => {
+    const tenant = place === 'tenant' ? [pathParameter('tenant')] : [];
+    const name = operationName(kind, place);
     const get: Operation = {
       operationId: `get${name}History`,
       summary: `What has become of ${article(kind)}, also of one that is gone`,
@@ -33,8 +43,9 @@ export function historyPaths(): [string, Record<string, Operation>][] {
       ],
       responses: { 200: json('ObjectHistory', 'The newest entry first'), ...problem },
     };
-    return [historyPath(kind), { get }];
-  });
+    return [historyPath(kind, place), { get }];
+  };
+  const history = (Object.keys(kinds) as Kind[]).flatMap((kind) => placesOf(kind).map((place) => of(kind, place)));
   const diff: Operation = {
     operationId: 'getDiff',
     summary: 'What is different now',

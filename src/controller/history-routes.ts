@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/history.ts';
-import { type Kind, kinds } from '../model/kinds.ts';
-import { differenceSince } from './difference.ts';
+import { type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
+import { type Access, forbidden, seenTenant, type Verb } from './access.ts';
+import { differenceSince, isOf } from './difference.ts';
 import { whenGone } from './gone.ts';
 import { objectHistory, tenantEver } from './history.ts';
 import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
+import type { ObjectKey } from './keys.ts';
 import { parsePoint } from './point.ts';
 import { parseDiffQuery, parseHistoryQuery, parseWaitMs, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
@@ -16,15 +18,19 @@ import { waitForHosts } from './wait.ts';
 export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   const { store } = ctx;
   for (const kind of Object.keys(kinds) as Kind[])
-    app.get(fastifyPath(historyPath(kind)), async (request) => {
-      const query = parseHistoryQuery(request.query as RawQuery);
-      return objectHistory(ctx, kind, await scopeOf(kind, request), refOf(kind, request), query);
-    });
+    for (const place of placesOf(kind))
+      app.get(fastifyPath(historyPath(kind, place)), async (request) => {
+        const query = parseHistoryQuery(request.query as RawQuery);
+        return objectHistory(ctx, kind, await scopeOf(place, request), refOf(kind, request), query);
+      });
 
   app.get(diffPath, async (request) => {
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
+    const { access } = request;
     const revision = await parsePoint(store, 'since', since, Date.now());
-    return differenceSince(ctx, revision, tenant === undefined ? undefined : await tenantEver(ctx, tenant), limit);
+    const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
+    const isMeant = (key: ObjectKey) => isOf(key, scope) && access.reads(key.kind, key.scope, key.id);
+    return differenceSince(ctx, revision, isMeant, limit);
   });
 
   const check = compileCheck(RollbackSchema);
@@ -33,18 +39,42 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
     const waitMs = parseWaitMs(request.query as RawQuery);
     check(request.body);
     const { to, tenant, dryRun = false } = request.body as RollbackInput;
+    const { access } = request;
+    const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
+    refuseRollback(access, scope, dryRun ? 'read' : 'write');
     const revision = await parsePoint(store, 'to', to, Date.now());
-    const scope = tenant === undefined ? undefined : await tenantEver(ctx, tenant);
-    const done = await rollback(ctx, { to: revision, tenant: scope, dryRun, gone });
+    const isMeant = (key: ObjectKey) => isOf(key, scope) && mayComeBack(access, key);
+    const done = await rollback(ctx, { to: revision, isMeant, dryRun, gone });
     if (!dryRun) await waitForHosts(ctx, done, waitMs, reply);
     return done.answer;
   });
 
+  /** A tenant's id; also of one that is gone, for whom nothing is hidden. @throws NOT_FOUND */
+  async function tenantFor(access: Access, ref: string): Promise<string> {
+    return access.readsAll ? tenantEver(ctx, ref) : seenTenant(ctx.world, access, ref);
+  }
+
+  /** Of a tenant that is seen its own history, and not that of others that had its name before. */
+  function refOf(kind: Kind, { params, access }: FastifyRequest): string {
+    const ref = (params as Record<string, string>)[kind] ?? '';
+    return kind === 'tenant' && !access.readsAll ? seenTenant(ctx.world, access, ref) : ref;
+  }
+
+  /** @throws FORBIDDEN */
+  function refuseRollback(access: Access, tenant: string | undefined, verb: Verb): void {
+    // Of all kinds there are in a tenant, routers are the last that somebody may write.
+    if (tenant === undefined ? access.may(verb, 'tenant', '-') : access.may(verb, 'router', tenant)) return;
+    const name = tenant && ctx.world.tenant.get(tenant)?.record.name;
+    throw forbidden(access, 'roll back', name ? 'objects' : 'the installation', name);
+  }
+
   /** Also of a tenant that is gone. */
-  async function scopeOf(kind: Kind, request: FastifyRequest): Promise<string> {
+  async function scopeOf(place: Place, request: FastifyRequest): Promise<string> {
     const { tenant } = request.params as { tenant?: string };
-    return kinds[kind].scope === 'tenant' ? tenantEver(ctx, tenant ?? '') : '-';
+    return place === 'tenant' ? tenantEver(ctx, tenant ?? '') : '-';
   }
 }
 
-const refOf = (kind: Kind, request: FastifyRequest): string => (request.params as Record<string, string>)[kind] ?? '';
+/** A right that was taken from somebody does not come back; and a tenant's name is nobody's in it. */
+const mayComeBack = (access: Access, { kind }: ObjectKey): boolean =>
+  kind !== 'grant' && (kind !== 'tenant' || access.readsAll);

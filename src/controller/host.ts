@@ -3,27 +3,29 @@ import { type Ip, parseHostAddress, parseIp } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostWord } from '../model/host-state.ts';
 import { HOSTS_MAX, type HostId, type HostNumber } from '../model/ids.ts';
-import type { HostInput } from '../model/kinds.ts';
+import { everyTenant, type HostInput } from '../model/kinds.ts';
 import { parsePlace, partsOfPlace } from '../model/published-place.ts';
 import { Draft } from './draft.ts';
-import { claims } from './keys.ts';
+import { claims, hostTrustKey } from './keys.ts';
 import { removeLease } from './lease.ts';
 import { loseHost, loseOrigin } from './port-removal.ts';
 import type { Stored } from './records.ts';
-import { type Decision, freeName, type RuleContext, type Rules, unused } from './rules.ts';
+import { type Decision, freeName, must, type RuleContext, type Rules, unused } from './rules.ts';
 import type { World } from './world.ts';
 
 /** Underlay MTU of a host that says nothing else, bytes. */
 const MTU_DEFAULT = 1500;
 
 export const hostRules: Rules<'host'> = {
-  create(ctx, _scope, { name, vtep: vtepText, mtuBytes = MTU_DEFAULT, addresses = [], openPorts = [], labels = {} }) {
+  create(ctx, _scope, input) {
     const { world, now, newId } = ctx;
+    const { name, vtep: vtepText, mtuBytes = MTU_DEFAULT, addresses = [], openPorts = [], labels = {} } = input;
     freeName(world, 'host', '-', name);
     const vtep = parseIp(vtepText);
     freeVtep(ctx, vtep);
+    const id = newId<HostId>();
     const record = {
-      id: newId<HostId>(),
+      id,
       name,
       createdAt: now().toISOString(),
       labels,
@@ -33,6 +35,9 @@ export const hostRules: Rules<'host'> = {
       addresses: furtherAddresses(vtep, addresses),
       held: [],
       openPorts: openPorts.map(knownPort),
+      tenants: givenTenants(world, input.tenants, []),
+      // One that comes back, with its id, joins again before it counts: see endTrust.
+      revoked: world.trust.host(id).record.generation > 0,
     };
     const draft = new Draft()
       .claim(claims.hostNumber(record.number), record.id)
@@ -40,16 +45,14 @@ export const hostRules: Rules<'host'> = {
       .create('host', record);
     return { record, draft };
   },
-  update(
-    ctx,
-    have,
-    { name, vtep: vtepText, mtuBytes = MTU_DEFAULT, addresses: others = [], openPorts = [], labels = {} },
-  ) {
+  update(ctx, have, next) {
+    const { name, vtep: vtepText, mtuBytes = MTU_DEFAULT, addresses: others = [], openPorts = [], labels = {} } = next;
     freeName(ctx.world, 'host', '-', name, have.record.id);
     const vtep = parseIp(vtepText);
     const addresses = furtherAddresses(vtep, others);
     const open = openPorts.map(knownPort);
-    const record = { ...have.record, name, vtep, mtuBytes, addresses, openPorts: open, labels };
+    const tenants = givenTenants(ctx.world, next.tenants, have.record.tenants);
+    const record = { ...have.record, name, vtep, mtuBytes, addresses, openPorts: open, tenants, labels };
     const draft = new Draft().update(have, record);
     if (vtep !== have.record.vtep) {
       freeVtep(ctx, vtep);
@@ -63,14 +66,14 @@ export const hostRules: Rules<'host'> = {
     const instead = `if it never comes back: heddle host delete ${have.record.name} --gone`;
     unused(have, 'port', world.portsOfHost.size(id), instead);
     unused(have, 'lease', world.leasesOfHost.size(id), instead);
-    return leaveMoved(world, new Draft(), id)
+    return leaveMoved(world, endTrust(world, new Draft(), id), id)
       .remove(have)
       .release(claims.hostNumber(number))
       .release(claims.vtep(vtep))
       .empty(claims.bound(id, ''));
   },
-  input: ({ name, vtep, mtuBytes, addresses, openPorts, labels }) => ({
-    ...{ name, vtep, mtuBytes, addresses: [...addresses], openPorts: [...openPorts] },
+  input: ({ name, vtep, mtuBytes, addresses, openPorts, tenants, labels }) => ({
+    ...{ name, vtep, mtuBytes, addresses: [...addresses], openPorts: [...openPorts], tenants: [...tenants] },
     labels: { ...labels },
   }),
 };
@@ -80,6 +83,13 @@ function knownPort(port: string): string {
   if (Number(port.slice(4)) > 65_535)
     throw new HeddleError('INVALID', { field: 'openPorts', problem: `there is no ${port}` });
   return port;
+}
+
+/** By id, in order; what it had, and is gone by now, is left out. @throws NOT_FOUND */
+export function givenTenants(world: World, wanted: readonly string[] = [], have: readonly string[]): string[] {
+  if (wanted.includes(everyTenant)) return [everyTenant];
+  const isKnown = (ref: string) => !have.includes(ref) || world.tenant.has(ref);
+  return [...new Set<string>(wanted.filter(isKnown).map((ref) => must(world, 'tenant', '-', ref).record.id))].sort();
 }
 
 const furtherAddresses = (vtep: Ip, addresses: readonly string[]): Ip[] =>
@@ -106,10 +116,18 @@ function removeGone(world: World, have: Stored<'host'>): Draft {
     .release(claims.hostNumber(number))
     .release(claims.vtep(vtep))
     .quiet(claims.bound(id, ''), world.revision);
-  leaveMoved(world, draft, id);
+  endTrust(world, leaveMoved(world, draft, id), id);
   for (const ref of world.portsOfHost.of(id)) loseHost(world, draft, world.port.get(ref)!, id);
   for (const ref of world.leasesOfHost.of(id)) removeLease(world, draft, world.lease.get(ref)!);
   return draft;
+}
+
+/** Certificates of a host that is deleted never count again, also if it comes back by a rollback. */
+function endTrust(world: World, draft: Draft, id: HostId): Draft {
+  const { record, revision } = world.trust.host(id);
+  if (revision === 0n) return draft;
+  const key = hostTrustKey(id);
+  return draft.unchanged(key, revision).put(key, JSON.stringify({ generation: record.generation + 1 }));
 }
 
 /** What has moved away from the host, and is not bound to it any more. */
@@ -121,7 +139,7 @@ function leaveMoved(world: World, draft: Draft, id: HostId): Draft {
   return draft;
 }
 
-type AgentsWord = Omit<HostInput, 'addresses' | 'openPorts'> & { readonly addresses?: readonly string[] };
+type AgentsWord = Omit<HostInput, 'addresses' | 'openPorts' | 'tenants'> & { readonly addresses?: readonly string[] };
 
 /**
  * Refuses a change of what a host's agent, which is connected, says itself: with another name it could not come back, and

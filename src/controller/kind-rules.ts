@@ -1,5 +1,6 @@
 import type { Kind } from '../model/kinds.ts';
 import { addressRules } from './address.ts';
+import { grantRules } from './grant.ts';
 import { hostRules } from './host.ts';
 import { leaseRules } from './lease.ts';
 import { networkRules } from './network.ts';
@@ -19,4 +20,5 @@ export const rules: { readonly [K in Kind]: Rules<K> } = {
   lease: leaseRules,
   router: routerRules,
   host: hostRules,
+  grant: grantRules,
 };

@@ -2,7 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
 import type { SharedAnswer } from '../listen/shared-answer.ts';
-import type { Condition } from '../model/condition.ts';
+import { forbidden } from './access.ts';
+import { conditionFor, type Judgement } from './condition.ts';
 import type { Events } from './events.ts';
 import { answerEvents } from './events-api.ts';
 import { conditionPath, eventsPath } from './observe-paths.ts';
@@ -14,7 +15,7 @@ export interface ObserveContext {
   readonly events: Events;
   readonly requests: RequestCounts;
   readonly observed: Observed;
-  readonly condition: SharedAnswer<Condition>;
+  readonly condition: SharedAnswer<Judgement>;
   readonly now: () => Date;
 }
 
@@ -23,6 +24,8 @@ export function registerObserve(app: FastifyInstance, ctx: ObserveContext & { re
   app.get(eventsPath, async (request, reply) => answerEvents(ctx, request, reply));
   app.get(conditionPath, async (request) => {
     parseNothing(request.query as RawQuery);
-    return ctx.condition.get();
+    if (request.access.levelIn('condition', '-') === undefined)
+      throw forbidden(request.access, 'read', 'the condition');
+    return conditionFor(await ctx.condition.get(), request.access);
   });
 }

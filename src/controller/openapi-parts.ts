@@ -1,12 +1,12 @@
 /** What the API's description is put together from. */
-import { type Kind, kinds } from '../model/kinds.ts';
+import { type Kind, kinds, type Place } from '../model/kinds.ts';
 import { WAIT_MS_MAX } from './query.ts';
 
 /** "/v1/tenants/{tenant}/ports": where a kind's objects are. */
-export const collectionPath = (kind: Kind): string =>
-  `/v1/${kinds[kind].scope === 'tenant' ? 'tenants/{tenant}/' : ''}${kinds[kind].plural}`;
+export const collectionPath = (kind: Kind, place: Place): string =>
+  `/v1/${place === 'tenant' ? 'tenants/{tenant}/' : ''}${kinds[kind].plural}`;
 /** The path of one object; its parameter has the kind's name. */
-export const objectPath = (kind: Kind): string => `${collectionPath(kind)}/{${kind}}`;
+export const objectPath = (kind: Kind, place: Place): string => `${collectionPath(kind, place)}/{${kind}}`;
 
 /** One operation, as far as readers of the description need it. */
 export interface Operation {
@@ -38,6 +38,14 @@ export const pathParameter = (name: string) => ({
   schema: { type: 'string' },
   description: `Name or id of the ${name}`,
 });
+
+/** What operations of a kind are called, in one of its places: "Port"; of those in a tenant that are elsewhere too "TenantGrant". */
+export const operationName = (kind: Kind, place: Place): string => {
+  const name = title(kind);
+  return kinds[kind].scope === 'either' && place === 'tenant' ? `Tenant${name}` : name;
+};
+/** With a capital letter. */
+export const title = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A parameter of a query. */
 export const query = (name: string, schema: object, description: string) => ({

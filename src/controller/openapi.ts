@@ -5,22 +5,26 @@ import { type Code, errors } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { Difference, ObjectHistory, Rollback, RollbackInput } from '../model/history.ts';
 import { PortCounters } from '../model/host-state.ts';
-import { type Kind, type KindSpec, kinds } from '../model/kinds.ts';
+import { type Kind, type KindSpec, kinds, type Place, placesOf } from '../model/kinds.ts';
 import { QuotaPatch, QuotaView } from '../model/quota.ts';
 import { applyPaths } from './apply-openapi.ts';
 import { historyPaths } from './history-openapi.ts';
+import { auditPaths, auditSchemas } from './audit-openapi.ts';
 import { observePaths, observeSchemas } from './observe-openapi.ts';
 import {
   body,
   collectionPath,
   type Operation,
   objectPath,
+  operationName,
   pathParameter,
   problem,
   query,
   ref,
+  title,
   waitMs,
 } from './openapi-parts.ts';
+import { trustOperations, trustSchemas } from './trust-openapi.ts';
 
 /** Paths besides those of the kinds. */
 export const openapiPath = '/v1/openapi.json';
@@ -47,9 +51,10 @@ export function openapiDocument(): OpenApi {
         'One virtual network for containers, virtual machines and bare-metal servers. There is no authentication yet: the controller listens on loopback, lab addresses and unix sockets only.',
     },
     paths: Object.fromEntries([
-      ...all.flatMap(([kind, spec]) => pathsOf(kind, spec)),
+      ...all.flatMap(([kind, spec]) => placesOf(kind).flatMap((place) => pathsOf(kind, spec, place))),
       ...applyPaths(),
       ...historyPaths(),
+      ...trustOperations(),
       ...otherPaths(),
     ]),
     components: {
@@ -57,8 +62,10 @@ export function openapiDocument(): OpenApi {
         ...Object.fromEntries(all.flatMap(([kind, spec]) => schemasOf(kind, spec))),
         PortCounters,
         ...observeSchemas,
+        ...auditSchemas,
         ...{ ApplyInput, ApplyResult, ExportResult },
         ...{ ObjectHistory, Difference, RollbackInput, Rollback },
+        ...trustSchemas,
         Quota: QuotaView,
         QuotaPatch,
         Problem: problemSchema,
@@ -72,8 +79,6 @@ export function openapiDocument(): OpenApi {
     },
   };
 }
-
-const title = (kind: string): string => kind.charAt(0).toUpperCase() + kind.slice(1);
 
 const problemSchema = {
   type: 'object',
@@ -107,17 +112,18 @@ function schemasOf(kind: Kind, { input, output, mutable }: KindSpec): [string, o
   ];
 }
 
-function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>][] {
-  const tenant = spec.scope === 'tenant' ? [pathParameter('tenant')] : [];
+function pathsOf(kind: Kind, spec: KindSpec, place: Place): [string, Record<string, Operation>][] {
+  const tenant = place === 'tenant' ? [pathParameter('tenant')] : [];
+  const name = operationName(kind, place);
   const object = [...tenant, pathParameter(kind)];
   const tags = [spec.plural];
   return [
     [
-      collectionPath(kind),
+      collectionPath(kind, place),
       {
-        get: listOperation(kind, spec, tenant),
+        get: listOperation(kind, spec, name, tenant),
         post: {
-          operationId: `create${title(kind)}`,
+          operationId: `create${name}`,
           summary: `Create ${article(kind)}`,
           tags,
           parameters: [...tenant, waitMs, ifNoneMatch],
@@ -132,17 +138,17 @@ function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>
       },
     ],
     [
-      objectPath(kind),
+      objectPath(kind, place),
       {
         get: {
-          operationId: `get${title(kind)}`,
+          operationId: `get${name}`,
           summary: `Show ${article(kind)}`,
           tags,
           parameters: kind === 'port' ? [...object, counters] : object,
           responses: { 200: kind === 'port' ? portWithCounters(spec) : one(kind, 'The object'), ...problem },
         },
         patch: {
-          operationId: `update${title(kind)}`,
+          operationId: `update${name}`,
           summary: `Change ${article(kind)} (JSON merge patch, RFC 7396)`,
           tags,
           parameters: [...object, waitMs, ifMatch],
@@ -150,7 +156,7 @@ function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>
           responses: { 200: one(kind, 'As it is now'), ...problem },
         },
         delete: {
-          operationId: `delete${title(kind)}`,
+          operationId: `delete${name}`,
           summary: `Delete ${article(kind)}`,
           tags,
           parameters: [...object, waitMs, ...(kind === 'host' ? [gone] : []), ifMatch],
@@ -161,7 +167,12 @@ function pathsOf(kind: Kind, spec: KindSpec): [string, Record<string, Operation>
   ];
 }
 
-function listOperation(kind: Kind, { plural, filters, refersTo }: KindSpec, tenant: readonly object[]): Operation {
+function listOperation(
+  kind: Kind,
+  { plural, filters, refersTo }: KindSpec,
+  name: string,
+  tenant: readonly object[],
+): Operation {
   const page = {
     type: 'object',
     required: ['revision', 'items'],
@@ -177,7 +188,7 @@ function listOperation(kind: Kind, { plural, filters, refersTo }: KindSpec, tena
     properties: { revision: { type: 'string' }, type: { enum: ['put', 'delete'] }, object: ref(title(kind)) },
   };
   return {
-    operationId: `list${title(plural)}`,
+    operationId: `list${name.slice(0, -kind.length)}${title(plural)}`,
     summary: `List or watch ${plural}`,
     tags: [plural],
     parameters: [
@@ -235,6 +246,7 @@ function otherPaths(): [string, Record<string, Operation>][] {
   return [
     [quotaPath, quotas],
     ...observePaths(),
+    ...auditPaths(),
     [openapiPath, { get: { ...description, responses: { 200: { description: 'OpenAPI 3.1' } } } }],
     [streamPath, { get: { ...stream, responses: { 101: { description: 'Switches to WebSocket' }, ...problem } } }],
   ];

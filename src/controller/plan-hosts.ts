@@ -2,7 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { hostItem } from '../compile/compile-host.ts';
 import type { HostPlan } from '../model/apply.ts';
 import type { HostItem, ItemKey } from '../model/host-state.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import type { Access } from './access.ts';
 import { Publisher } from './publisher.ts';
+import { scopeOf } from './records.ts';
 import type { World } from './world.ts';
 
 /**
@@ -14,8 +17,11 @@ export class HostPlans {
   readonly #after: World;
   readonly #marked = new Map<string, Set<ItemKey>>();
 
-  /** @param world a copy that is about to change */
-  constructor(world: World) {
+  readonly #access: Access;
+
+  /** @param world a copy that is about to change; of what is in it, `access` says what is told */
+  constructor(world: World, access: Access) {
+    this.#access = access;
     this.#before = world.copy();
     this.#after = world;
     const publisher = new Publisher(world);
@@ -38,11 +44,22 @@ export class HostPlans {
       .sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
+  /** Others' objects may change with those that are written: by a router that is a peer. */
+  #isShown(id: string): boolean {
+    if (this.#access.readsAll) return true;
+    for (const world of [this.#after, this.#before])
+      for (const kind of Object.keys(kinds) as Kind[]) {
+        const record = world.objects(kind).get(id)?.record;
+        if (record) return kind === 'host' || this.#access.reads(kind, scopeOf(record), id);
+      }
+    return false;
+  }
+
   #itemOf(host: string, key: ItemKey): HostPlan['items'] {
     const before = hostItem(this.#before, host, key);
     const after = hostItem(this.#after, host, key);
     const item = after ?? before;
-    if (!item || isDeepStrictEqual(wished(before), wished(after))) return [];
+    if (!item || !this.#isShown(item.id) || isDeepStrictEqual(wished(before), wished(after))) return [];
     const action = !before ? 'create' : after ? 'update' : 'delete';
     return [{ action, kind: item.kind, name: nameOf(this.#after, item) || nameOf(this.#before, item) || item.id }];
   }

@@ -17,7 +17,14 @@ export type Principal =
       readonly groups: readonly string[];
       readonly via: 'token' | 'oidc';
       readonly scope?: TokenScope;
+      /** Id of the API token that it came with. */
+      readonly token?: string;
+      /** When what it showed is no good any more, milliseconds since 1970. */
+      readonly untilMs?: number;
     };
+
+/** A principal as people and limits name it: "user:alice", "host:h1", "root@ctl". */
+export const nameOf = ({ kind, name }: Principal): string => (kind === 'local' ? name : `${kind}:${name}`);
 
 declare module 'fastify' {
   interface FastifyRequest {

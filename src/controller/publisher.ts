@@ -262,5 +262,7 @@ export function concernedHosts(world: World, change: WorldChange): Set<string> {
       hosts.delete(record.id);
       return hosts;
     }
+    case 'grant':
+      return new Set();
   }
 }

@@ -1,6 +1,8 @@
 import type { Ip, Mac } from '../model/address.ts';
+import type { Role } from '../model/grant.ts';
 import type {
   AddressId,
+  GrantId,
   HostId,
   HostNumber,
   LeaseId,
@@ -101,6 +103,17 @@ export interface HostRecord extends Common<HostId> {
   /** Places of it that its agent holds for workloads, in order. */
   readonly held: readonly PublishedPlace[];
   readonly openPorts: readonly string[];
+  /** Ids, in order; one may be gone. Or `everyTenant` alone. */
+  readonly tenants: readonly string[];
+  /** No certificate of it counts until it joins again, and no other host knows it. */
+  readonly revoked: boolean;
+}
+/** In the scope where it holds. */
+export interface GrantRecord extends Common<GrantId> {
+  readonly tenant?: TenantId;
+  /** "user:alice", "group:dev". */
+  readonly subject: string;
+  readonly role: Role;
 }
 
 /** The stored form of each kind. */
@@ -113,6 +126,7 @@ export interface Records {
   lease: LeaseRecord;
   router: RouterRecord;
   host: HostRecord;
+  grant: GrantRecord;
 }
 export type AnyRecord = Records[Kind];
 
@@ -121,6 +135,8 @@ export interface Stored<K extends Kind = Kind> {
   readonly kind: K;
   readonly record: Records[K];
   readonly revision: bigint;
+  /** Only what all may see of it. */
+  readonly isGlance?: true;
 }
 
 /** What records of a kind have that were written before it had the field. */
@@ -128,7 +144,7 @@ const added: { readonly [K in Kind]?: Partial<Records[K]> } = {
   network: { sourceNat: false, publishFrom: [], mssClamp: false },
   router: { peers: [], translations: [] },
   port: { dnsNames: [], publish: [], ephemeral: false },
-  host: { addresses: [], held: [], openPorts: [] },
+  host: { addresses: [], held: [], openPorts: [], tenants: [], revoked: false },
 };
 
 /** A record as it is stored, or was by an earlier version. */
@@ -138,4 +154,4 @@ export const parseRecord = <K extends Kind>(kind: K, text: string): Records[K] =
 });
 
 /** The tenant that a record belongs to, or '-' for kinds of the whole installation. */
-export const scopeOf = (record: AnyRecord): string => ('tenant' in record ? record.tenant : '-');
+export const scopeOf = (record: AnyRecord): string => ('tenant' in record && record.tenant) || '-';

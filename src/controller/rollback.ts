@@ -3,6 +3,7 @@ import type { ObjectChange } from '../model/change.ts';
 import type { Rollback } from '../model/history.ts';
 import type { Store } from '../store/contract.ts';
 import { objectChanges, type Pair, pairsBetween } from './difference.ts';
+import type { ObjectKey } from './keys.ts';
 import { momentOf } from './point.ts';
 import { Restoration, type Touched } from './restoration.ts';
 import type { Sequence } from './sequence.ts';
@@ -17,8 +18,8 @@ interface RollbackContext {
 /** Where to, for whom. */
 interface RollbackOptions {
   readonly to: bigint;
-  /** A tenant's id; default: all of the installation. */
-  readonly tenant: string | undefined;
+  /** The objects that are to be as they were. */
+  readonly isMeant: (key: ObjectKey) => boolean;
   /** Nothing is written. */
   readonly dryRun: boolean;
   /** Whoever asks does not wait any more. */
@@ -41,11 +42,11 @@ export async function rollback(
   { store, writer: { sequences } }: RollbackContext,
   options: RollbackOptions,
 ): Promise<RolledBack> {
-  const { to, tenant, dryRun, gone } = options;
+  const { to, isMeant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
   const touched: Touched = new Map();
   const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
-    const pairs = await pairsBetween(store, to, sequence.world.revision, tenant);
+    const pairs = await pairsBetween(store, to, sequence.world.revision, isMeant);
     await new Restoration(sequence, to, touched).restore(pairs);
     return changesOf(touched, sequence.world);
   };

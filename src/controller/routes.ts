@@ -3,9 +3,10 @@ import { type TObject, Type } from '#typebox';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
-import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
+import { type HostInput, type Inputs, type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
 import { leaveToAgent } from './host.ts';
+import { refuseCreate, refuseRemove, refuseUpdate } from './host-deeds.ts';
 import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
 import { collectionPath, objectPath } from './openapi-parts.ts';
@@ -13,9 +14,9 @@ import { parseIfMatch, parseIfNoneMatch } from './precondition.ts';
 import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
 import { parseCounters, parseListQuery, parseNothing, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
-import type { PortRecord } from './records.ts';
+import type { PortRecord, Stored } from './records.ts';
 import { must } from './rules.ts';
-import { viewOf } from './view.ts';
+import { shownTo, viewOf } from './view.ts';
 import { waitForHosts } from './wait.ts';
 import { streamWatch } from './watch.ts';
 import type { World } from './world.ts';
@@ -31,16 +32,17 @@ type Params = { tenant?: string; ref: string };
 
 /** Routes of every kind, from the table. */
 export function registerKinds(app: FastifyInstance, ctx: RouteContext): void {
-  for (const kind of Object.keys(kinds) as Kind[]) registerKind(app, ctx, kind);
+  for (const kind of Object.keys(kinds) as Kind[])
+    for (const place of placesOf(kind)) registerKind(app, ctx, kind, place);
 }
 
-function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, kind: K): void {
+function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, kind: K, place: Place): void {
   const { world, writer, presence } = ctx;
-  const { scope, input } = kinds[kind];
-  const collection = fastifyPath(collectionPath(kind));
-  const object = fastifyPath(objectPath(kind));
+  const { input } = kinds[kind];
+  const collection = fastifyPath(collectionPath(kind, place));
+  const object = fastifyPath(objectPath(kind, place));
   const scopeOf = (request: FastifyRequest): string =>
-    scope === 'tenant' ? must(world, 'tenant', '-', (request.params as Params).tenant ?? '').record.id : '-';
+    place === 'tenant' ? must(world, 'tenant', '-', (request.params as Params).tenant ?? '').record.id : '-';
   const refOf = (request: FastifyRequest): string => (request.params as Record<string, string>)[kind] ?? '';
   const checkInput = compileCheck(input);
   const patch = patcher(kind, input);
@@ -50,6 +52,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const tenant = scopeOf(request);
     const ifAbsent = parseIfNoneMatch(request);
     checkInput(request.body);
+    refuseCreate(world, request.access, kind, tenant, request.body);
     const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
     await waitForHosts(ctx, inAll(written), waitMs, reply);
     return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
@@ -58,13 +61,13 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
   app.get(collection, async (request, reply) => {
     const tenant = scopeOf(request);
     const query = parseListQuery(world, kind, tenant, request.query as RawQuery);
-    if (query.watch !== undefined) return streamWatch(ctx, kind, tenant, query, query.watch, reply);
-    return list(ctx, kind, tenant, query);
+    if (query.watch !== undefined) return streamWatch(ctx, kind, tenant, query, query.watch, request, reply);
+    return list(ctx, kind, tenant, query, request.access);
   });
 
   // One object costs next to nothing, and hosts read many.
   app.get(object, { config: { rate: 'none' } }, async (request, reply) => {
-    const found = must(world, kind, scopeOf(request), refOf(request));
+    const found = mustSee(request, must(world, kind, scopeOf(request), refOf(request)));
     if (kind !== 'port') parseNothing(request.query as RawQuery);
     if (kind !== 'port' || !parseCounters(request.query as RawQuery)) return sendObject(reply, found);
     return { ...viewOf(found, ctx), counters: await counters(found.record as never) };
@@ -80,6 +83,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const written = await writer.update(kind, scopeOf(request), refOf(request), ifMatch, (have) => {
       const next = apply(have) as Inputs[K];
       if (isOnline(refOf(request))) leaveToAgent(have as HostInput, next as HostInput);
+      refuseUpdate(world, request.access, must(world, kind, scopeOf(request), refOf(request)), next, have);
       return next;
     });
     await waitForHosts(ctx, inAll(written), waitMs, reply, concerned);
@@ -93,10 +97,19 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const have = must(world, kind, scopeOf(request), refOf(request));
     // What goes with it ends its ties to other hosts: they are asked for before.
     const concerned = concernedHosts(world, { kind, before: have, after: undefined });
-    const written = await writer.remove(kind, scopeOf(request), refOf(request), ifMatch, how);
+    const refuse = (stored: Stored) => refuseRemove(world, request.access, stored);
+    const written = await writer.remove(kind, scopeOf(request), refOf(request), ifMatch, { ...how, refuse });
     await waitForHosts(ctx, inAll(written), how.waitMs, reply, concerned);
     return reply.code(204).header('heddle-revision', String(written.revision)).send();
   });
+
+  /** What the principal may see of an object. @throws NOT_FOUND, as if it were not there */
+  function mustSee(request: FastifyRequest, found: Stored<K>): Stored<K> {
+    const seen = shownTo(request.access, found);
+    if (!seen && request.access.host === undefined)
+      throw new HeddleError('NOT_FOUND', { kind, name: refOf(request).slice(0, 80) });
+    return seen ?? found;
+  }
 
   /** The object is a host, and connected. */
   function isOnline(ref: string): boolean {

@@ -20,10 +20,13 @@ import {
 } from '../model/host-state.ts';
 import type { HostId } from '../model/ids.ts';
 import { kinds } from '../model/kinds.ts';
+import type { Audit } from './audit.ts';
+import type { Deed } from './audit-who.ts';
 import { Feed } from './feed.ts';
 import { heartbeat } from './heartbeat.ts';
 import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
+import type { Principal } from './principal.ts';
 import type { Publisher } from './publisher.ts';
 import type { HostRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
@@ -42,18 +45,32 @@ export interface StreamContext {
   readonly writer: Writer;
   readonly publisher: Publisher;
   readonly presence: Presence;
+  readonly audit: Pick<Audit, 'during' | 'refused'>;
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
 }
 
 /** Serves one agent's connection from its hello to its end. */
-export function serveStream(ctx: StreamContext, socket: WebSocket): void {
+export function serveStream(
+  ctx: StreamContext,
+  socket: WebSocket,
+  request: Deed = { principal: undefined, from: 'unix' },
+): void {
+  const { principal } = request;
   let session: Session | undefined;
   let greeted = false;
   let name: string | undefined;
+  /** What comes of it is the host's deed, also if root here speaks for it. */
+  const deed: Deed = {
+    ...request,
+    get host() {
+      return name;
+    },
+  };
   const refuse = (e: unknown) => {
     ctx.log.warn({ err: e, host: name }, 'stream refused');
     const problem = toProblem(e);
     const { code, detail, details } = problem;
+    void ctx.audit.refused(deed, code, { kind: 'host', ...(name !== undefined && { name: name.slice(0, 80) }) });
     if (name !== undefined) ctx.presence.refused(name, problem);
     const refusal: ControllerMessage = { type: 'refusal', problem: { code, detail, details } };
     socket.send(JSON.stringify(refusal), () => socket.close(1008, code));
@@ -63,6 +80,7 @@ export function serveStream(ctx: StreamContext, socket: WebSocket): void {
       if (greeted) throw new HeddleError('INVALID', { field: 'message', problem: 'a second hello' });
       greeted = true;
       name = message.name;
+      refuseOther(ctx.world, message, principal);
       const host = await welcome(ctx, message);
       if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
     } else if (!greeted)
@@ -74,7 +92,7 @@ export function serveStream(ctx: StreamContext, socket: WebSocket): void {
     if (!greeted) refuse(new HeddleError('INVALID', { field: 'message', problem: 'no hello came' }));
   }, HELLO_MS).unref();
   socket.on('message', (bytes) => {
-    Promise.try(() => receive(parseAgentMessage(String(bytes)))).catch(refuse);
+    ctx.audit.during(deed, () => Promise.try(() => receive(parseAgentMessage(String(bytes)))).catch(refuse));
   });
   socket.on('error', (err) => ctx.log.warn({ err }, 'stream failed'));
   socket.on('close', () => {
@@ -82,6 +100,16 @@ export function serveStream(ctx: StreamContext, socket: WebSocket): void {
     session?.end();
   });
   heartbeat(socket);
+}
+
+/** A host is who its certificate says, and says so itself. @throws HOST_MISMATCH */
+function refuseOther(world: World, { name }: Hello, principal: Principal | undefined): void {
+  if (principal?.kind !== 'host') return;
+  const own = world.host.get(principal.host)?.record.name;
+  if (name !== own)
+    throw new HeddleError('HOST_MISMATCH', {
+      problem: `the certificate is that of ${own === undefined ? 'a host that is deleted' : `host ${own}`}, not of ${name}: join again`,
+    });
 }
 
 const checkHost = compileCheck(kinds.host.input);
@@ -98,6 +126,7 @@ async function welcome({ world, writer, presence }: StreamContext, hello: Hello)
   const about = { vtep, mtuBytes };
   for (;;) {
     const have = world.find('host', '-', name);
+    if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
     if (have && have.record.vtep !== vtep && presence.get(have.record.id)) throw twoOfOneName(have.record, vtep);
     if (have && isDeepStrictEqual(about, toldOf(have.record))) return have;
     try {
@@ -110,7 +139,6 @@ async function welcome({ world, writer, presence }: StreamContext, hello: Hello)
       const moved = e instanceof HeddleError && (have ? e.code === 'NOT_FOUND' : e.code === 'NAME_TAKEN');
       if (!moved) throw e;
     }
-    if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
   }
 }
 

@@ -4,7 +4,10 @@ import { objectPrefix, quotaKey } from './keys.ts';
 import { quotaKeys } from './quota-book.ts';
 import { freeName, type Rules, unused } from './rules.ts';
 
-/** A tenant is deleted only when it is empty; subnets and ports need a network, so networks and routers decide. */
+/**
+ * A tenant is deleted only when it is empty; subnets and ports need a network, so networks and routers decide. Its grants go
+ * with it.
+ */
 export const tenantRules: Rules<'tenant'> = {
   create({ world, now, newId, tenantQuota }, _scope, { name, labels = {} }) {
     freeName(world, 'tenant', '-', name);
@@ -26,7 +29,9 @@ export const tenantRules: Rules<'tenant'> = {
       .remove(have)
       .empty(objectPrefix('network', id))
       .empty(objectPrefix('router', id))
-      .unchanged(quotaKey(id), world.quotas.revisionOf(id));
+      .unchanged(quotaKey(id), world.quotas.revisionOf(id))
+      .quiet(objectPrefix('grant', id), world.revision);
+    for (const grant of world.grantsOfTenant.of(id)) draft.remove(world.grant.get(grant)!);
     for (const key of quotaKeys(id)) draft.release(key);
     return draft;
   },

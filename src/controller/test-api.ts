@@ -5,7 +5,10 @@ import { pino } from 'pino';
 import type { Code, Problem } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
-import { type AssembleOptions, type Assembly, assemble } from './assemble.ts';
+import type { Identify } from './admission.ts';
+import { type AssembleOptions, type Assembly, assemble, rootHere } from './assemble.ts';
+import type { Principal } from './principal.ts';
+import { bearerOf } from './tokens.ts';
 
 export interface Answer {
   readonly status: number;
@@ -15,8 +18,8 @@ export interface Answer {
 }
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisposable> {
-  readonly store: Store;
+/** Requests of one principal. */
+export interface TestClient {
   request(method: Method, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** The same, and it must succeed. @returns the answer's body */
   ok(method: Method, path: string, body?: unknown): Promise<Answer['body']>;
@@ -30,47 +33,71 @@ export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisp
   ): Promise<Problem['details']>;
 }
 
+export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisposable>, TestClient {
+  readonly store: Store;
+  /** The same as another principal; undefined: as nobody. Without it requests are root's. */
+  as(principal: Principal | undefined): TestClient;
+}
+
+/** What a request is told to be of; a test alone believes it. */
+const asHeader = 'x-test-principal';
+
+/** As the principal that a test names, or the token that it shows. */
+const identifyAsTold: Identify = async ({ headers }, world) => {
+  const told = headers[asHeader];
+  if (headers.authorization !== undefined) return bearerOf(world, { headers });
+  return told === undefined ? rootHere : (JSON.parse(String(told)) ?? undefined);
+};
+
 export async function openTestApi(options: Partial<AssembleOptions> & { store?: Store } = {}): Promise<TestApi> {
   const store = options.store ?? (await openSqlite(':memory:'));
   const failures: unknown[] = [];
   const log = pino({ level: 'silent' });
   // Every answer is as things are, not as they were a moment ago.
   const shared = { mostMs: 0 };
-  const assembly = await assemble(store, { log, onFatal: (cause) => failures.push(cause), shared, ...options });
+  const onFatal = (cause: unknown) => failures.push(cause);
+  const assembly = await assemble(store, { log, onFatal, shared, identify: identifyAsTold, ...options });
   const { app, world } = assembly;
 
-  const request: TestApi['request'] = async (method, path, body, headers = {}) => {
-    const json = typeof body === 'string' ? body : JSON.stringify(body);
-    const payload: Partial<InjectOptions> =
-      body === undefined ? {} : { payload: json, headers: { 'content-type': 'application/json', ...headers } };
-    const response = await app.inject({ method, url: path, headers, ...payload });
-    const text = response.payload;
+  const clientOf = (own: Record<string, string>): TestClient => {
+    const request: TestClient['request'] = async (method, path, body, headers = {}) => {
+      const json = typeof body === 'string' ? body : JSON.stringify(body);
+      const all = { ...own, ...headers };
+      const payload: Partial<InjectOptions> =
+        body === undefined ? {} : { payload: json, headers: { 'content-type': 'application/json', ...all } };
+      const response = await app.inject({ method, url: path, headers: all, ...payload });
+      const text = response.payload;
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        body: text !== '' && /json/.test(String(response.headers['content-type'])) ? JSON.parse(text) : text,
+      };
+    };
     return {
-      status: response.statusCode,
-      headers: response.headers,
-      body: text !== '' && /json/.test(String(response.headers['content-type'])) ? JSON.parse(text) : text,
+      request,
+      async ok(method, path, body) {
+        const answer = await request(method, path, body);
+        assert.ok(answer.status < 300, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+        return answer.body;
+      },
+      async refused(code, method, path, body, headers) {
+        const before = await store.range('/');
+        const answer = await request(method, path, body, headers);
+        assert.equal(answer.body.code, code, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+        assert.equal(answer.status, answer.body.status);
+        assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
+        const after = await store.range('/');
+        assert.deepEqual(after, before, 'nothing changed');
+        assert.equal(world.revision, before.revision);
+        return answer.body.details;
+      },
     };
   };
   return {
     ...assembly,
     store,
-    request,
-    async ok(method, path, body) {
-      const answer = await request(method, path, body);
-      assert.ok(answer.status < 300, `${method} ${path}: ${JSON.stringify(answer.body)}`);
-      return answer.body;
-    },
-    async refused(code, method, path, body, headers) {
-      const before = await store.range('/');
-      const answer = await request(method, path, body, headers);
-      assert.equal(answer.body.code, code, `${method} ${path}: ${JSON.stringify(answer.body)}`);
-      assert.equal(answer.status, answer.body.status);
-      assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
-      const after = await store.range('/');
-      assert.deepEqual(after, before, 'nothing changed');
-      assert.equal(world.revision, before.revision);
-      return answer.body.details;
-    },
+    ...clientOf({}),
+    as: (principal) => clientOf({ [asHeader]: JSON.stringify(principal ?? null) }),
     async [Symbol.asyncDispose]() {
       await assembly[Symbol.asyncDispose]();
       if (!options.store) await store[Symbol.asyncDispose]();

@@ -18,6 +18,7 @@ export async function assertNoLeak(store: Store): Promise<void> {
     lease: [],
     router: [],
     host: [],
+    grant: [],
   };
   const have = new Map<string, string>();
   const limited: string[] = [];
@@ -27,7 +28,7 @@ export async function assertNoLeak(store: Store): Promise<void> {
     if (parsed) objects[parsed.kind].push(parseRecord(parsed.kind, value) as never);
     else if (key.startsWith(appliedPrefix)) beside.push(key.slice(appliedPrefix.length));
     else if (key.startsWith(quotaPrefix)) limited.push(key.slice(quotaPrefix.length));
-    else if (!key.startsWith('/cursor/') && !key.startsWith('/claim/prefixes/')) have.set(key, value);
+    else if (!key.startsWith('/cursor/') && !key.startsWith('/claim/prefixes/') && !key.startsWith('/trust/')) have.set(key, value);
   }
   const keys = new Set(entries.map(({ key }) => key));
   for (const key of beside) assert.ok(keys.has(key), `${key}, which was applied, is there`);

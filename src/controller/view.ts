@@ -1,7 +1,17 @@
 import type { Kind, Objects } from '../model/kinds.ts';
+import type { Access } from './access.ts';
 import { holderOf } from './address.ts';
 import type { Presence } from './presence.ts';
-import type { AddressRecord, AnyRecord, HostRecord, LeaseRecord, PortRecord, RouterRecord, Stored } from './records.ts';
+import {
+  type AddressRecord,
+  type AnyRecord,
+  type HostRecord,
+  type LeaseRecord,
+  type PortRecord,
+  type RouterRecord,
+  type Stored,
+  scopeOf,
+} from './records.ts';
 import type { World } from './world.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -12,11 +22,25 @@ export function fieldsOf(kind: Kind, record: AnyRecord): Fields {
   return kind === 'lease' ? { ...rest, addresses: (record as LeaseRecord).addresses.map(({ ip }) => ip) } : rest;
 }
 
+/** An object as far as a principal may see it; undefined: not at all. Of a host everybody who has a role sees where it is. */
+export function shownTo<K extends Kind>(access: Access, stored: Stored<K>): Stored<K> | undefined {
+  const { kind, record } = stored;
+  if (access.readsAll || access.reads(kind, scopeOf(record), record.id)) return stored;
+  if (kind !== 'host' || access.levelIn('host', '-') === undefined) return undefined;
+  const { id, name, vtep } = record as HostRecord;
+  return { ...stored, record: { id, name, vtep, labels: {} } as unknown as Stored<K>['record'], isGlance: true };
+}
+
 /** An object as clients read it: the record, its revision, and the status of now. A port behind another has that one's binding, and its status unless something is wrong with it alone. */
 export function viewOf<K extends Kind>(
-  { kind, record, revision }: Stored<K>,
+  { kind, record, revision, isGlance }: Stored<K>,
   { world, presence }: { world: World; presence: Presence },
 ): Objects[K] {
+  if (isGlance) {
+    const { labels: _, ...seen } = record;
+    const { condition } = presence.hostStatus(record.id);
+    return { ...seen, revision: String(revision), status: { condition } } as unknown as Objects[K];
+  }
   const { id, ...rest } = fieldsOf(kind, record) as Fields;
   const shown =
     kind === 'router'

@@ -1,16 +1,17 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { Change, Store } from '../store/contract.ts';
+import type { Access } from './access.ts';
 import { whenGone } from './gone.ts';
 import { objectPrefix } from './keys.ts';
 import { compacted, withTime } from './point.ts';
 import type { Presence } from './presence.ts';
 import type { ListQuery } from './query.ts';
 import { parseRecord, type Stored } from './records.ts';
-import { viewOf } from './view.ts';
+import { shownTo, viewOf } from './view.ts';
 import type { World } from './world.ts';
 
 /** An empty line is sent this often, so that a dead connection is noticed at both ends. */
@@ -18,8 +19,9 @@ const HEARTBEAT_MS = 10_000;
 
 /**
  * Answers with one JSON line for every change of an object from a revision on: {revision, type: 'put' | 'delete', object}.
- * An object that stops matching the query comes as a delete. Empty lines are heartbeats. If it cannot go on, for who reads too
- * slowly may be overtaken by compaction, the last line is {type: 'error', problem}.
+ * An object that stops matching the query, or that the principal may not see any more, comes as a delete. Empty lines are heartbeats. If it cannot go on, for who reads too
+ * slowly may be overtaken by compaction, and who may not read it any more is not answered further, the last line is
+ * {type: 'error', problem}.
  * @throws COMPACTED, REVISION_UNKNOWN before anything is sent
  */
 export async function streamWatch<K extends Kind>(
@@ -28,27 +30,36 @@ export async function streamWatch<K extends Kind>(
   scope: string,
   { matches }: ListQuery,
   from: bigint,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { store } = ctx;
   const prefix = objectPrefix(kind, scope);
   await refuseBeyond(store, from);
+  const sight = new Sight<K>(kind, ctx.world, request, matches);
   const gone = whenGone(reply);
+  const over = new AbortController();
+  const signal = AbortSignal.any([gone, over.signal]);
   const out = new PassThrough();
   out.write('\n'); // the headers go with it: who watches knows at once that it does
-  const beat = setInterval(() => out.write('\n'), HEARTBEAT_MS);
+  const beat = setInterval(() => {
+    if (sight.isOver()) over.abort();
+    else out.write('\n');
+  }, HEARTBEAT_MS);
   const pump = async () => {
-    for await (const { revision, changes } of store.watch(prefix, from, gone))
+    for await (const { revision, changes } of store.watch(prefix, from, signal))
       for (const change of changes) {
-        const event = eventOf<K>(kind, change, revision, matches);
+        const event = sight.of(change, revision);
         if (!event) continue;
         const line = { revision: String(revision), type: event.type, object: viewOf(event.object, ctx) };
-        if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
+        if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal });
       }
+    sight.look();
   };
   pump()
-    .catch(async (e: unknown) => {
+    .catch(async (failed: unknown) => {
       if (gone.aborted) return;
+      const e = over.signal.aborted ? sight.why() : failed;
       reply.log.warn({ err: e }, 'watch ended');
       out.write(`${JSON.stringify({ type: 'error', problem: toProblem(await withTime(store, e)) })}\n`);
     })
@@ -67,19 +78,58 @@ async function refuseBeyond(store: Store, from: bigint): Promise<void> {
   if (from > newest + 1n) throw new HeddleError('REVISION_UNKNOWN', { revision: String(from), newest: String(newest) });
 }
 
-/** A put of what matches, a delete of what matched and does so no more; undefined for what never did. */
-function eventOf<K extends Kind>(
-  kind: K,
-  { value, previous }: Change,
-  revision: bigint,
-  matches: ListQuery['matches'],
-) {
-  const stored = (text: string | undefined): Stored<K> | undefined => {
-    const object = text === undefined ? undefined : { kind, record: parseRecord(kind, text), revision };
-    return object && matches(object) ? object : undefined;
-  };
-  const after = stored(value);
-  if (after) return { type: 'put', object: after } as const;
-  const before = stored(previous);
-  return before && ({ type: 'delete', object: before } as const);
+/** What one watcher sees of changes, for as long as it may. */
+class Sight<K extends Kind> {
+  readonly #kind: K;
+  readonly #request: FastifyRequest;
+  readonly #matches: ListQuery['matches'];
+  /** Ids of tenants that it has seen: a tenant's grants go with it, and that it is gone is still told. */
+  readonly #seen: Set<string>;
+
+  constructor(kind: K, world: World, request: FastifyRequest, matches: ListQuery['matches']) {
+    this.#kind = kind;
+    this.#request = request;
+    this.#matches = matches;
+    const { access } = request;
+    this.#seen = new Set(kind === 'tenant' ? [...world.tenant.keys()].filter((id) => access.sees(id)) : []);
+  }
+
+  /** A put of what it sees and matches, a delete of what it saw and matched, and does so no more; undefined for what never did. @throws as `look` */
+  of({ value, previous }: Change, revision: bigint) {
+    const access = this.look();
+    const [after, before] = [value, previous].map((text) => this.#stored(text, revision));
+    const is = after && this.#matching(shownTo(access, after));
+    if (is) {
+      if (this.#kind === 'tenant') this.#seen.add(is.record.id);
+      return { type: 'put', object: is } as const;
+    }
+    const hasSeen = before !== undefined && this.#seen.delete(before.record.id);
+    const was = before && this.#matching(hasSeen ? before : shownTo(access, before));
+    return was && ({ type: 'delete', object: was } as const);
+  }
+
+  /** What the watcher may now. @throws what a new request of the same would be refused with */
+  look(): Access {
+    return this.#request.accessNow();
+  }
+  /** It may not go on. */
+  isOver(): boolean {
+    return this.why() !== undefined;
+  }
+  /** With what it would be refused. */
+  why(): unknown {
+    try {
+      this.look();
+      return undefined;
+    } catch (e) {
+      return e;
+    }
+  }
+
+  #stored(text: string | undefined, revision: bigint): Stored<K> | undefined {
+    return text === undefined ? undefined : { kind: this.#kind, record: parseRecord(this.#kind, text), revision };
+  }
+  #matching(object: Stored<K> | undefined): Stored<K> | undefined {
+    return object && this.#matches(object) ? object : undefined;
+  }
 }

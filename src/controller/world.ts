@@ -6,18 +6,24 @@ import type { Batch, Store } from '../store/contract.ts';
 import type { Applied } from './applied.ts';
 import {
   appliedPrefix,
+  authorityKey,
   growthPrefix,
+  hostTrustPrefix,
+  joinTokenPrefix,
   nameKey,
   objectPrefix,
   parseObjectKey,
   prefixesKey,
   quotaPrefix,
+  tokenPrefix,
   vniCursorKey,
 } from './keys.ts';
 import { MultiMap } from './multi-map.ts';
 import { QuotaBook } from './quota-book.ts';
 import { type PortRecord, parseRecord, type Records, type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { SubnetUse } from './subnet-use.ts';
+import type { TokenRecord } from './tokens.ts';
+import { TrustBook } from './trust-book.ts';
 import { Views } from './views.ts';
 
 /** One object's change, as the world saw it. A port behind another changes with that one's binding: before is after then. */
@@ -42,7 +48,8 @@ const isBriefed = (port: PortRecord): boolean => Object.keys(briefingOf(port)).l
 const PAGE = 2000;
 const prefixesPrefix = prefixesKey('');
 /** What is read besides the objects. */
-const otherPrefixes = [prefixesPrefix, vniCursorKey, quotaPrefix, growthPrefix, appliedPrefix];
+const trustPrefixes = [authorityKey, hostTrustPrefix, joinTokenPrefix, tokenPrefix];
+const otherPrefixes = [prefixesPrefix, vniCursorKey, quotaPrefix, growthPrefix, appliedPrefix, ...trustPrefixes];
 
 /**
  * All objects in memory with the indexes that the controller asks for, fed by the store's watch only: own writes and
@@ -62,12 +69,16 @@ export class World {
   readonly lease = new Map<string, Stored<'lease'>>();
   readonly router = new Map<string, Stored<'router'>>();
   readonly host = new Map<string, Stored<'host'>>();
+  readonly grant = new Map<string, Stored<'grant'>>();
   readonly networksOfTenant = new MultiMap();
   readonly subnetsOfTenant = new MultiMap();
   readonly portsOfTenant = new MultiMap();
   readonly addressesOfTenant = new MultiMap();
   readonly leasesOfTenant = new MultiMap();
   readonly routersOfTenant = new MultiMap();
+  readonly grantsOfTenant = new MultiMap();
+  /** By "user:alice", "group:dev". */
+  readonly grantsOfSubject = new MultiMap();
   readonly subnetsOfNetwork = new MultiMap();
   readonly portsOfNetwork = new MultiMap();
   readonly addressesOfNetwork = new MultiMap();
@@ -80,12 +91,15 @@ export class World {
   readonly leasesOfHost = new MultiMap();
   readonly views = new Views();
   readonly quotas = new QuotaBook();
+  readonly trust = new TrustBook();
   readonly #ids = new Map<string, string>();
   readonly #macs = new Map<string, string>();
   readonly #leases = new Map<string, string>();
   readonly #uses = new Map<string, SubnetUse>();
   /** What was applied last to an object, by its id. */
   readonly applied = new Map<string, Applied>();
+  /** API tokens, by their id. */
+  readonly tokens = new Map<string, TokenRecord>();
   readonly vnis = new Map<number, string>();
   readonly hostNumbers = new Map<number, string>();
   readonly vteps = new Map<string, string>();
@@ -122,7 +136,7 @@ export class World {
   }
 
   /** Ids of the objects of a kind in one tenant. */
-  ofTenant(kind: 'network' | 'subnet' | 'port' | 'address' | 'lease' | 'router', tenant: string): Iterable<string> {
+  ofTenant(kind: Exclude<Kind, 'tenant' | 'host'>, tenant: string): Iterable<string> {
     const index = {
       network: this.networksOfTenant,
       subnet: this.subnetsOfTenant,
@@ -130,6 +144,7 @@ export class World {
       address: this.addressesOfTenant,
       lease: this.leasesOfTenant,
       router: this.routersOfTenant,
+      grant: this.grantsOfTenant,
     }[kind];
     return index.of(tenant);
   }
@@ -205,6 +220,12 @@ export class World {
       else this.prefixesRevision.set(network, revision);
     }
     this.quotas.put(key, value, revision);
+    if (key.startsWith(tokenPrefix)) {
+      const id = key.slice(tokenPrefix.length);
+      if (value === undefined) this.tokens.delete(id);
+      else this.tokens.set(id, JSON.parse(value) as TokenRecord);
+    }
+    this.trust.put(key, value, revision);
     if (key.startsWith(appliedPrefix)) {
       const id = key.slice(key.lastIndexOf('/') + 1);
       if (value === undefined) this.applied.delete(id);
@@ -334,6 +355,11 @@ export class World {
       set(this.hostNumbers, h.number, h.id, add);
       set(this.vteps, h.vtep, h.id, add);
     },
+    grant: (g, add) => {
+      const by = add ? 1 : -1;
+      this.grantsOfTenant.count(g.tenant ?? '-', g.id, by);
+      this.grantsOfSubject.count(g.subject, g.id, by);
+    },
   };
 
   /** The hosts where a port is wired are members of its network, and the one that it has come from. */
@@ -356,7 +382,8 @@ export class World {
 function copied(value: unknown): unknown {
   if (value instanceof Map) return new Map(value);
   if (value instanceof Set) return new Set(value);
-  return value instanceof MultiMap || value instanceof Views || value instanceof QuotaBook ? value.copy() : value;
+  const hasCopy = [MultiMap, Views, QuotaBook, TrustBook].some((book) => value instanceof book);
+  return hasCopy ? (value as { copy(): unknown }).copy() : value;
 }
 
 function set<A, B>(map: Map<A, B>, key: A, value: B, add: boolean): void {

@@ -105,10 +105,11 @@ export class Writer {
     scope: string,
     nameOrId: string,
     ifMatch: IfMatch,
-    how?: Removal,
+    { refuse, ...how }: Removal & { readonly refuse?: (have: Stored) => void } = {},
   ): Promise<Written<K>> {
     const decide = () => {
       const have = matching(must(this.#world, kind, scope, nameOrId), ifMatch);
+      refuse?.(have);
       return { draft: (rules[kind] as Rules<K>).remove(this.#ctx, have, how), have, record: undefined };
     };
     return this.#turns.take(turnsOfObject(this.#world, kind, scope, nameOrId), () => this.#write(kind, decide));

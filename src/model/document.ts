@@ -26,6 +26,7 @@ export const runtimeFields: Readonly<Record<Kind, readonly string[]>> = {
   lease: ['addresses'],
   router: [],
   host: ['addresses'],
+  grant: [],
 };
 
 /** Fields that are given where they are not asked for, and then stay: a document that no longer says one leaves it. */

@@ -12,6 +12,8 @@ export const limits = {
   reportedPorts: 100_000,
   troublesPerHost: 20,
   openPortsPerHost: 64,
+  tenantsPerHost: 1000,
+  subjectChars: 128,
   sharedPerPort: 8,
   sharedPerNetwork: 256,
   portsPerShared: 8,

@@ -12,6 +12,7 @@ export type RouterId = Brand<string, 'RouterId'>;
 export type PortId = Brand<string, 'PortId'>;
 export type AddressId = Brand<string, 'AddressId'>;
 export type LeaseId = Brand<string, 'LeaseId'>;
+export type GrantId = Brand<string, 'GrantId'>;
 export type HostId = Brand<string, 'HostId'>;
 /** VXLAN network identifier, 1 to 2^24 − 1 (RFC 7348 §5). */
 export type Vni = Brand<number, 'Vni'>;

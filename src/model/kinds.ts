@@ -7,11 +7,13 @@
 import { type Static, type TObject, Type } from '#typebox';
 import { AddressInput, SharedAddress } from './address-schema.ts';
 import { Address, Id, Labels, limits, Mtu, Name, Ref, Revision, strict, system } from './fields.ts';
+import { Grant, GrantInput } from './grant.ts';
 import { VNI_MAX } from './ids.ts';
 import { Port, PortInput } from './port-schema.ts';
 import { SubnetDhcp } from './subnet-dhcp.ts';
 
 export type { SharedAddress } from './address-schema.ts';
+export type { Grant, GrantInput } from './grant.ts';
 export type { Port, PortInput, PortStatus, Publish, Segment } from './port-schema.ts';
 
 const TenantInput = Type.Object({ name: Name, labels: Type.Optional(Labels) }, strict);
@@ -204,6 +206,12 @@ const openPorts = Type.Array(Type.String({ pattern: '^(tcp|udp)/[1-9][0-9]{0,4}$
   maxItems: limits.openPortsPerHost,
   description: 'Ports of its own, as tcp/443, that workloads on other hosts may use',
 });
+/** In place of a tenant: each that there is, and will be. */
+export const everyTenant = '*';
+const hostTenants = Type.Array(Ref('tenant'), {
+  maxItems: limits.tenantsPerHost,
+  description: `Tenants whose objects its agent and local users may read, and in which they attach workloads; ${everyTenant}: all; default: none`,
+});
 const HostInput = Type.Object(
   {
     name: Name,
@@ -211,6 +219,7 @@ const HostInput = Type.Object(
     mtuBytes: Type.Optional(Type.Integer({ minimum: 1350, maximum: 65_535, description: 'Underlay MTU' })),
     addresses: Type.Optional(hostAddresses),
     openPorts: Type.Optional(openPorts),
+    tenants: Type.Optional(hostTenants),
     labels: Type.Optional(Labels),
   },
   strict,
@@ -233,6 +242,8 @@ const Host = Type.Object(
     mtuBytes: Type.Integer(),
     addresses: hostAddresses,
     openPorts,
+    tenants: hostTenants,
+    revoked: Type.Boolean({ description: 'Shut out: it must join again, and no other host knows it until then' }),
     labels: Labels,
     status: HostStatus,
   },
@@ -253,11 +264,14 @@ export type Router = Static<typeof Router>;
 export type Host = Static<typeof Host>;
 export type HostStatus = Static<typeof HostStatus>;
 
+/** Where objects are: in the installation, or in a tenant. */
+export type Place = 'cluster' | 'tenant';
+
 /** How a kind behaves everywhere. */
 export interface KindSpec {
   readonly plural: string;
-  /** `tenant`: lives under /v1/tenants/{tenant}/; `cluster`: under /v1/. */
-  readonly scope: 'cluster' | 'tenant';
+  /** `tenant`: lives under /v1/tenants/{tenant}/; `cluster`: under /v1/; `either`: some here, some there. */
+  readonly scope: Place | 'either';
   readonly summary: string;
   readonly input: TObject;
   readonly output: TObject;
@@ -274,7 +288,7 @@ export interface KindSpec {
   /** A body that works, for help and reference. */
   readonly example: Readonly<Record<string, unknown>>;
 }
-export type Kind = 'tenant' | 'network' | 'subnet' | 'port' | 'address' | 'lease' | 'router' | 'host';
+export type Kind = 'tenant' | 'network' | 'subnet' | 'port' | 'address' | 'lease' | 'router' | 'host' | 'grant';
 
 export const kinds: Readonly<Record<Kind, KindSpec>> = {
   tenant: {
@@ -386,13 +400,32 @@ export const kinds: Readonly<Record<Kind, KindSpec>> = {
     summary: 'A server with an agent; its VTEP is its underlay address',
     input: HostInput,
     output: Host,
-    mutable: ['name', 'vtep', 'mtuBytes', 'addresses', 'openPorts', 'labels'],
-    refersTo: {},
+    mutable: ['name', 'vtep', 'mtuBytes', 'addresses', 'openPorts', 'tenants', 'labels'],
+    refersTo: { tenants: 'tenant' },
     filters: [],
     columns: ['name', 'number', 'vtep', 'mtuBytes', 'status', 'id'],
     counts: {},
     example: { name: 'h1', vtep: '198.18.0.1' },
   },
+  grant: {
+    plural: 'grants',
+    scope: 'either',
+    summary: 'A role that a user or a group has: in a tenant, or in the installation',
+    input: GrantInput,
+    output: Grant,
+    mutable: ['name', 'role', 'labels'],
+    refersTo: {},
+    filters: [],
+    columns: ['name', 'subject', 'role', 'id'],
+    counts: {},
+    example: { name: 'alice', subject: 'user:alice', role: 'tenant-editor' },
+  },
+};
+
+/** Where objects of a kind may be. */
+export const placesOf = (kind: Kind): readonly Place[] => {
+  const { scope } = kinds[kind];
+  return scope === 'either' ? ['cluster', 'tenant'] : [scope];
 };
 
 /** A kind behind those that its objects refer to; `from`: on the way to it, so that a circle ends. */
@@ -415,6 +448,7 @@ export interface Objects {
   lease: Lease;
   router: Router;
   host: Host;
+  grant: Grant;
 }
 /** The input type of each kind. */
 export interface Inputs {
@@ -426,4 +460,5 @@ export interface Inputs {
   lease: LeaseInput;
   router: RouterInput;
   host: HostInput;
+  grant: GrantInput;
 }

@@ -1,0 +1,117 @@
+/** The door of the API: who asks, whether it may use the route, and how often. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { HeddleError } from '../model/errors.ts';
+import { kinds } from '../model/kinds.ts';
+import { type Access, accessOf, forbidden } from './access.ts';
+import { isOwn } from './host-deeds.ts';
+import { nameOf, type Principal } from './principal.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { type RouteRight, routeRights } from './route-rights.ts';
+import { isAlive } from './tokens.ts';
+import type { World } from './world.ts';
+
+/** Who sends a request; undefined: nobody knows. @throws UNAUTHENTICATED, TOKEN_INVALID, CERTIFICATE_REVOKED: what it shows is no good */
+export type Identify = (request: FastifyRequest, world: World) => Promise<Principal | undefined>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What its principal may, as of when it came. */
+    access: Access;
+    /** The same as of now, for answers that have no end. @throws what a new request of the same would be refused with */
+    accessNow(): Access;
+  }
+}
+
+interface AdmissionOptions {
+  readonly world: World;
+  readonly identify: Identify;
+  readonly rateLimit: RateLimit | undefined;
+}
+
+/** Refuses to start a route that the table of rights does not know. To be called before there is one. */
+export function requireRights(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat())
+      if (!routeRights.has(keyOf(one, url))) throw new Error(`${one} ${url} has no entry in the table of rights`);
+  });
+}
+
+/** Admits a request, or refuses it before its body is read. @throws UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, RATE_LIMITED, and as `identify` */
+export async function admit({ world, identify, rateLimit }: AdmissionOptions, request: FastifyRequest): Promise<void> {
+  const { method, routeOptions, is404 } = request;
+  const right = is404 ? 'known' : routeRights.get(keyOf(method, routeOptions.url ?? ''));
+  if (right !== 'anyone') request.principal = await identified({ world, identify, rateLimit }, request);
+  const { principal } = request;
+  request.access = accessOf(world, principal);
+  request.accessNow = () => {
+    if (principal && !isAlive(world, principal)) throw new HeddleError('UNAUTHENTICATED', {});
+    const access = accessOf(world, principal);
+    refuseOthers(world, request, access, right);
+    return access;
+  };
+  if (is404) return;
+  if (rateLimit) rate(rateLimit, request);
+  refuseOthers(world, request, request.access, right);
+}
+
+const keyOf = (method: string, url: string): string => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`;
+
+/** Whoever cannot say who it is counts as the address that it has, so that guessing takes time. */
+async function identified({ world, identify, rateLimit }: AdmissionOptions, request: FastifyRequest) {
+  try {
+    const principal = await identify(request, world);
+    if (principal) return principal;
+    throw new HeddleError('UNAUTHENTICATED', {});
+  } catch (e) {
+    if (request.ip) rateLimit?.take(request.ip, 'write');
+    throw e;
+  }
+}
+
+/** Counts a request: of users and hosts, each; else of a client that has an address. @throws RATE_LIMITED */
+function rate(limit: RateLimit, { method, routeOptions, query, ip, principal }: FastifyRequest): void {
+  const isRead = method === 'GET' || method === 'HEAD';
+  // What has a query asks for more than is at hand.
+  const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
+  const client = principal && principal.kind !== 'local' ? nameOf(principal) : ip;
+  if (client && !isFree) limit.take(client, isRead ? 'read' : 'write');
+}
+
+type Params = Readonly<Record<string, string | undefined>>;
+
+/** What a principal may not see is as if it were not there: the tenant that the path names. @throws NOT_FOUND, FORBIDDEN */
+function refuseOthers(world: World, request: FastifyRequest, access: Access, right: RouteRight | undefined): void {
+  if (right === 'anyone') return;
+  if (right === undefined) throw forbidden(access, 'use', 'this route');
+  const { principal } = access;
+  if (right === 'agent') {
+    if (principal?.kind === 'user') throw forbidden(access, 'open', 'a stream of a host');
+    return;
+  }
+  if (access.mayAll) return;
+  const params = request.params as Params;
+  const isObject = typeof right === 'object';
+  const scope = params.tenant === undefined ? '-' : scopeOf(world, access, params, right);
+  if (scope === undefined) return; // its own
+  if ((right === 'user' || (isObject && right.user)) && principal?.kind === 'host')
+    throw forbidden(access, 'use', 'what is for users');
+  if (!isObject || access.may(right.verb, right.subject, scope)) return;
+  const { subject, verb } = right;
+  const what = subject in kinds ? kinds[subject as keyof typeof kinds].plural : subject;
+  throw forbidden(access, verb, what, scope === '-' ? undefined : world.tenant.get(scope)?.record.name);
+}
+
+/** The tenant that the path names, its id; undefined if the object there is the host's own, whatever the tenant. @throws NOT_FOUND */
+function scopeOf(world: World, access: Access, params: Params, right: RouteRight): string | undefined {
+  const ref = params.tenant ?? '';
+  const tenant = world.find('tenant', '-', ref)?.record.id;
+  if (tenant !== undefined && access.sees(tenant)) return tenant;
+  if (tenant !== undefined && access.host !== undefined && typeof right === 'object' && !right.user) {
+    const { subject } = right;
+    if (subject === 'port' || subject === 'lease') {
+      const found = world.find(subject, tenant, params[subject] ?? '');
+      if (found && isOwn(world, access.host, found)) return undefined;
+    }
+  }
+  throw new HeddleError('NOT_FOUND', { kind: 'tenant', name: ref.slice(0, 80) });
+}

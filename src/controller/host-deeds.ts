@@ -1,0 +1,97 @@
+/** What a host may do itself in tenants: with its own, what is there, and what is nobody's. */
+import { isDeepStrictEqual } from 'node:util';
+import { hostsOf } from '../compile/binding.ts';
+import { type Kind, kinds } from '../model/kinds.ts';
+import { type Access, forbidden } from './access.ts';
+import type { LeaseRecord, PortRecord, Stored } from './records.ts';
+import type { World } from './world.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A port that is wired on the host, or has come from there; a lease that it holds. */
+export function isOwn(world: World, host: string, { kind, record }: Stored): boolean {
+  if (kind === 'lease') return (record as LeaseRecord).host === host;
+  return kind === 'port' && isWired(world, host, record as PortRecord);
+}
+
+function isWired(world: World, host: string, port: PortRecord): boolean {
+  const binding = world.bindingOf(port);
+  return hostsOf(binding).some((id) => id === host) || binding.origin === host;
+}
+
+/** @throws FORBIDDEN where a host is to have something that is not this one */
+export function refuseCreate(world: World, access: Access, kind: Kind, scope: string, body: unknown): void {
+  const input = body as Fields;
+  const { host } = access;
+  if (host === undefined || (kind !== 'port' && kind !== 'lease' && kind !== 'address')) return;
+  const isSelf = (ref: unknown): boolean => world.find('host', '-', String(ref))?.record.id === host;
+  const parent = typeof input.behind === 'string' ? world.find('port', scope, input.behind)?.record : undefined;
+  const mayBe =
+    kind === 'lease'
+      ? isSelf(input.host)
+      : kind === 'port' &&
+        [input.host, input.standby].every((ref) => ref === undefined || ref === null || isSelf(ref)) &&
+        (parent === undefined || isWired(world, host, parent));
+  if (!mayBe) throw refusal(access, kind);
+}
+
+/**
+ * A port that is on no host, or on this one, may be changed, if no other host comes to it; one that is on another host may get
+ * this one as its standby, and nothing else: so a guest comes here. Of leases its own; of a shared address who has it, if that
+ * is a port here.
+ * @throws FORBIDDEN
+ */
+export function refuseUpdate(world: World, access: Access, have: Stored, next: object, was: object): void {
+  const { host } = access;
+  const { kind } = have;
+  if (host === undefined) return;
+  const mayBe =
+    kind === 'port'
+      ? mayChangePort(world, access, host, have as Stored<'port'>, next as Fields, was as Fields)
+      : kind === 'address'
+        ? mayGiveAddress(world, host, have, next as Fields, was as Fields)
+        : kind === 'lease'
+          ? isOwn(world, host, have)
+          : true;
+  if (!mayBe) throw refusal(access, kind);
+}
+
+/** @throws FORBIDDEN */
+export function refuseRemove(world: World, access: Access, have: Stored): void {
+  const { host } = access;
+  const { kind } = have;
+  if (host === undefined || (kind !== 'port' && kind !== 'lease' && kind !== 'address')) return;
+  if (!isOwn(world, host, have) && !(kind === 'port' && isNobodys(world, access, have as Stored<'port'>)))
+    throw refusal(access, kind);
+}
+
+/** On no host, in a tenant that the host was given. */
+const isNobodys = (world: World, access: Access, { record }: Stored<'port'>): boolean =>
+  access.sees(record.tenant) && hostsOf(world.bindingOf(record)).length === 0;
+
+function mayChangePort(
+  world: World,
+  access: Access,
+  host: string,
+  have: Stored<'port'>,
+  next: Fields,
+  was: Fields,
+): boolean {
+  const idOf = (ref: unknown) => (typeof ref === 'string' ? world.find('host', '-', ref)?.record.id : undefined);
+  const { host: at, standby } = have.record;
+  const isThere = (id: string | undefined) => id === undefined || id === host || id === at || id === standby;
+  if (isOwn(world, host, have) || isNobodys(world, access, have))
+    return isThere(idOf(next.host)) && isThere(idOf(next.standby));
+  const only = isDeepStrictEqual({ ...next, standby: undefined }, { ...was, standby: undefined });
+  return access.sees(have.record.tenant) && standby === undefined && only && idOf(next.standby) === host;
+}
+
+function mayGiveAddress(world: World, host: string, have: Stored, next: Fields, was: Fields): boolean {
+  const said = { holder: undefined, heardMs: undefined };
+  const only = isDeepStrictEqual({ ...next, ...said }, { ...was, ...said });
+  const port = world.find('port', (have as Stored<'address'>).record.tenant, String(next.holder))?.record;
+  return only && port !== undefined && isWired(world, host, port);
+}
+
+const refusal = (access: Access, kind: Kind) =>
+  forbidden(access, 'write', `${kinds[kind].plural} that are not its own`);

@@ -1,0 +1,67 @@
+/**
+ * API tokens: "hdt_<id>_<secret>". Of the secret, 256 random bits, only the SHA-256 is kept: it cannot be guessed, so nothing
+ * slower is needed, and whoever reads the store has no token.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { HeddleError } from '../model/errors.ts';
+import type { Token } from '../model/token.ts';
+import { tokenKey } from './keys.ts';
+import type { Principal, TokenScope } from './principal.ts';
+import type { World } from './world.ts';
+
+/** What is kept of a token. */
+export interface TokenRecord extends Omit<Token, 'scope'> {
+  readonly scope: TokenScope;
+  /** SHA-256 of the secret, base64url. */
+  readonly hash: string;
+}
+
+type TokenWorld = Pick<World, 'tokens'>;
+
+/** The token of a request that shows one; undefined where it shows none of ours. @throws TOKEN_INVALID */
+export function bearerOf(world: TokenWorld, request: Pick<FastifyRequest, 'headers'>): Principal | undefined {
+  const shown = /^Bearer +(hdt_\S*)$/i.exec(request.headers.authorization ?? '')?.[1];
+  return shown === undefined ? undefined : principalOf(world, shown, Date.now());
+}
+
+const form = /^hdt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
+
+/** Who shows a token. @throws TOKEN_INVALID */
+export function principalOf(world: TokenWorld, text: string, nowMs: number): Principal {
+  const [, id = '', secret = ''] = form.exec(text) ?? [];
+  const record = world.tokens.get(id);
+  // Also of one that is not there: how long it takes says nothing of ids.
+  const isIts = timingSafeEqual(Buffer.from(record?.hash ?? hashOf(''), 'base64url'), digest(secret));
+  if (!record || !isIts) throw new HeddleError('TOKEN_INVALID', { problem: 'it is not, or no longer, known here' });
+  const untilMs = Date.parse(record.expiresAt);
+  if (untilMs <= nowMs) throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
+  const { user: name, groups, scope } = record;
+  return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs };
+}
+
+/** What a principal showed is still good: its token is there, and its time is not over. */
+export function isAlive(world: TokenWorld, principal: Principal, nowMs = Date.now()): boolean {
+  if (principal.kind !== 'user') return true;
+  const { token, untilMs = Number.POSITIVE_INFINITY } = principal;
+  return nowMs < untilMs && (token === undefined || world.tokens.has(token));
+}
+
+/** A token of which the store keeps the record, and its owner the text. */
+export function newToken(
+  fields: Omit<TokenRecord, 'id' | 'hash'>,
+  randomBytes: (n: number) => Uint8Array,
+): { readonly record: TokenRecord; readonly text: string; readonly key: string } {
+  const id = Buffer.from(randomBytes(8)).toString('hex');
+  const secret = Buffer.from(randomBytes(32)).toString('base64url');
+  return { record: { id, ...fields, hash: hashOf(secret) }, text: `hdt_${id}_${secret}`, key: tokenKey(id) };
+}
+
+/** A token as clients read it. */
+export function tokenView({ hash: _, scope, ...rest }: TokenRecord): Token {
+  const { tenants, readOnly } = scope;
+  return { ...rest, scope: { ...(tenants && { tenants: [...tenants] }), ...(readOnly && { readOnly }) } };
+}
+
+const digest = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+const hashOf = (secret: string): string => digest(secret).toString('base64url');
