@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { applyCommand, exportCommand, planCommand } from './apply-commands.ts';
 import { attachCommand, detachCommand } from './attach-commands.ts';
+import { caCommand } from './ca-command.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import { completionCommand } from './completion.ts';
 import { agentCommand, controllerCommand } from './daemon-commands.ts';
@@ -12,6 +13,7 @@ import { doctorCommand } from './doctor-command.ts';
 import { eventsCommand } from './events-command.ts';
 import { exitCodesHelp } from './exit.ts';
 import { historyCommand, rollbackCommand } from './history-commands.ts';
+import { hostTokenCommand, revokeCommand } from './host-trust-commands.ts';
 import { importCommand } from './import-command.ts';
 import type { Io } from './io.ts';
 import { kindCommand } from './kind-commands.ts';
@@ -37,6 +39,11 @@ export function buildProgram(io: Io): Command {
     exitCodesHelp,
   );
   for (const kind of Object.keys(kinds) as Kind[]) program.addCommand(kindCommand(io, kind));
+  program.commands
+    .find((command) => command.name() === 'host')!
+    .addCommand(hostTokenCommand(io))
+    .addCommand(revokeCommand(io));
+  program.addCommand(caCommand(io));
   program.addCommand(quotaCommand(io));
   for (const make of [
     attachCommand,

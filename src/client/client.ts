@@ -10,6 +10,7 @@ import { type ObserveClient, observeClient } from './observe.ts';
 import { ifMatch, pathOf } from './path.ts';
 import { type QuotaClient, quotaClient } from './quota.ts';
 import { type Address, answerMs } from './transport.ts';
+import { type TrustClient, trustClient } from './trust.ts';
 
 /** Where an object is, and how to write: the tenant for kinds that have one; all else goes into the query. */
 export interface ObjectOptions {
@@ -50,6 +51,7 @@ export interface Client
     HistoryClient,
     QuotaClient,
     ObserveClient,
+    TrustClient,
     Pick<Connection, 'address' | 'request'> {}
 /** What changes of an object; null removes a field. */
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
@@ -66,6 +68,7 @@ export function openClient(address: Address, credentials?: Credentials | Current
     ...historyClient(connection),
     ...quotaClient(connection),
     ...observeClient(connection),
+    ...trustClient(connection),
   };
 }
 

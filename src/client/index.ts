@@ -10,6 +10,7 @@ export type { Difference, HistoryEntry, Moment, ObjectHistory, Rollback } from '
 export { type Inputs, type Kind, kinds, type Objects } from '../model/kinds.ts';
 export type { Page, WatchEvent } from '../model/page.ts';
 export type { Quota, QuotaLimits } from '../model/quota.ts';
+export type { AuthorityView, JoinTokenInput, JoinTokenMade, JoinTokenView, TrustStatus } from '../model/trust.ts';
 export { type Client, type ObjectOptions, openClient, type Patch } from './client.ts';
 export type { CallOptions } from './connection.ts';
 export type { Credentials } from './credentials.ts';

@@ -4,7 +4,6 @@ import type { Server } from 'node:net';
 import { type Client, openClient } from '../client/client.ts';
 import { openLocal } from '../client/local.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
-import type { JoinTokenMade } from '../model/trust.ts';
 import { listenAt, listenAtFree, readSaved, type Saved } from './api-port.ts';
 import { agentDaemon, controllerDaemon, joinTokenFile, logFile, pidFile } from './daemons.ts';
 import { Engine, engineEnv, engineMissing } from './engine.ts';
@@ -313,8 +312,7 @@ const joinMs = 30 * 86_400_000;
 
 /** A lab is one machine's, so any of its hosts may join, and have all tenants. */
 async function makeJoinToken(lab: Lab): Promise<void> {
-  const body = { uses: 10_000, ttlMs: joinMs, tenants: ['*'] };
-  const { token } = (await lab.client().request('POST', '/v1/host-tokens', { body })) as JoinTokenMade;
+  const { token } = await lab.client().createHostToken({ uses: 10_000, ttlMs: joinMs, tenants: ['*'] });
   writeFileSync(joinTokenFile(lab.plan), token, { mode: 0o600 });
 }
 
