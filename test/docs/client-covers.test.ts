@@ -35,9 +35,20 @@ const calls: Readonly<
   events: (c) => c.events(),
   followEvents: (c) => first(c.followEvents()),
   status: (c) => c.status(),
+  authority: (c) => c.authority(),
+  authorityStatus: (c) => c.authorityStatus(),
+  rotateAuthority: (c) => c.rotateAuthority(),
+  retireAuthority: (c) => c.retireAuthority(),
+  hostTokens: (c) => c.hostTokens(),
+  createHostToken: (c) => c.createHostToken({}),
+  deleteHostToken: (c) => c.deleteHostToken('{token}'),
+  revokeHost: (c) => c.revokeHost('{host}'),
 };
 /** What monitors, agents and readers of the description ask. */
-const others = ['GET /healthz', 'GET /metrics', 'GET /readyz', 'GET /v1/openapi.json', 'GET /v1/stream'];
+const others = [
+  ...['GET /healthz', 'GET /metrics', 'GET /readyz', 'GET /v1/openapi.json', 'GET /v1/stream'],
+  ...['POST /v1/join', 'POST /v1/hosts/{host}/certificate'],
+];
 
 test('the client has a method for every route, and the guide says which', async () => {
   const asked = new Set<string>();
