@@ -12,7 +12,7 @@ export interface AuditRow {
   readonly tenant?: string | undefined;
   /** "user:alice", "host:h1", "local:root@ctl", "controller". */
   readonly who: string;
-  /** Whoever that is belongs to the tenant. */
+  /** Those who read this tenant alone may know who it was. */
   readonly inside: boolean;
   readonly kind?: string | undefined;
   /** Id of the object. */
@@ -47,7 +47,7 @@ export interface AuditFilter {
   readonly tenants?: readonly string[] | undefined;
   /** As in a row, or only the name in it. */
   readonly who?: string | undefined;
-  /** Only those of whoever belongs to the row's tenant. */
+  /** Only those that are. */
   readonly inside?: true | undefined;
   readonly kind?: string | undefined;
   /** Id or name of the object. */

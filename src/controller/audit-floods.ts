@@ -1,0 +1,74 @@
+import type { Who } from '../model/audit.ts';
+
+/** Refusals of one source, and of all, that are recorded one by one: so many at once, and so many a second for ever. */
+export const floodBounds = {
+  source: { atOnce: 200, perSecond: 2 },
+  all: { atOnce: 2000, perSecond: 20 },
+} as const;
+/** Sources that are told apart; all others count as one. */
+const SOURCES_MAX = 256;
+
+/** Refusals of one source that were not recorded. */
+export interface Unrecorded {
+  /** Undefined: of many. */
+  readonly who: Who | undefined;
+  readonly from: string | undefined;
+  count: number;
+  readonly since: Date;
+  until: Date;
+}
+
+interface Bucket {
+  /** When it is full again, milliseconds (the generic cell rate algorithm, as in RateLimit). */
+  fullAtMs: number;
+}
+
+/** Keeps refusals from filling the log, and counts those that are not recorded. */
+export class Floods {
+  readonly #now: () => Date;
+  /** In the order of their last refusal. */
+  readonly #sources = new Map<string, Bucket>();
+  readonly #all: Bucket = { fullAtMs: 0 };
+  #unrecorded = new Map<string, Unrecorded>();
+
+  constructor(now: () => Date) {
+    this.#now = now;
+  }
+
+  /** Whether a refusal of a source is to be recorded; else it is counted. Cost: one look-up. */
+  admits(who: Who, from: string): boolean {
+    const source = `${who.kind} ${who.name ?? ''} ${from}`;
+    const bucket = this.#sources.get(source) ?? { fullAtMs: 0 };
+    this.#sources.delete(source);
+    this.#sources.set(source, bucket);
+    if (this.#sources.size > SOURCES_MAX) this.#sources.delete(this.#sources.keys().next().value!);
+    const now = this.#now();
+    const admitted = hasRoom(bucket, floodBounds.source, now) && hasRoom(this.#all, floodBounds.all, now);
+    if (admitted) for (const each of [bucket, this.#all]) take(each, each === bucket ? 'source' : 'all', now);
+    else this.#count(source, who, from, now);
+    return admitted;
+  }
+
+  /** What was not recorded since the last call. */
+  taken(): Unrecorded[] {
+    const taken = [...this.#unrecorded.values()];
+    this.#unrecorded = new Map();
+    return taken;
+  }
+
+  #count(source: string, who: Who, from: string, now: Date): void {
+    const isOne = this.#unrecorded.has(source) || this.#unrecorded.size < SOURCES_MAX;
+    const key = isOne ? source : '';
+    const had = this.#unrecorded.get(key);
+    const of = isOne ? { who, from } : { who: undefined, from: undefined };
+    if (had) Object.assign(had, { count: had.count + 1, until: now });
+    else this.#unrecorded.set(key, { ...of, count: 1, since: now, until: now });
+  }
+}
+
+type Bound = (typeof floodBounds)['source' | 'all'];
+const hasRoom = ({ fullAtMs }: Bucket, { atOnce, perSecond }: Bound, now: Date): boolean =>
+  Math.max(fullAtMs, now.getTime()) + 1000 / perSecond <= now.getTime() + (atOnce * 1000) / perSecond;
+function take(bucket: Bucket, bound: keyof typeof floodBounds, now: Date): void {
+  bucket.fullAtMs = Math.max(bucket.fullAtMs, now.getTime()) + 1000 / floodBounds[bound].perSecond;
+}

@@ -1,0 +1,93 @@
+/** What requests do, and what is refused to them, for the record. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { auditLimits } from '../model/audit.ts';
+import { type Code, errors } from '../model/errors.ts';
+import { namePattern } from '../model/ids.ts';
+import { type Kind, kinds, placesOf } from '../model/kinds.ts';
+import type { About, Audit } from './audit.ts';
+import type { Deed } from './audit-who.ts';
+import { collectionPath, objectPath } from './openapi-parts.ts';
+import { fastifyPath } from './routes.ts';
+import type { World } from './world.ts';
+
+/** Everything that a request writes is recorded as its, and what is refused to it before the answer is sent. */
+export function recordRequests(app: FastifyInstance, { audit, world }: { audit: Audit; world: World }): void {
+  // Before it the request's body is read, by events that are nobody's.
+  app.addHook('preHandler', (request, _reply, done) => audit.during(deedOf(request), done));
+  app.addHook('onSend', async (request, _reply, payload) => {
+    const { problem } = request;
+    if (problem) {
+      const about = aboutOf(world, request);
+      if (isRecorded(request, problem, about)) await audit.refused(deedOf(request), problem, about);
+    }
+    return payload;
+  });
+}
+
+/** A request, as those do who are to answer for it. */
+export function deedOf(request: FastifyRequest): Deed {
+  const { principal, ip, id, method, routeOptions } = request;
+  return {
+    ...{ principal, joinToken: joinTokenOf(request), from: ip || 'unix', requestId: id, method },
+    route: routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? 'unknown',
+  };
+}
+
+/** The id of a token to join, which is no secret. */
+function joinTokenOf({ body }: FastifyRequest): string | undefined {
+  const { token } = (body ?? {}) as { token?: unknown };
+  return typeof token === 'string' ? /^hdj_([0-9a-f]{12})_/.exec(token.slice(0, 32))?.[1] : undefined;
+}
+
+/** Refusals of writes, whatever the reason; of reads those for want of rights, and of what is hidden. */
+function isRecorded(request: FastifyRequest, problem: Code, about: About): boolean {
+  const { method, access } = request;
+  // That is no refusal: it is written.
+  if (problem === 'WAIT_TIMEOUT') return false;
+  if (method !== 'GET' && method !== 'HEAD') return true;
+  const { status } = errors[problem];
+  if (status === 401 || status === 403) return true;
+  if (problem !== 'NOT_FOUND' || !access || access.readsAll) return false;
+  const { tenant, kind, object } = about;
+  const isHidden = tenant !== undefined && !access.sees(tenant);
+  return isHidden || (object !== undefined && kind !== undefined && !access.reads(kind as Kind, tenant ?? '-', object));
+}
+
+/** Which kind a route is about, by its path. */
+const kindsOfPaths = new Map(
+  (Object.keys(kinds) as Kind[]).flatMap((kind) =>
+    placesOf(kind).flatMap((place) =>
+      [collectionPath, objectPath].map((path) => [fastifyPath(path(kind, place)), kind] as const),
+    ),
+  ),
+);
+
+/** The object that a request is about; of one that is not there, the name by which it is asked for. */
+function aboutOf(world: World, { routeOptions, params, body, query }: FastifyRequest): About {
+  const url = routeOptions.url ?? '';
+  const path = (params ?? {}) as Readonly<Record<string, string>>;
+  const inBody = (body ?? {}) as Readonly<Record<string, unknown>>;
+  const kind = kindsOfPaths.get(url) ?? kindsOfPaths.get(url.slice(0, url.lastIndexOf('/')));
+  const tenant = tenantOf(world, [path.tenant, inBody.tenant, (query as typeof inBody)?.tenant]);
+  if (!kind) return { ...tenant, ...(url.endsWith('/quota') && { kind: 'quota', object: tenant.tenant }) };
+  const ref = path[kind] ?? nameIn(inBody);
+  if (ref === undefined) return { ...tenant, kind };
+  const found = world.find(kind, kind === 'tenant' ? '-' : (tenant.tenant ?? '-'), ref)?.record;
+  const object = found ? { object: found.id, name: found.name } : { name: shortened(ref) };
+  return { ...tenant, kind, ...object };
+}
+
+function tenantOf(world: World, refs: readonly unknown[]): Pick<About, 'tenant' | 'tenantName'> {
+  const ref = refs.find((each) => typeof each === 'string') as string | undefined;
+  if (ref === undefined) return {};
+  const found = world.find('tenant', '-', ref)?.record;
+  return found ? { tenant: found.id, tenantName: found.name } : { tenantName: shortened(ref) };
+}
+
+/** A body that was refused may have anything for a name. */
+function nameIn({ name }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof name === 'string' && isName.test(name) ? name : undefined;
+}
+const isName = new RegExp(namePattern);
+
+const shortened = (text: string): string => text.slice(0, auditLimits.nameChars);

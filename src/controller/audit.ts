@@ -1,0 +1,162 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Counts } from '../metrics/counts.ts';
+import type { Exposition } from '../metrics/exposition.ts';
+import type { AuditRecord, Who } from '../model/audit.ts';
+import type { AuditForgotten, AuditLog, AuditRow } from '../store/audit-contract.ts';
+import type { Store } from '../store/contract.ts';
+import { boundedFields } from './audit-fields.ts';
+import { Floods, type Unrecorded } from './audit-floods.ts';
+import type { Subject } from './audit-subjects.ts';
+import { type Deed, isInside, whoOf, whoText } from './audit-who.ts';
+import { auditedStore } from './audited-store.ts';
+import type { World } from './world.ts';
+
+/** What the log adds when a record is read. */
+type Noted = Omit<AuditRecord, 'id' | 'at' | 'revision'>;
+
+/** What a refusal is about, as far as the request says. */
+export type About = Pick<AuditRecord, 'tenant' | 'tenantName' | 'kind' | 'object' | 'name'>;
+
+/** Time between two looks at what was not recorded one by one, milliseconds. */
+const LOOK_MS = 60_000;
+
+interface AuditOptions {
+  readonly store: Store;
+  readonly world: World;
+  readonly now: () => Date;
+  readonly log: { error(fields: object, text: string): void };
+}
+
+/**
+ * Records who did what, and what was refused to whom. A write is recorded by the store that this has (`store`), in the
+ * write's transaction, on behalf of whoever `during` says; without that it is the controller's own.
+ */
+export class Audit implements AsyncDisposable {
+  /** The store for whoever writes. */
+  readonly store: Store;
+  readonly #log: AuditLog;
+  readonly #world: World;
+  readonly #logger: AuditOptions['log'];
+  readonly #floods: Floods;
+  readonly #deed = new AsyncLocalStorage<Deed>();
+  readonly #records = new Counts('heddle_audit_records_total');
+  readonly #timer: NodeJS.Timeout;
+  #unrecorded = 0;
+  #failed = 0;
+
+  constructor({ store, world, now, log }: AuditOptions) {
+    this.#log = store.audit;
+    this.#world = world;
+    this.#logger = log;
+    this.#floods = new Floods(now);
+    this.store = auditedStore(store, { world, rowOf: (subject) => this.#written(subject) });
+    this.#timer = setInterval(() => void this.look(), LOOK_MS);
+    this.#timer.unref();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.look();
+  }
+
+  /** Whatever the work writes, also later, is done on behalf of this one. */
+  during<T>(deed: Deed, work: () => T): T {
+    return this.#deed.run(deed, work);
+  }
+
+  /** Something is refused. It is answered with that, whether it can be recorded or not. */
+  async refused(deed: Deed, code: string, about: About = {}): Promise<void> {
+    const who = whoOf(deed);
+    if (!this.#floods.admits(who, deed.from)) {
+      this.#unrecorded++;
+      return;
+    }
+    const { tenant } = about;
+    const inside = isInside(this.#world, deed, tenant);
+    await this.#append([this.#row({ action: 'refused', ...aboutOf(deed, who), ...about, code }, true, inside)]);
+  }
+
+  /** The row that tells of records that are no longer kept. */
+  readonly auditForgotten = ({ count, firstAtMs, lastAtMs }: AuditForgotten): AuditRow => {
+    const of = { since: new Date(firstAtMs).toISOString(), until: new Date(lastAtMs).toISOString() };
+    return this.#row({ action: 'forgotten', who: whoOf(undefined), kind: 'audit', count, ...of }, false, false);
+  };
+
+  /** Revisions are no longer kept, from one up to another. */
+  readonly historyForgotten = async (from: bigint, to: bigint): Promise<void> => {
+    const fields = [{ field: 'oldest', before: String(from), after: String(to) }];
+    await this.#log.append([
+      this.#row({ action: 'forgotten', who: whoOf(undefined), kind: 'history', fields }, false, false),
+    ]);
+  };
+
+  /** Appends rows by themselves; what cannot be appended is counted, and logged. */
+  async #append(rows: readonly AuditRow[]): Promise<void> {
+    try {
+      await this.#log.append(rows);
+    } catch (err) {
+      this.#failed += rows.length;
+      this.#logger.error({ err }, 'refusals cannot be recorded');
+    }
+  }
+
+  /** Records how many refusals were not recorded one by one. */
+  async look(): Promise<void> {
+    const rows = this.#floods.taken().map((each) => this.#row(unrecorded(each), true, false));
+    if (rows.length > 0) await this.#append(rows);
+  }
+
+  expose(into: Exposition): Promise<void> {
+    this.#records.expose(into);
+    into.set('heddle_audit_unrecorded_total', this.#unrecorded);
+    into.set('heddle_audit_failed_total', this.#failed);
+    return this.#log.extent().then(({ written, refused }) => {
+      into.set('heddle_audit_size_bytes', written.bytes, { of: 'written' });
+      into.set('heddle_audit_size_bytes', refused.bytes, { of: 'refused' });
+    });
+  }
+
+  #written({ isSecret, changes, ...subject }: Subject): AuditRow {
+    const deed = this.#deed.getStore();
+    const { tenant } = subject;
+    const known = tenant === undefined ? undefined : this.#world.tenant.get(tenant)?.record.name;
+    const tenantName = subject.kind === 'tenant' ? subject.name : known;
+    const name = subject.name ?? (subject.kind === 'quota' ? tenantName : undefined);
+    const noted: Noted = {
+      ...aboutOf(deed, whoOf(deed)),
+      ...subject,
+      ...(name !== undefined && { name }),
+      ...(tenantName !== undefined && { tenantName }),
+      ...boundedFields(changes, isSecret),
+    };
+    return this.#row(noted, false, isInside(this.#world, deed, tenant));
+  }
+
+  #row(noted: Noted, refused: boolean, inside: boolean): AuditRow {
+    const { tenant, kind, object, name, who, requestId } = noted;
+    this.#records.add({ action: noted.action });
+    // In the order in which it is read.
+    const { action, fields, ...about } = noted;
+    const record = JSON.stringify({ action, ...about, ...(fields && { fields }) });
+    return { refused, inside, who: whoText(who), tenant, kind, object, name, request: requestId, record };
+  }
+}
+
+function aboutOf(deed: Deed | undefined, who: Who): Pick<Noted, 'who' | 'from' | 'requestId' | 'method' | 'route'> {
+  const { from, requestId, method, route } = deed ?? {};
+  return {
+    who,
+    ...(from !== undefined && { from }),
+    ...(requestId !== undefined && { requestId }),
+    ...(method !== undefined && { method }),
+    ...(route !== undefined && { route }),
+  };
+}
+
+const unrecorded = ({ who, from, count, since, until }: Unrecorded): Noted => ({
+  action: 'unrecorded',
+  who: who ?? { kind: 'nobody' },
+  ...(from !== undefined && { from }),
+  count,
+  since: since.toISOString(),
+  until: until.toISOString(),
+});
