@@ -4,6 +4,7 @@ import { exposeProcess } from '../metrics/process.ts';
 import { behindMs } from '../model/condition.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
+import type { Audit } from './audit.ts';
 import type { Events } from './events.ts';
 import type { Presence } from './presence.ts';
 import type { Publisher } from './publisher.ts';
@@ -16,6 +17,7 @@ interface MetricsParts {
   readonly publisher: Publisher;
   readonly events: Events;
   readonly requests: RequestCounts;
+  readonly audit: Pick<Audit, 'expose'>;
   readonly store: Pick<Store, 'extent'>;
   /** Size of the store's files; undefined if it has none. */
   readonly storeBytes: () => number | undefined;
@@ -42,7 +44,7 @@ export class ControllerMetrics {
 
   /** Cost: all ports. */
   readonly expose = async (into: Exposition): Promise<void> => {
-    const { world, presence, publisher, events, requests, store, storeBytes, version } = this.#parts;
+    const { world, presence, publisher, events, requests, audit, store, storeBytes, version } = this.#parts;
     const { oldest, pastBytes } = await store.extent();
     exposeProcess(into, version);
     requests.expose(into);
@@ -50,6 +52,7 @@ export class ControllerMetrics {
     into.set('heddle_store_revision', world.revision);
     into.set('heddle_store_oldest_revision', oldest);
     into.set('heddle_store_history_bytes', pastBytes);
+    await audit.expose(into);
     const bytes = storeBytes();
     if (bytes !== undefined) into.set('heddle_store_size_bytes', bytes);
     for (const kind of kindNames) into.set('heddle_objects', world.objects(kind).size, { kind });

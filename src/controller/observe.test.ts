@@ -95,6 +95,7 @@ it('is not ready when it follows its store no more, though that answers', async 
   await using store = await openSqlite(':memory:');
   const broken = new Proxy(store, {
     get(target, name: keyof Store) {
+      if (name === 'audit') return target.audit;
       if (name !== 'watch') return target[name].bind(target);
       return async function* () {
         yield* [];

@@ -1,8 +1,9 @@
 import { SharedAnswer, type SharedAnswerOptions } from '../listen/shared-answer.ts';
 import { Exposition } from '../metrics/exposition.ts';
 import type { Store } from '../store/contract.ts';
+import type { Audit } from './audit.ts';
 import { Chronicle } from './chronicle.ts';
-import { conditionOf } from './condition.ts';
+import { judgementOf } from './condition.ts';
 import { ControllerMetrics } from './controller-metrics.ts';
 import { Events } from './events.ts';
 import type { ObserveContext } from './observe-routes.ts';
@@ -24,7 +25,7 @@ export interface ObserveOptions {
 
 /** Has the parts of a controller watched: by events, counts, and who asks how it is. */
 export function observe(
-  parts: { store: Store; world: World; presence: Presence; publisher: Publisher },
+  parts: { store: Store; world: World; presence: Presence; publisher: Publisher; audit: Audit },
   { version = 'unknown', storeBytes = () => undefined, shared }: ObserveOptions,
 ): ObserveContext & { failed(cause: unknown): void } {
   const { world, presence } = parts;
@@ -42,7 +43,7 @@ export function observe(
   return {
     events,
     requests,
-    condition: new SharedAnswer(() => conditionOf(asked), shared),
+    condition: new SharedAnswer(() => judgementOf(asked), shared),
     observed: { metrics: () => text.get(), readiness: readiness.checks },
     now,
     failed: readiness.fail,

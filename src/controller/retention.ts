@@ -22,6 +22,8 @@ interface RetentionOptions {
   /** What has been taken in: what comes later is not forgotten, however little is kept. */
   readonly world: { readonly revision: bigint };
   readonly keep: Keep;
+  /** Told after a look of what it has forgotten: revisions from one up to, and without, another. */
+  readonly tell?: (from: bigint, to: bigint) => Promise<void>;
   readonly onFatal: (cause: unknown) => void;
 }
 
@@ -52,13 +54,14 @@ export class Retention implements AsyncDisposable {
   }
 
   async #forget(nowMs: number): Promise<void> {
-    const { store, world, keep } = this.#options;
+    const { store, world, keep, tell } = this.#options;
     const old = (await store.revisionAt(nowMs - keep.ms)) ?? 0n;
+    const { oldest: before } = await store.extent();
     for (;;) {
       const { oldest, pastBytes } = await store.extent();
       const isMuch = pastBytes > keep.bytes;
       const most = isMuch || old > world.revision ? world.revision : old;
-      if (this.#ended || oldest >= most) return;
+      if (this.#ended || oldest >= most) return oldest > before ? tell?.(before, oldest) : undefined;
       await store.compact(oldest + STEP < most ? oldest + STEP : most);
       await setImmediate();
     }

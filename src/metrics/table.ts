@@ -56,6 +56,19 @@ export const metrics = {
   heddle_http_problems_total: counter(controller, 'Requests that were refused or failed, by error code.', ['error']),
   heddle_store_revision: gauge(controller, 'Revision of the store that the controller has seen.'),
   heddle_store_oldest_revision: gauge(controller, 'Oldest revision that can still be read.'),
+  heddle_audit_records_total: counter(controller, 'Records of the audit log, by what was done, or refused.', [
+    'action',
+  ]),
+  heddle_audit_unrecorded_total: counter(
+    controller,
+    'Refusals that were not recorded one by one, as one source, or all, had too many; a record says how many.',
+  ),
+  heddle_audit_failed_total: counter(controller, 'Refusals that could not be recorded.'),
+  heddle_audit_size_bytes: gauge(
+    controller,
+    'Size of the records that are kept: of what was written, and of what was refused.',
+    ['of'],
+  ),
   heddle_store_size_bytes: gauge(controller, 'Size of the store’s files.'),
   heddle_store_history_bytes: gauge(controller, 'Keys and values that the store keeps of the past.'),
   heddle_store_changes_total: counter(
