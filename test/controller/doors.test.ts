@@ -1,0 +1,175 @@
+/** The controller's doors: its unix socket, and TLS with certificates, as agents and users meet them. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { connect } from 'node:tls';
+import { pino } from 'pino';
+import { credentialsOf, type Identity, readIdentity } from '../../src/agent/identity.ts';
+import { joinController } from '../../src/agent/join.ts';
+import { OwnCertificate } from '../../src/agent/own-certificate.ts';
+import { ControllerStream } from '../../src/agent/stream.ts';
+import { type Client, openClient } from '../../src/client/client.ts';
+import { startController } from '../../src/controller/main.ts';
+import { PROTOCOL } from '../../src/model/host-state.ts';
+
+const log = pino({ level: 'silent' });
+const days = 86_400_000;
+
+interface Rig extends AsyncDisposable {
+  readonly dir: string;
+  /** By the unix socket. */
+  readonly root: Client;
+  /** "https://127.0.0.1:port" */
+  readonly address: string;
+  /** The clock of certificates, ms since 1970. */
+  readonly clock: { now: number };
+  /** Joins a host, with a token of its own. */
+  join(name: string, controller?: string, token?: string): Promise<Identity>;
+}
+
+async function openRig(): Promise<Rig> {
+  await using stack = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), 'heddle-doors-'));
+  stack.defer(() => rm(dir, { recursive: true }));
+  const clock = { now: Date.now() };
+  const listen = [{ unix: join(dir, 'socket') }, { tcp: '127.0.0.1:0' }];
+  const now = () => new Date(clock.now);
+  const { addresses } = stack.use(await startController({ db: join(dir, 'db'), listen, log, now }));
+  const [local = '', address = ''] = addresses;
+  const root = openClient(local);
+  const newToken = async () => (await root.createHostToken({})).token;
+  let vtep = 0;
+  const joinAs: Rig['join'] = async (name, controller = address, token) => {
+    const stateDir = join(dir, name);
+    vtep++;
+    return joinController({ controller, token: token ?? (await newToken()), name, vtep: `198.18.0.${vtep}`, stateDir });
+  };
+  return Object.assign(stack.move(), { dir, root, address, clock, join: joinAs });
+}
+
+const asHost = ({ controller, ...identity }: Identity): Client =>
+  openClient(controller, credentialsOf({ controller, ...identity }));
+
+test('who opens the unix socket is root; by TCP nobody is known without a certificate or a token', async () => {
+  await using rig = await openRig();
+  assert.deepEqual(await rig.root.list('tenant'), []);
+  const { ca } = await rig.root.authority();
+  const stranger = openClient(rig.address, { ca });
+  await assert.rejects(stranger.list('tenant'), { code: 'UNAUTHENTICATED' });
+  assert.match(String(await stranger.request('GET', '/v1/ca').then(JSON.stringify)), /BEGIN CERTIFICATE/);
+  await assert.rejects(openClient(rig.address).list('tenant'), { code: 'USAGE' }, 'nothing to know the controller by');
+  await assert.rejects(openClient(rig.address, { ca, token: 'hdt_no' }).list('tenant'), { code: 'TOKEN_INVALID' });
+});
+
+test('a controller of another installation is none', async () => {
+  await using one = await openRig();
+  await using two = await openRig();
+  const { ca } = await two.root.authority();
+  await assert.rejects(openClient(one.address, { ca }).list('tenant'), { code: 'CONTROLLER_UNREACHABLE' });
+  const host = await one.join('h1');
+  const disguised = openClient(one.address, { ca: host.ca });
+  await assert.rejects(disguised.list('tenant'), { code: 'UNAUTHENTICATED' });
+  const stolen = openClient(two.address, { ...credentialsOf(host), ca });
+  await assert.rejects(stolen.list('host'), { code: 'CERTIFICATE_INVALID' });
+});
+
+test('TLS 1.2 is not spoken', async () => {
+  await using rig = await openRig();
+  const { hostname: host, port } = new URL(rig.address);
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
+  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+  assert.match(error.code ?? '', /PROTOCOL_VERSION/);
+  const twin = connect({ host, port: Number(port), rejectUnauthorized: false });
+  await once(twin, 'secureConnect');
+  assert.equal(twin.getProtocol(), 'TLSv1.3');
+  twin.destroy();
+});
+
+test('a host joins once with a token, is known by its certificate, and keeps its key to itself', async () => {
+  await using rig = await openRig();
+  const { token } = await rig.root.createHostToken({});
+  const h1 = await rig.join('h1', rig.address, token);
+  assert.deepEqual(readIdentity(join(rig.dir, 'h1')), h1);
+  assert.equal((await stat(join(rig.dir, 'h1/identity.json'))).mode & 0o777, 0o600);
+  assert.equal((await asHost(h1).get('host', 'h1')).id, h1.host.id);
+  await assert.rejects(rig.join('h2', rig.address, token), { code: 'TOKEN_INVALID' }, 'used up');
+  await assert.rejects(rig.join('h2', rig.address, token.slice(0, -1)), { code: 'TOKEN_INVALID' });
+  await using other = await openRig();
+  await assert.rejects(rig.join('h3', other.address), { code: 'CA_MISMATCH' });
+  assert.deepEqual(
+    (await rig.root.list('host')).map(({ name }) => name),
+    ['h1'],
+  );
+});
+
+test('a revoked host is nobody, at once, and its stream ends; with a token for it, it comes back', async () => {
+  await using rig = await openRig();
+  const h1 = await rig.join('h1');
+  const { promise: welcome, resolve: welcomed } = Promise.withResolvers<void>();
+  const { promise: lost, resolve: ended } = Promise.withResolvers<Error>();
+  await using _stream = new ControllerStream(rig.address, () => credentialsOf(h1), {
+    hello: () =>
+      ({
+        type: 'hello',
+        protocol: PROTOCOL,
+        name: 'h1',
+        vtep: '198.18.0.1',
+        mtuBytes: 1500,
+        version: '',
+        kernel: '',
+      }) as never,
+    welcome: () => welcomed(),
+    changes: () => undefined,
+    ask: () => ({}),
+    lost: ended,
+  });
+  await welcome;
+  await rig.root.revokeHost('h1');
+  await lost;
+  await assert.rejects(asHost(h1).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' });
+  await assert.rejects(rig.join('h1'), { code: 'NAME_TAKEN' });
+  const { token } = await rig.root.createHostToken({ name: 'h1' });
+  const again = await rig.join('h1', rig.address, token);
+  assert.equal(again.host.id, h1.host.id);
+  assert.equal((await asHost(again).get('host', 'h1')).name, 'h1');
+  await assert.rejects(asHost(h1).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' }, 'the old one stays so');
+});
+
+test('a certificate is renewed with a new key when a third of its time is over, and after that is not', async () => {
+  await using rig = await openRig();
+  rig.clock.now -= 2 * days;
+  const h1 = await rig.join('h1');
+  rig.clock.now += 2 * days;
+  const stateDir = join(rig.dir, 'h1');
+  await using own = new OwnCertificate(stateDir, h1, log);
+  const { promise: renewed, resolve } = Promise.withResolvers<void>();
+  own.begin(openClient(rig.address, own.credentials), resolve);
+  await renewed;
+  const after = readIdentity(stateDir)!;
+  assert.notEqual(after.key, h1.key);
+  assert.notEqual(own.credentials().cert, h1.cert);
+  assert.equal((await asHost(after).get('host', 'h1')).name, 'h1');
+  rig.clock.now += 10 * days;
+  await assert.rejects(asHost(after).get('host', 'h1'), { code: 'CERTIFICATE_INVALID' }, 'it has expired');
+});
+
+test('an authority takes over from another, and nobody notices', async () => {
+  await using rig = await openRig();
+  const h1 = await rig.join('h1');
+  const { ca: before } = await rig.root.authority();
+  await rig.root.rotateAuthority();
+  const { ca: both } = await rig.root.authority();
+  assert.notEqual(both, before);
+  assert.equal((await asHost(h1).get('host', 'h1')).name, 'h1', 'believes the old one alone');
+  const h2 = await rig.join('h2');
+  assert.equal((await asHost(h2).get('host', 'h2')).name, 'h2');
+  await assert.rejects(rig.root.retireAuthority(), { code: 'CA_IN_USE' });
+  await rig.root.retireAuthority({ force: true });
+  await assert.rejects(asHost(h1).get('host', 'h1'), (e: { code?: string }) =>
+    ['CERTIFICATE_INVALID', 'CONTROLLER_UNREACHABLE'].includes(e.code ?? ''),
+  );
+  assert.equal((await asHost(h2).get('host', 'h2')).name, 'h2');
+});
