@@ -30,6 +30,8 @@ export interface AuthorityOptions {
   /** Names and addresses by which clients reach the controller. */
   readonly names: readonly string[];
   readonly now: () => Date;
+  /** Ends a host's connections, which were let in with what does not count any more. */
+  readonly cutOff: (host: HostId) => void;
   readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
 }
 
@@ -199,7 +201,7 @@ export class Authority implements AsyncDisposable {
     }
     await this.#write({ current });
     // Their streams go on with what does not count any more.
-    for (const { id: host } of hosts) for (const listener of this.#options.world.trust.outdated) listener(host);
+    for (const { id: host } of hosts) this.#options.cutOff(host);
   }
 
   /** Hosts whose certificate is of an authority and holds, by name. */

@@ -23,9 +23,8 @@ export const hostRules: Rules<'host'> = {
     freeName(world, 'host', '-', name);
     const vtep = parseIp(vtepText);
     freeVtep(ctx, vtep);
-    const id = newId<HostId>();
     const record = {
-      id,
+      id: newId<HostId>(),
       name,
       createdAt: now().toISOString(),
       labels,
@@ -36,8 +35,7 @@ export const hostRules: Rules<'host'> = {
       held: [],
       openPorts: openPorts.map(knownPort),
       tenants: givenTenants(world, input.tenants, []),
-      // One that comes back, with its id, joins again before it counts: see endTrust.
-      revoked: world.trust.host(id).record.generation > 0,
+      revoked: false,
     };
     const draft = new Draft()
       .claim(claims.hostNumber(record.number), record.id)
@@ -66,10 +64,11 @@ export const hostRules: Rules<'host'> = {
     const instead = `if it never comes back: heddle host delete ${have.record.name} --gone`;
     unused(have, 'port', world.portsOfHost.size(id), instead);
     unused(have, 'lease', world.leasesOfHost.size(id), instead);
-    return leaveMoved(world, endTrust(world, new Draft(), id), id)
+    return leaveMoved(world, new Draft(), id)
       .remove(have)
       .release(claims.hostNumber(number))
       .release(claims.vtep(vtep))
+      .release(hostTrustKey(id))
       .empty(claims.bound(id, ''));
   },
   input: ({ name, vtep, mtuBytes, addresses, openPorts, tenants, labels }) => ({
@@ -115,19 +114,12 @@ function removeGone(world: World, have: Stored<'host'>): Draft {
     .remove(have)
     .release(claims.hostNumber(number))
     .release(claims.vtep(vtep))
+    .release(hostTrustKey(id))
     .quiet(claims.bound(id, ''), world.revision);
-  endTrust(world, leaveMoved(world, draft, id), id);
+  leaveMoved(world, draft, id);
   for (const ref of world.portsOfHost.of(id)) loseHost(world, draft, world.port.get(ref)!, id);
   for (const ref of world.leasesOfHost.of(id)) removeLease(world, draft, world.lease.get(ref)!);
   return draft;
-}
-
-/** Certificates of a host that is deleted never count again, also if it comes back by a rollback. */
-function endTrust(world: World, draft: Draft, id: HostId): Draft {
-  const { record, revision } = world.trust.host(id);
-  if (revision === 0n) return draft;
-  const key = hostTrustKey(id);
-  return draft.unchanged(key, revision).put(key, JSON.stringify({ generation: record.generation + 1 }));
 }
 
 /** What has moved away from the host, and is not bound to it any more. */

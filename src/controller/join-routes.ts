@@ -90,9 +90,10 @@ function refuseOthers(principal: Principal | undefined, host: HostId, name: stri
   throw new HeddleError('FORBIDDEN', { who, verb: 'renew', what: `the certificate of host ${name}` });
 }
 
-/** The address of who asks, in its plain form. @throws INVALID if it has none */
+/** The address of who asks, in its plain form. @throws INVALID if it has none that others could reach */
 function comesFrom(ip: string | undefined): string {
   const plain = ip?.replace(/^::ffff:/, '') ?? '';
-  if (isIP(plain) === 0) throw new HeddleError('INVALID', { field: 'vtep', problem: 'is required by this way' });
+  if (isIP(plain) === 0 || plain === '::1' || plain.startsWith('127.'))
+    throw new HeddleError('INVALID', { field: 'vtep', problem: 'is required by this way' });
   return plain;
 }

@@ -37,7 +37,7 @@ export const growthKey = (tenant: string, unit: string): string => `${growthPref
 export const growthPrefix = '/cursor/growth/';
 /** The installation's authority. */
 export const authorityKey = '/trust/ca';
-/** What is kept of a host's certificates, also when it is gone. */
+/** What is kept of a host's certificates; goes with the host. */
 export const hostTrustKey = (host: string): string => `${hostTrustPrefix}${host}`;
 export const hostTrustPrefix = '/trust/host/';
 export const joinTokenKey = (id: string): string => `${joinTokenPrefix}${id}`;

@@ -5,6 +5,7 @@ import { issueServer, type ServerName } from '../trust/issue.ts';
 
 /** How often it is looked whether it is time: a machine that slept is not late by its sleep. */
 const LOOK_MS = 60_000;
+const dnsName = /^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$/;
 /** By these it is reached on its own machine. */
 const local = ['localhost', '127.0.0.1', '::1'];
 
@@ -30,10 +31,10 @@ export class ServerCertificate implements Disposable {
 
   constructor(options: ServerCertificateOptions) {
     this.#options = options;
-    this.#names = [...new Set([...local, ...options.names])].map((value) => ({
-      type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
-      value,
-    }));
+    this.#names = [...new Set([...local, ...options.names])].flatMap((value): ServerName[] => {
+      if (isIP(value) !== 0) return [{ type: 'ip', value }];
+      return dnsName.test(value) ? [{ type: 'dns', value }] : [];
+    });
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
   }
 

@@ -14,10 +14,9 @@ export class TrustBook {
   authority: Kept<AuthorityRecord> | undefined;
   #hosts = new Map<string, Kept<HostTrust>>();
   #joinTokens = new Map<string, Kept<JoinTokenRecord>>();
-  /** Told of each host whose certificates do not count any more. */
-  readonly outdated = new Set<(host: string) => void>();
+  #outdated: string[] = [];
 
-  /** The same, apart; nobody is told. */
+  /** The same, apart. */
   copy(): TrustBook {
     const copy = new TrustBook();
     copy.authority = this.authority;
@@ -37,6 +36,13 @@ export class TrustBook {
     return this.#joinTokens.values();
   }
 
+  /** Hosts whose certificates of before do not count any more, since this was asked last. */
+  takeOutdated(): string[] {
+    const outdated = this.#outdated;
+    this.#outdated = [];
+    return outdated;
+  }
+
   /** A key of the store was written or deleted; those that are none of trust change nothing. */
   put(key: string, value: string | undefined, revision: bigint): void {
     if (key === authorityKey) this.authority = kept(value, revision);
@@ -48,7 +54,7 @@ export class TrustBook {
   #putHost(id: string, next: Kept<HostTrust> | undefined): void {
     const { generation } = this.host(id).record;
     set(this.#hosts, id, next);
-    if (!next || next.record.generation > generation) for (const listener of this.outdated) listener(id);
+    if (!next || next.record.generation > generation) this.#outdated.push(id);
   }
 }
 

@@ -194,6 +194,8 @@ export class World {
         full = entries.length === PAGE;
       }
     }
+    // Who shows one of these has come after it.
+    this.trust.takeOutdated();
     this.#at(revision);
   }
 
