@@ -126,7 +126,8 @@ export function accessOf(
   if (!principal) return new Access(undefined);
   if (principal.kind === 'local') return new Access(principal, ['admin']);
   if (principal.kind === 'host') {
-    const given = world.host.get(principal.host)?.record.tenants ?? [];
+    const { tenants: given = [], revoked = true } = world.host.get(principal.host)?.record ?? {};
+    if (revoked) return new Access(undefined);
     if (given.includes(everyTenant)) return new Access(principal, ['host']);
     return new Access(principal, [], new Map(given.map((tenant) => [tenant, ['host']])));
   }

@@ -7,9 +7,11 @@ import { Difference, ObjectHistory, Rollback, RollbackInput } from '../model/his
 import { PortCounters } from '../model/host-state.ts';
 import { type Kind, type KindSpec, kinds, type Place, placesOf } from '../model/kinds.ts';
 import { QuotaPatch, QuotaView } from '../model/quota.ts';
+import { Token, TokenCreated, TokenInput, TokenList } from '../model/token.ts';
 import { applyPaths } from './apply-openapi.ts';
-import { historyPaths } from './history-openapi.ts';
 import { auditPaths, auditSchemas } from './audit-openapi.ts';
+import { historyPaths } from './history-openapi.ts';
+import { loginOperations, loginSchemas } from './login-openapi.ts';
 import { observePaths, observeSchemas } from './observe-openapi.ts';
 import {
   body,
@@ -24,6 +26,7 @@ import {
   title,
   waitMs,
 } from './openapi-parts.ts';
+import { tokenPaths } from './token-openapi.ts';
 import { trustOperations, trustSchemas } from './trust-openapi.ts';
 
 /** Paths besides those of the kinds. */
@@ -55,6 +58,8 @@ export function openapiDocument(): OpenApi {
       ...applyPaths(),
       ...historyPaths(),
       ...trustOperations(),
+      ...loginOperations(),
+      ...tokenPaths(),
       ...otherPaths(),
     ]),
     components: {
@@ -66,6 +71,8 @@ export function openapiDocument(): OpenApi {
         ...{ ApplyInput, ApplyResult, ExportResult },
         ...{ ObjectHistory, Difference, RollbackInput, Rollback },
         ...trustSchemas,
+        ...loginSchemas,
+        ...{ TokenInput, Token, TokenCreated, TokenList },
         Quota: QuotaView,
         QuotaPatch,
         Problem: problemSchema,

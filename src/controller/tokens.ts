@@ -40,9 +40,10 @@ export function principalOf(world: TokenWorld, text: string, nowMs: number): Pri
   return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs };
 }
 
-/** What a principal showed is still good: its token is there, and its time is not over. */
-export function isAlive(world: TokenWorld, principal: Principal, nowMs = Date.now()): boolean {
-  if (principal.kind !== 'user') return true;
+/** What a principal showed is still good: its token is there, and its time is not over; its host is there, and not shut out. */
+export function isAlive(world: Pick<World, 'tokens' | 'host'>, principal: Principal, nowMs = Date.now()): boolean {
+  if (principal.kind === 'local') return true;
+  if (principal.kind === 'host') return world.host.get(principal.host)?.record.revoked === false;
   const { token, untilMs = Number.POSITIVE_INFINITY } = principal;
   return nowMs < untilMs && (token === undefined || world.tokens.has(token));
 }

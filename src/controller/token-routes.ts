@@ -1,0 +1,134 @@
+/** API tokens over the API: everybody makes, sees and deletes their own; whoever may all, everybody's. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { compileCheck } from '../listen/validate.ts';
+import { HeddleError } from '../model/errors.ts';
+import type { TenantId } from '../model/ids.ts';
+import {
+  type TokenCreated,
+  type TokenInput,
+  type TokenList,
+  TokenInput as tokenInput,
+  tokenLimits,
+} from '../model/token.ts';
+import type { Store } from '../store/contract.ts';
+import { type Access, forbidden, seenTenant } from './access.ts';
+import { tokenKey } from './keys.ts';
+import { nameOf, type Principal, type TokenScope } from './principal.ts';
+import { parseNothing, type RawQuery } from './query.ts';
+import { newToken, type TokenRecord, tokenView } from './tokens.ts';
+import type { World } from './world.ts';
+
+export const tokensPath = '/v1/tokens';
+
+export interface TokenContext {
+  readonly store: Pick<Store, 'txn'>;
+  readonly world: World;
+  readonly now: () => Date;
+  readonly randomBytes: (n: number) => Uint8Array;
+}
+
+export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
+  const { world, store } = ctx;
+  const check = compileCheck(tokenInput);
+
+  app.get(tokensPath, async (request): Promise<TokenList> => {
+    parseNothing(request.query as RawQuery);
+    const own = [...world.tokens.values()].filter((token) => isOwn(request.access, token));
+    return { items: own.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1)).map(tokenView) };
+  });
+
+  app.post(tokensPath, async (request, reply) => {
+    parseNothing(request.query as RawQuery);
+    check(request.body);
+    const created = await create(ctx, request, request.body as TokenInput);
+    return reply.code(201).header('cache-control', 'no-store').send(created);
+  });
+
+  app.delete(`${tokensPath}/:token`, async (request, reply) => {
+    parseNothing(request.query as RawQuery);
+    const { token: id } = request.params as { token: string };
+    const { access } = request;
+    const record = world.tokens.get(id);
+    if (!record || !isOwn(access, record)) throw new HeddleError('NOT_FOUND', { kind: 'token', name: id.slice(0, 80) });
+    // Whoever reads only may still end what it shows itself.
+    if (!mayChange(access) && !(access.principal?.kind === 'user' && access.principal.token === id))
+      throw forbidden(access, 'write', 'tokens');
+    const { revision } = await store.txn({ ops: [{ delete: tokenKey(id) }] });
+    await world.reached(revision);
+    return reply.code(204).header('heddle-revision', String(revision)).send();
+  });
+}
+
+/** Its user's, made for no more than it may itself; of whoever reads all, everybody's. */
+function isOwn(access: Access, { user, scope }: TokenRecord): boolean {
+  const { principal } = access;
+  if (access.readsAll) return true;
+  if (principal?.kind !== 'user' || principal.name !== user) return false;
+  const within = principal.scope?.tenants;
+  return within === undefined || (scope.tenants?.every((tenant) => within.includes(tenant)) ?? false);
+}
+
+const mayChange = ({ principal }: Access): boolean => principal?.kind !== 'user' || principal.scope?.readOnly !== true;
+
+/** @throws FORBIDDEN, NOT_FOUND, INVALID, TOKEN_LIMIT */
+async function create(ctx: TokenContext, request: FastifyRequest, input: TokenInput): Promise<TokenCreated> {
+  const { world, store, now, randomBytes } = ctx;
+  const { access } = request;
+  const principal = request.principal!;
+  const own = principal.kind === 'user' ? principal : undefined;
+  if (!mayChange(access)) throw forbidden(access, 'write', 'tokens');
+  const user = input.user ?? own?.name;
+  if (user === undefined) throw invalid('user', 'is required: whose token it is');
+  const { groups = user === own?.name ? [...own.groups] : [], description = '' } = input;
+  if (!access.mayAll && user !== own?.name) throw forbidden(access, 'write', 'tokens of other users');
+  if (!access.mayAll && !groups.every((group) => own?.groups.includes(group)))
+    throw forbidden(access, 'write', 'tokens of groups that are not its own');
+  const at = now();
+  const { expired, mine } = tokensOf(world, user, at);
+  if (mine >= tokenLimits.perUser) throw new HeddleError('TOKEN_LIMIT', { user, limit: tokenLimits.perUser });
+  const fields = {
+    ...{ user, groups, description, by: nameOf(principal), createdAt: at.toISOString() },
+    scope: scopeOf(world, access, input.scope),
+    expiresAt: new Date(endOf(access, at.getTime(), input.ttlSeconds)).toISOString(),
+  };
+  const { record, text, key } = newToken(fields, randomBytes);
+  const { revision } = await store.txn({
+    compare: [{ key, exists: false }],
+    ops: [{ put: { key, value: JSON.stringify(record) } }, ...expired.map((id) => ({ delete: tokenKey(id) }))],
+  });
+  await world.reached(revision);
+  return { ...tokenView(record), token: text };
+}
+
+/** What has ended goes when its user gets another one. */
+function tokensOf(world: World, of: string, at: Date): { expired: string[]; mine: number } {
+  const all = [...world.tokens.values()].filter(({ user }) => user === of);
+  const expired = all.filter(({ expiresAt }) => Date.parse(expiresAt) <= at.getTime()).map(({ id }) => id);
+  return { expired, mine: all.length - expired.length };
+}
+
+/** No more than that of the token that asks. @throws NOT_FOUND */
+function scopeOf(world: World, access: Access, asked: TokenInput['scope'] = {}): TokenScope {
+  const { principal } = access;
+  const within = principal?.kind === 'user' ? principal.scope?.tenants : undefined;
+  const named = asked.tenants?.map((ref) => seenTenant(world, access, ref) as TenantId);
+  const tenants = named ? [...new Set(named)] : within;
+  return { ...(tenants && { tenants }), ...(asked.readOnly && { readOnly: true }) };
+}
+
+/** When it ends, milliseconds since 1970: by a token, at the latest with that one, but by who may all. @throws INVALID */
+function endOf({ principal, mayAll }: Access, nowMs: number, ttlSeconds: number | undefined): number {
+  const wanted = nowMs + (ttlSeconds ?? tokenLimits.ttlSecondsDefault) * 1000;
+  const untilMs = mayAll ? undefined : endOfToken(principal);
+  if (untilMs === undefined || wanted <= untilMs) return wanted;
+  if (ttlSeconds === undefined) return untilMs;
+  throw invalid(
+    'ttlSeconds',
+    `goes beyond ${new Date(untilMs).toISOString()}, where the token ends by which it is made`,
+  );
+}
+
+const endOfToken = (principal: Principal | undefined): number | undefined =>
+  principal?.kind === 'user' && principal.via === 'token' ? principal.untilMs : undefined;
+
+const invalid = (field: string, problem: string) => new HeddleError('INVALID', { field, problem });
