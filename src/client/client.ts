@@ -6,6 +6,7 @@ import { type Connection, openConnection } from './connection.ts';
 import type { Credentials, CurrentCredentials } from './credentials.ts';
 import { type DocumentsClient, documentsClient } from './documents.ts';
 import { type HistoryClient, historyClient } from './history.ts';
+import { type LoginClient, loginClient } from './login.ts';
 import { type ObserveClient, observeClient } from './observe.ts';
 import { ifMatch, pathOf } from './path.ts';
 import { type QuotaClient, quotaClient } from './quota.ts';
@@ -52,6 +53,7 @@ export interface Client
     QuotaClient,
     ObserveClient,
     TrustClient,
+    LoginClient,
     Pick<Connection, 'address' | 'request'> {}
 /** What changes of an object; null removes a field. */
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
@@ -69,6 +71,7 @@ export function openClient(address: Address, credentials?: Credentials | Current
     ...quotaClient(connection),
     ...observeClient(connection),
     ...trustClient(connection),
+    ...loginClient(connection),
   };
 }
 

@@ -47,7 +47,8 @@ export async function startController({
   const store = stack.use(await openSqlite(db));
   const storeBytes = () => sizeOf(db);
   const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'));
-  const own = { storeBytes, sealingKey, names: namesOf(wanted) };
+  const login = oidc ? { oidc: oidc.settings } : {};
+  const own = { storeBytes, sealingKey, login, names: namesOf(wanted) };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const { app, authority } = stack.use(await assemble(store, { identify, ...own, ...options, log, onFatal }));
   await app.ready();

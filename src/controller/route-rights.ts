@@ -60,6 +60,7 @@ const others: Readonly<Record<string, RouteRight>> = {
   'POST /v1/hosts/{host}/certificate': 'agent',
   'POST /v1/hosts/{host}/revoke': write('trust'),
   'GET /v1/login': 'anyone',
+  'GET /v1/whoami': 'known',
   'GET /v1/audit': 'user',
   'GET /v1/tokens': 'user',
   'POST /v1/tokens': 'user',

@@ -43,6 +43,8 @@ const calls: Readonly<
   createHostToken: (c) => c.createHostToken({}),
   deleteHostToken: (c) => c.deleteHostToken('{token}'),
   revokeHost: (c) => c.revokeHost('{host}'),
+  loginSettings: (c) => c.loginSettings(),
+  whoami: (c) => c.whoami(),
 };
 /** What monitors, agents and readers of the description ask. */
 const others = [

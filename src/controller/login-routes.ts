@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify';
+import { HeddleError } from '../model/errors.ts';
+import type { LoginSettings, Whoami } from '../model/login.ts';
+import { loginPaths } from './login-openapi.ts';
+import type { Principal } from './principal.ts';
+import { parseNothing, type RawQuery } from './query.ts';
+import type { World } from './world.ts';
+
+export interface LoginContext {
+  readonly world: World;
+  readonly login: LoginSettings;
+}
+
+/** How somebody logs in, and who it then is. */
+export function registerLogin(app: FastifyInstance, { world, login }: LoginContext): void {
+  app.get(loginPaths.login, async (request) => {
+    parseNothing(request.query as RawQuery);
+    return login;
+  });
+  app.get(loginPaths.whoami, { config: { rate: 'none' } }, async (request) => {
+    parseNothing(request.query as RawQuery);
+    if (!request.principal) throw new HeddleError('UNAUTHENTICATED', {});
+    return whoamiOf(world, request.principal);
+  });
+}
+
+function whoamiOf(world: World, principal: Principal): Whoami {
+  const { kind, name } = principal;
+  if (kind === 'local') return { kind, name, roles: [{ role: 'admin' }] };
+  if (kind === 'host') return { kind, name, host: principal.host, roles: [] };
+  const { groups, via, scope } = principal;
+  const nameOf = (tenant: string) => world.tenant.get(tenant)?.record.name;
+  const subjects = [`user:${name}`, ...groups.map((group) => `group:${group}`)];
+  const grants = subjects.flatMap((subject) => [...world.grantsOfSubject.of(subject)]);
+  const roles = grants.flatMap((id) => {
+    const { role, tenant } = world.grant.get(id)!.record;
+    const named = tenant === undefined ? undefined : nameOf(tenant);
+    return tenant !== undefined && named === undefined ? [] : [{ role, ...(named !== undefined && { tenant: named }) }];
+  });
+  const known = scope && {
+    ...(scope.tenants && { tenants: scope.tenants.flatMap((tenant) => nameOf(tenant) ?? []) }),
+    ...(scope.readOnly && { readOnly: true }),
+  };
+  return { kind, name, groups: [...groups], via, ...(known && { scope: known }), roles: distinct(roles) };
+}
+
+/** Each once, in their order. */
+const distinct = (roles: Whoami['roles']): Whoami['roles'] => [
+  ...new Map(roles.map((one) => [`${one.role} ${one.tenant}`, one])).values(),
+];
