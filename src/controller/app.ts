@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import websocket from '@fastify/websocket';
 import {
   type FastifyBaseLogger,
@@ -11,9 +12,16 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
+import { admit, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
+import type { Audit } from './audit.ts';
+import { registerAudit } from './audit-api.ts';
+import { deedOf, recordRequests } from './audit-requests.ts';
+import { registerAuthority } from './authority-routes.ts';
 import { registerHistory } from './history-routes.ts';
+import { registerJoin, type TrustContext } from './join-routes.ts';
 import { parseJsonBodies } from './json-body.ts';
+import { type LoginContext, registerLogin } from './login-routes.ts';
 import { type ObserveContext, registerObserve } from './observe-routes.ts';
 import { openapiDocument, openapiPath, streamPath } from './openapi.ts';
 import { refuseForeignHost } from './origin.ts';
@@ -24,15 +32,20 @@ import type { RateLimit } from './rate-limit.ts';
 import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
 import { type StreamContext, serveStream } from './stream.ts';
+import { registerTokens } from './token-routes.ts';
 
 /** Largest message of an agent: a report of 4,096 ports, each with the longest message, has 3 MiB. */
 const MESSAGE_BYTES = 4 << 20;
 
 /** The HTTP application, not yet listening: every route, and every error as a problem (RFC 9457). */
 export function buildApp(
-  ctx: RouteContext & ObserveContext & Omit<StreamContext, 'log'>,
+  ctx: RouteContext &
+    ObserveContext &
+    TrustContext &
+    LoginContext &
+    Omit<StreamContext, 'log'> & { readonly audit: Audit },
   logger: FastifyBaseLogger,
-  rateLimit?: RateLimit,
+  { identify, rateLimit }: { readonly identify: Identify; readonly rateLimit: RateLimit | undefined },
 ): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
@@ -47,19 +60,25 @@ export function buildApp(
     keepAliveTimeout: 60_000,
     routerOptions: { maxParamLength: 253 },
     // A path that the router cannot read never reaches the error handler.
-    frameworkErrors: refuse,
+    frameworkErrors(e, request, reply) {
+      refuse(e, request, reply);
+      if (request.method !== 'GET') void ctx.audit.refused(deedOf(request), request.problem!);
+    },
   }) as unknown as FastifyInstance;
   parseJsonBodies(app);
   watchRequests(app, ctx.requests);
+  recordRequests(app, ctx);
   app.setErrorHandler(refuse);
   app.setNotFoundHandler(({ method, url }) => {
     throw new HeddleError('ROUTE_UNKNOWN', { method, path: url.slice(0, 200) });
   });
+  requireRights(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    refuseForeignHost(request.headers.host, request.headers.origin);
+    refuseForeignHost(request.headers.host, request.headers.origin, request.raw.socket instanceof TLSSocket);
     if (!request.is404) refuseConditions(request);
-    if (rateLimit && !request.is404) rate(rateLimit, request);
+    await admit({ world: ctx.world, identify, rateLimit }, request);
+    if (request.principal?.kind === 'host') ctx.hostSockets.note(request.principal.host, request.raw.socket);
   });
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
@@ -74,25 +93,27 @@ export function buildApp(
 }
 
 /** Every route there is. */
-export function registerRoutes(app: FastifyInstance, ctx: RouteContext & ObserveContext & StreamContext): void {
+export function registerRoutes(
+  app: FastifyInstance,
+  ctx: RouteContext & ObserveContext & TrustContext & LoginContext & StreamContext,
+): void {
   registerKinds(app, ctx);
   registerObserve(app, ctx);
   registerQuota(app, ctx);
   registerHistory(app, ctx);
   registerApply(app, ctx);
+  registerTokens(app, ctx);
+  registerAudit(app, ctx);
+  registerJoin(app, ctx);
+  registerAuthority(app, ctx);
+  registerLogin(app, ctx);
   app.get(openapiPath, async (request) => {
     parseNothing(request.query as RawQuery);
     return openapiDocument();
   });
-  app.get(streamPath, { websocket: true, config: { rate: 'none' } }, (socket) => serveStream(ctx, socket));
-}
-
-/** Counts a request of a client that has an address: who comes by a unix socket is root here. @throws RATE_LIMITED */
-function rate(limit: RateLimit, { method, routeOptions, query, ip }: FastifyRequest): void {
-  const isRead = method === 'GET' || method === 'HEAD';
-  // What has a query asks for more than is at hand.
-  const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
-  if (ip && !isFree) limit.take(ip, isRead ? 'read' : 'write');
+  app.get(streamPath, { websocket: true, config: { rate: 'none' } }, (socket, request) =>
+    serveStream(ctx, socket, deedOf(request)),
+  );
 }
 
 /** Answers with the error as a problem, and logs it. */
@@ -104,6 +125,7 @@ function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void 
   else request.log[problem.code === 'RATE_LIMITED' ? 'debug' : 'info'](fields, problem.detail);
   // Whole seconds alone (RFC 9110 §10.2.3).
   if (hasCode(e, 'RATE_LIMITED')) reply.header('retry-after', String(Math.ceil(e.details.retryAfterMs / 1000)));
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
   reply.code(problem.status).type('application/problem+json').header('x-request-id', request.id).send(problem);
 }
 

@@ -1,12 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { newId, VNI_MAX } from '../model/ids.ts';
+import type { LoginSettings } from '../model/login.ts';
 import type { QuotaLimits } from '../model/quota.ts';
 import type { Rates } from '../model/rates.ts';
 import type { Store } from '../store/contract.ts';
+import type { SealingKey } from '../trust/sealed.ts';
+import { newSealingKey } from '../trust/sealing-key.ts';
+import type { Identify } from './admission.ts';
 import { buildApp } from './app.ts';
+import { Audit } from './audit.ts';
+import { type AuditKeep, AuditRetention, auditKeepDefault } from './audit-retention.ts';
+import { Authority } from './authority.ts';
 import { Departures } from './departures.ts';
 import { follow } from './follow.ts';
+import { HostSockets } from './host-sockets.ts';
 import { type ObserveOptions, observe } from './observe.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publisher.ts';
@@ -24,14 +33,29 @@ export interface AssembleOptions extends ObserveOptions {
   readonly tenantQuota?: QuotaLimits;
   /** How often a client address may write and read. Default: as often as it likes. */
   readonly rates?: Rates;
+  /** Who sends a request. Default: whoever can is root here. */
+  readonly identify?: Identify;
   readonly log: FastifyBaseLogger;
   /** Hosts that are not connected for so long are deleted as gone. Default: never. */
   readonly silenceMs?: number;
   /** How much history is kept. Default: 30 days and 256 MiB. */
   readonly keep?: Keep;
+  /** How much of the audit log is kept. Default: a year and 512 MiB. */
+  readonly auditKeep?: AuditKeep;
+  /** What the authority's key is sealed with in the store. Default: what is gone with this process. */
+  readonly sealingKey?: SealingKey;
+  /** Names and addresses by which clients reach the controller, for its certificate. */
+  readonly names?: readonly string[];
+  /** How people log in. Default: with API tokens alone. */
+  readonly login?: LoginSettings;
+  /** The clock of certificates and tokens. */
+  readonly now?: () => Date;
   /** Called if the store fails: the world then no longer follows it. */
   readonly onFatal: (cause: unknown) => void;
 }
+
+/** Whoever opens the controller's unix socket. */
+export const rootHere = { kind: 'local', name: `root@${hostname()}` } as const;
 
 /** The controller's parts on a store, put together but not listening. */
 export interface Assembly extends AsyncDisposable {
@@ -40,39 +64,67 @@ export interface Assembly extends AsyncDisposable {
   readonly publisher: Publisher;
   readonly writer: Writer;
   readonly retention: Retention;
+  readonly auditRetention: AuditRetention;
+  readonly audit: Audit;
+  /** The installation's authority, made when it is first asked for. @throws STORE_BROKEN */
+  readonly authority: () => Promise<Authority>;
   readonly app: FastifyInstance;
 }
 
 /** Loads the world and wires the parts to it. The store stays the caller's. @throws STORE_BROKEN */
-export async function assemble(store: Store, options: AssembleOptions): Promise<Assembly> {
+export async function assemble(unaudited: Store, options: AssembleOptions): Promise<Assembly> {
   const {
     vniPool = { first: 1, last: VNI_MAX },
     tenantQuota = {},
     rates,
+    identify = async () => rootHere,
     silenceMs,
     keep = keepDefault,
+    auditKeep = auditKeepDefault,
+    sealingKey = newSealingKey(),
+    names = [],
+    login = {},
+    now = () => new Date(),
     log,
     onFatal,
   } = options;
   const world = new World();
+  const audit = new Audit({ store: unaudited, world, now, log });
+  // Whoever writes has this one: no write is without its record.
+  const { store } = audit;
   const presence = new Presence();
   const publisher = new Publisher(world);
   const isOnline = (host: string) => presence.get(host) !== undefined;
-  const writer = new Writer(
-    store,
-    { world, now: () => new Date(), newId, randomBytes, vniPool, tenantQuota },
-    isOnline,
-  );
+  const writer = new Writer(store, { world, now, newId, randomBytes, vniPool, tenantQuota }, isOnline);
   world.listeners.add(publisher.publish);
   world.listeners.add(presence.observe);
-  const observed = observe({ store, world, presence, publisher }, options);
-  const app = buildApp({ store, world, writer, publisher, presence, ...observed }, log, rates && new RateLimit(rates));
+  const hostSockets = new HostSockets();
+  const cutOff = (host: string) => {
+    presence.get(host)?.dismiss('its certificate does not count any more');
+    hostSockets.cut(host);
+  };
+  world.listeners.add(() => world.trust.takeOutdated().forEach(cutOff));
+  let opened: Promise<Authority> | undefined;
+  const authority = () => {
+    opened ??= Authority.open({ store, world, sealingKey, names, now, log, cutOff }).catch((e: unknown) => {
+      opened = undefined;
+      throw e;
+    });
+    return opened;
+  };
+  const observed = observe({ store, world, presence, publisher, audit }, options);
+  const trust = { authority, hostSockets, login, now, randomBytes };
+  const app = buildApp({ store, world, writer, publisher, presence, audit, ...observed, ...trust }, log, {
+    identify,
+    rateLimit: rates && new RateLimit(rates),
+  });
   const following = await follow(store, world, (cause) => {
     observed.failed(cause);
     onFatal(cause);
   });
   await numberSegments({ world, writer, log });
-  const retention = new Retention({ store, world, keep, onFatal });
+  const retention = new Retention({ store, world, keep, onFatal, tell: audit.historyForgotten });
+  const auditRetention = new AuditRetention({ log: store.audit, keep: auditKeep, onFatal, tell: audit.auditForgotten });
   const departures = new Departures({ world, writer, log });
   const silence =
     silenceMs === undefined ? undefined : new Silence({ world, presence, writer, silenceMs, log }).start();
@@ -82,12 +134,18 @@ export async function assemble(store: Store, options: AssembleOptions): Promise<
     publisher,
     writer,
     retention,
+    auditRetention,
+    audit,
+    authority,
     app,
     async [Symbol.asyncDispose]() {
       departures[Symbol.dispose]();
       await retention[Symbol.asyncDispose]();
+      await auditRetention[Symbol.asyncDispose]();
       silence?.[Symbol.dispose]();
       await app.close();
+      await audit[Symbol.asyncDispose]();
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]();
       await following[Symbol.asyncDispose]();
     },
   };

@@ -12,7 +12,6 @@ import { applyPaths } from './apply-openapi.ts';
 import { auditPaths, auditSchemas } from './audit-openapi.ts';
 import { historyPaths } from './history-openapi.ts';
 import { loginOperations, loginSchemas } from './login-openapi.ts';
-import { loginOperations, loginSchemas } from './login-openapi.ts';
 import { observePaths, observeSchemas } from './observe-openapi.ts';
 import {
   body,
@@ -60,7 +59,6 @@ export function openapiDocument(): OpenApi {
       ...historyPaths(),
       ...trustOperations(),
       ...loginOperations(),
-      ...loginOperations(),
       ...tokenPaths(),
       ...otherPaths(),
     ]),
@@ -73,7 +71,6 @@ export function openapiDocument(): OpenApi {
         ...{ ApplyInput, ApplyResult, ExportResult },
         ...{ ObjectHistory, Difference, RollbackInput, Rollback },
         ...trustSchemas,
-        ...loginSchemas,
         ...loginSchemas,
         ...{ TokenInput, Token, TokenCreated, TokenList },
         Quota: QuotaView,
