@@ -175,10 +175,15 @@ export class Authority implements AsyncDisposable {
   async rotate(): Promise<void> {
     const { sealingKey, now } = this.#options;
     const { older } = this.#record();
+    // What this is decided on, and written in the place of.
+    const revision = this.#revision;
     if (older) throw new HeddleError('CA_ROTATING', { older: authorityId(older.certificate) });
     const [before, made] = [this.#signer!, await makeAuthority(now())];
     const cross = await crossSign(made.certificate, before, now());
-    await this.#write({ current: sealedOf(sealingKey, made), older: { certificate: before.certificate, cross } });
+    await this.#write(revision, {
+      current: sealedOf(sealingKey, made),
+      older: { certificate: before.certificate, cross },
+    });
   }
 
   /**
@@ -199,7 +204,7 @@ export class Authority implements AsyncDisposable {
         more: Math.max(0, names.length - 20),
       });
     }
-    await this.#write({ current });
+    await this.#write(this.#revision, { current });
     // Their streams go on with what does not count any more.
     for (const { id: host } of hosts) this.#options.cutOff(host);
   }
@@ -259,14 +264,14 @@ export class Authority implements AsyncDisposable {
     this.#server.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
   };
 
-  /** Writes a record in the place of the one that is known, and waits until this controller shows what is of it. */
-  async #write(record: AuthorityRecord): Promise<void> {
+  /** Writes a record in the place of the one of a revision, and waits until this controller shows what is of it. */
+  async #write(modRevision: bigint, record: AuthorityRecord): Promise<void> {
     const { store, world } = this.#options;
-    const compare = [{ key: authorityKey, modRevision: this.#revision }];
+    const compare = [{ key: authorityKey, modRevision }];
     const { committed, revision } = await store.txn({ compare, ops: [putOf(record)] });
     await world.reached(revision);
     if (!committed) throw new HeddleError('BUSY', { tries: 1 });
-    await this.#server.renew();
+    await this.#server.settled;
   }
 
   #announce(): void {

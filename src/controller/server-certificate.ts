@@ -50,6 +50,10 @@ export class ServerCertificate implements Disposable {
     await this.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
   }
 
+  /** Resolves when no renewal is under way. */
+  get settled(): Promise<void> {
+    return this.#renewing;
+  }
   /** Makes a new one, of the authority that signs now. */
   renew(): Promise<void> {
     const { authority, now, onRenewed, log } = this.#options;
