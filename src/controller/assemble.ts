@@ -106,7 +106,9 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   world.listeners.add(() => world.trust.takeOutdated().forEach(cutOff));
   let opened: Promise<Authority> | undefined;
   const authority = () => {
-    opened ??= Authority.open({ store, world, sealingKey, names, now, log, cutOff }).catch((e: unknown) => {
+    // The controller's own deed, whoever waits for it.
+    const open = () => Authority.open({ store, world, sealingKey, names, now, log, cutOff });
+    opened ??= audit.own(open).catch((e: unknown) => {
       opened = undefined;
       throw e;
     });

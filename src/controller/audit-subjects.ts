@@ -72,7 +72,7 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: '/trust/token/',
     kind: 'token',
-    fields: ['name', 'user', 'groups', 'scope.tenants', 'scope.readOnly', 'createdAt', 'expiresAt', 'by'],
+    fields: ['user', 'groups', 'description', 'scope.tenants', 'scope.readOnly', 'createdAt', 'expiresAt', 'by'],
   },
 ];
 
@@ -83,7 +83,7 @@ export const isBookkeeping = (key: string): boolean => bookkeeping.some((prefix)
 export function otherSubject(key: string, before: string | undefined, after: string | undefined): Subject | undefined {
   if (before === undefined && after === undefined) return undefined;
   const action = actionOf(before, after);
-  const changes = () => fieldChanges(parse(before), parse(after));
+  const changes = () => fieldChanges(parse(before), parse(after)).filter(({ field }) => field !== 'id');
   if (key.startsWith(quotaPrefix)) {
     const tenant = key.slice(quotaPrefix.length);
     return { action, kind: 'quota', object: tenant, tenant, changes: changes(), isSecret: () => false };

@@ -23,7 +23,10 @@ export function whoOf(deed: Pick<Deed, 'principal' | 'joinToken' | 'host'> | und
   if (!deed) return { kind: 'controller' };
   const { principal, joinToken, host } = deed;
   if (host !== undefined) return { kind: 'host', name: host };
-  if (principal) return { kind: principal.kind, name: principal.name };
+  if (principal) {
+    const token = principal.kind === 'user' ? principal.token : undefined;
+    return { kind: principal.kind, name: principal.name, ...(token !== undefined && { token }) };
+  }
   return joinToken === undefined ? { kind: 'nobody' } : { kind: 'joiner', name: joinToken };
 }
 

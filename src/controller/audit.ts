@@ -63,6 +63,11 @@ export class Audit implements AsyncDisposable {
     return this.#deed.run(deed, work);
   }
 
+  /** The same of the controller itself, though a request may wait for it. */
+  own<T>(work: () => T): T {
+    return this.#deed.exit(work);
+  }
+
   /** Something is refused. It is answered with that, whether it can be recorded or not. */
   async refused(deed: Deed, code: string, about: About = {}): Promise<void> {
     const who = whoOf(deed);

@@ -50,6 +50,7 @@ const Who = Type.Object(
         'local: root on the controller’s machine; joiner: a host to be, by the id of its token; nobody: who gave no credentials that count; outsider: to those who read one tenant, everybody who is not of it',
     }),
     name: Type.Optional(Type.String()),
+    token: Type.Optional(Type.String({ description: 'Id of the API token that a user came with' })),
   },
   strict,
 );
