@@ -10,6 +10,7 @@ import { defaultRates } from '../model/rates.ts';
 import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
 import type { Io } from './io.ts';
 import { joinCommand, tokenOf } from './join-command.ts';
+import { type OidcTyped, oidcOf, withOidc } from './oidc-flags.ts';
 import { parseLimits } from './quota-text.ts';
 import { version } from './version.ts';
 
@@ -36,9 +37,10 @@ async function logger(level: string) {
 const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 
 export function controllerCommand(io: Io): Command {
-  return makeCommand('controller', 'Run the controller: the API, the store, and the streams to the hosts', [
+  const command = makeCommand('controller', 'Run the controller: the API, the store, and the streams to the hosts', [
     'heddle controller',
     'heddle controller --listen 127.0.0.1:7470 --db /var/lib/heddle/controller.db',
+    'heddle controller --oidc-issuer https://login.example.org/realms/staff --oidc-client-id heddle',
   ])
     .option(
       '--listen <address:port>',
@@ -70,10 +72,12 @@ export function controllerCommand(io: Io): Command {
       integer,
       defaultRates.write,
     )
-    .option('--read-rate <number>', 'the same of lists and watches', integer, defaultRates.read)
+    .option('--read-rate <number>', 'the same of lists and watches', integer, defaultRates.read);
+  return withOidc(command)
     .option('--log-level <level>', levels.join(', '), 'info')
     .action(async (typed: ControllerTyped) => {
       const { startController } = await import('../controller/main.ts');
+      const oidc = await oidcOf(typed);
       const log = await logger(typed.logLevel);
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
@@ -85,7 +89,9 @@ export function controllerCommand(io: Io): Command {
         tenantQuota: parseLimits(typed.tenantQuota ?? []),
         rates: { write: typed.writeRate, read: typed.readRate },
       };
-      await serve(io, (onFatal) => startController({ listen, db, log, onFatal, version, ...silence, ...bounds }));
+      await serve(io, (onFatal) =>
+        startController({ listen, db, log, onFatal, version, ...silence, ...bounds, ...(oidc && { oidc }) }),
+      );
     });
 }
 
@@ -96,7 +102,7 @@ function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes:
   return { ms: duration(history), bytes };
 }
 
-interface ControllerTyped {
+interface ControllerTyped extends OidcTyped {
   listen?: string[];
   fd?: number;
   socket: string;

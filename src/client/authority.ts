@@ -8,7 +8,11 @@ import { type Address, readJson, send } from './transport.ts';
  * known before; the pin is what makes it known.
  * @throws CA_MISMATCH, CONTROLLER_UNREACHABLE, INVALID
  */
-export async function fetchAuthority(address: Address, pin: string, signal?: AbortSignal): Promise<string> {
+export const fetchAuthority = async (address: Address, pin: string, signal?: AbortSignal): Promise<string> =>
+  pinned(await shownAuthority(address, signal), pin);
+
+/** The same of whoever answers: nobody knows who that is. @throws CONTROLLER_UNREACHABLE, INVALID */
+export async function shownAuthority(address: Address, signal?: AbortSignal): Promise<string> {
   const unreachable = (problem: string, cause: unknown) =>
     new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
   const agent = new Agent({ rejectUnauthorized: false, minVersion: 'TLSv1.3', maxSockets: 1 });
@@ -16,7 +20,7 @@ export async function fetchAuthority(address: Address, pin: string, signal?: Abo
     const answer = await send({ address, agent }, 'GET', '/v1/ca', { signal }, unreachable);
     const { ca } = (await readJson(answer)) as { ca?: unknown };
     if (typeof ca !== 'string') throw new HeddleError('INVALID', { field: 'ca', problem: 'the answer has none' });
-    return pinned(ca, pin);
+    return ca;
   } finally {
     agent.destroy();
   }

@@ -212,7 +212,13 @@ describe('keys', () => {
   });
 });
 
-it('an issuer that can be overheard is none', () => {
+it('an issuer that can be overheard is none, nor is a prefix with which no name is one', () => {
+  for (const prefix of [' ', ':', 'a b', 'x'.repeat(130)])
+    assert.throws(
+      () => new Oidc(optionsOf({ prefix })),
+      (e) => hasCode(e, 'USAGE'),
+      prefix,
+    );
   for (const issuer of [
     'http://login.example.org',
     'login.example.org',

@@ -52,10 +52,11 @@ export class Oidc {
   readonly #keys: ProviderKeys;
   readonly #now: () => Date;
 
-  /** @throws USAGE if the issuer is none */
+  /** @throws USAGE if the issuer is none, or no name can begin with the prefix */
   constructor(options: OidcOptions, now: () => Date = () => new Date(), timings?: Partial<KeyTimings>) {
-    const { issuer, clientId, scopes, ca } = options;
+    const { issuer, clientId, scopes, ca, prefix } = options;
     parseIssuer(issuer);
+    if (!isName(`${prefix}a`)) throw new HeddleError('USAGE', { problem: `no name can begin with "${prefix}"` });
     this.settings = { issuer, clientId, scopes, ...(ca !== undefined && { ca }) };
     this.#options = options;
     this.#keys = new ProviderKeys(issuer, ca, timings);

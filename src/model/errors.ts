@@ -305,7 +305,7 @@ export const errors = {
   CA_MISMATCH: refused(
     409,
     (d: { pin: string }) =>
-      `the authority that answers is not the one of the token (${d.pin}): somebody is between, or the token is of another installation`,
+      `the authority that answers is not the one that is expected, with the pin ${d.pin}: somebody is between, or it is another installation`,
   ),
   CA_ROTATING: refused(
     409,
