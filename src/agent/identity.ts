@@ -14,6 +14,8 @@ const Identity = Type.Object(
     key: Type.String(),
     cert: Type.String(),
     ca: Type.String(),
+    /** When the certificate came, by this host's clock; ISO 8601. */
+    issuedAt: Type.String(),
   },
   {
     description: 'Who this host is to the controller that it joined: what it shows, and whom it takes for a controller',

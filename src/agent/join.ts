@@ -34,7 +34,14 @@ export async function joinController(options: JoinOptions): Promise<Identity> {
   writeDurable(keyFile, key, { sync: true });
   const body = { token, csr: await requestFor(key, name), name, ...(vtep !== undefined && { vtep }) };
   const joined = (await openClient(controller, { ca }).request('POST', '/v1/join', { body, signal })) as Joined;
-  const identity = { controller, host: joined.host, key, cert: joined.certificate, ca: joined.ca };
+  const identity = {
+    controller,
+    host: joined.host,
+    key,
+    cert: joined.certificate,
+    ca: joined.ca,
+    issuedAt: new Date().toISOString(),
+  };
   writeIdentity(stateDir, identity);
   removeDurable(keyFile);
   return identity;

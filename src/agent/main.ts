@@ -242,6 +242,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         void moves.tell();
         void uploads.tell().then(() => leases.tend());
       },
+      renew: () => own?.renewNow(),
       ask: (question) => (question.name === 'health' ? observed.health() : counters(question.ports)),
       lost(err) {
         connected = false;

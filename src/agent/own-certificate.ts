@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
@@ -20,6 +19,8 @@ export class OwnCertificate implements AsyncDisposable {
   #identity: Identity;
   #credentials: Credentials;
   #renewing: Promise<void> | undefined;
+  #wanted = false;
+  #wake: () => void = () => undefined;
 
   constructor(stateDir: string, identity: Identity, log: Pick<Logger, 'info' | 'warn'>) {
     this.#stateDir = stateDir;
@@ -37,6 +38,12 @@ export class OwnCertificate implements AsyncDisposable {
     return { from: validFromDate.toISOString(), to: validToDate.toISOString() };
   }
 
+  /** Has it renewed although it is not time. */
+  renewNow(): void {
+    this.#wanted = true;
+    this.#wake();
+  }
+
   /** Renews it whenever it is time, from now on; `onRenewed` is called after each time. */
   begin(client: Pick<Client, 'request'>, onRenewed: () => void): void {
     this.#renewing = this.#run(client, onRenewed);
@@ -44,15 +51,17 @@ export class OwnCertificate implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#wake();
     await this.#renewing;
   }
 
   async #run(client: Pick<Client, 'request'>, onRenewed: () => void): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      let wait = Math.min(renewalOf(this.#identity.cert) - Date.now(), lookMs);
-      if (wait <= 0)
+      let wait = Math.min(renewalOf(this.#identity) - Date.now(), lookMs);
+      if (wait <= 0 || this.#wanted)
         try {
+          this.#wanted = false;
           await this.#renew(client, signal);
           onRenewed();
           continue;
@@ -61,8 +70,17 @@ export class OwnCertificate implements AsyncDisposable {
           this.#log.warn({ err, until: this.validity.to }, 'the certificate was not renewed; it is tried again');
           wait = againMs * (0.5 + Math.random());
         }
-      await delay(wait, undefined, { signal, ref: false }).catch(() => undefined);
+      await this.#pause(wait);
     }
+  }
+
+  /** So long, or until it is to be renewed at once, or not any more. */
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms).unref();
+    await promise;
+    clearTimeout(timer);
   }
 
   async #renew(client: Pick<Client, 'request'>, signal: AbortSignal): Promise<void> {
@@ -70,7 +88,7 @@ export class OwnCertificate implements AsyncDisposable {
     const { key, csr } = await makeRequest(host.name);
     const path = `/v1/hosts/${host.id}/certificate`;
     const { certificate, ca } = (await client.request('POST', path, { body: { csr }, signal })) as Renewed;
-    const renewed = { ...this.#identity, key, cert: certificate, ca };
+    const renewed = { ...this.#identity, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
     writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
     this.#credentials = credentialsOf(renewed);
@@ -79,7 +97,7 @@ export class OwnCertificate implements AsyncDisposable {
 }
 
 /** When a certificate is to be renewed, milliseconds since 1970. */
-export function renewalOf(cert: string): number {
-  const { validFromDate, validToDate } = new X509Certificate(cert);
-  return validFromDate.getTime() + (validToDate.getTime() - validFromDate.getTime()) / 3;
+export function renewalOf({ issuedAt, cert }: Pick<Identity, 'issuedAt' | 'cert'>): number {
+  const issued = Date.parse(issuedAt);
+  return issued + (new X509Certificate(cert).validToDate.getTime() - issued) / 3;
 }

@@ -19,6 +19,8 @@ export interface StreamListener {
   hello(): Hello;
   welcome(message: Welcome): void;
   changes(message: Changes): void;
+  /** The host's certificate is to be renewed now. */
+  renew(): void;
   /** The answer to a question, or throws. */
   ask(question: Ask['question']): unknown;
   /** The stream ended, or could not be opened; it is tried again until closed. */
@@ -138,6 +140,9 @@ export class ControllerStream {
         break;
       case 'ask':
         this.#answer(message);
+        break;
+      case 'renew':
+        this.#listener.renew();
         break;
       case 'refusal':
         throw new HeddleError('HOST_MISMATCH', {

@@ -8,6 +8,7 @@ import { type AssembleOptions, assemble } from './assemble.ts';
 import { identifyBy } from './identify.ts';
 import { type Listen, listen } from './listen.ts';
 import type { Oidc } from './oidc.ts';
+import { Renewals } from './renewals.ts';
 
 interface ControllerOptions extends Partial<AssembleOptions> {
   /** The store's file; ":memory:" for none. Beside it is what its secrets are sealed with, and the first admin's token. */
@@ -50,9 +51,10 @@ export async function startController({
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { storeBytes, sealingKey, login, names: namesOf(wanted) };
   const identify = identifyBy({ authority: () => authority(), oidc });
-  const { app, authority } = stack.use(await assemble(store, { identify, ...own, ...options, log, onFatal }));
+  const { app, authority, presence } = stack.use(await assemble(store, { identify, ...own, ...options, log, onFatal }));
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
+  if (tls) stack.use(new Renewals(tls, presence));
   const addresses: string[] = [];
   for (const where of wanted) {
     const { server, address } = await listen(app, where, { tls });

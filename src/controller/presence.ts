@@ -36,6 +36,8 @@ export interface Connected {
   ask(question: Extract<Ask['question'], { name: 'counters' }>): Promise<Readonly<Record<string, PortCounters>>>;
   /** How the host is. @throws INTERNAL, also of an agent that does not know the question; HOST_OFFLINE after so long */
   health(deadlineMs: number): Promise<HostHealth>;
+  /** Has it renew its certificate. */
+  renew(): void;
   /** How long it has owed changes that it was told of, milliseconds; 0 if it owes none. */
   lagMs(): number;
   /** Ends the connection; its agent begins a new one. */

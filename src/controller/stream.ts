@@ -248,6 +248,10 @@ class Session implements Connected {
     return parseHealthResult(await this.#ask({ name: 'health' }, deadlineMs));
   }
 
+  renew(): void {
+    this.#send({ type: 'renew' });
+  }
+
   lagMs(): number {
     return this.#lag.ms(performance.now());
   }

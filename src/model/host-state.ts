@@ -248,12 +248,16 @@ export interface Ask {
   id: number;
   question: { name: 'counters'; ports: PortId[] } | { name: 'health' };
 }
+/** Controller → agent: have your certificate renewed now, its authority ends. */
+interface Renew {
+  type: 'renew';
+}
 /** Controller → agent, before it closes the stream: why. */
 interface Refusal {
   type: 'refusal';
   problem: { code: string; detail: string; details: Record<string, unknown> };
 }
-export type ControllerMessage = Welcome | Changes | Ask | Refusal;
+export type ControllerMessage = Welcome | Changes | Ask | Renew | Refusal;
 
 const Count = Type.String({ pattern: '^[0-9]{1,20}$' });
 /** Counters of one port since it was attached; from the workload's side: tx is what it sent. */
