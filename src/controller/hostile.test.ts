@@ -6,79 +6,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import vm from 'node:vm';
-import { fastify } from 'fastify';
 import { errors, type Problem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
-import { registerRoutes } from './app.ts';
 import { DEPTH_MAX } from './json-body.ts';
 import { openapiDocument, streamPath } from './openapi.ts';
-import { type Answer, type Method, openFurnishedApi, type TestApi } from './test-api.ts';
+import type { Answer } from './test-api.ts';
+import { type Furnished, openTwoTenants } from './test-principals.ts';
+import { bodiless, legalBody, legalPath, legalQuery, nameOf, type Route, routes } from './test-routes.ts';
 
-interface Route {
-  readonly method: Method;
-  /** With ":tenant". */
-  readonly url: string;
-  readonly bodyLimit: number;
-}
+const writes = routes.filter((route) => !['GET', 'DELETE'].includes(route.method));
 
-const routes: Route[] = [];
-{
-  const app = fastify({ exposeHeadRoutes: false });
-  app.addHook('onRoute', ({ method, url, bodyLimit = limits.bodyBytes }) => {
-    routes.push({ method: method as Method, url, bodyLimit });
-  });
-  registerRoutes(app, {} as never);
-  await app.close();
-}
-const nameOf = ({ method, url }: Route): string => `${method} ${url}`;
-const writes = routes.filter(({ method }) => method !== 'GET' && method !== 'DELETE');
-
-/** A body that each route takes, against what `furnish` makes. */
-const legal: Readonly<Record<string, object>> = {
-  'POST /v1/tenants': { name: 'more' },
-  'POST /v1/hosts': { name: 'more', vtep: '198.18.0.77' },
-  'POST /v1/tenants/:tenant/networks': { name: 'more' },
-  'POST /v1/tenants/:tenant/subnets': { name: 'more', network: 'web', cidr: '10.7.0.0/24' },
-  'POST /v1/tenants/:tenant/ports': { name: 'more', network: 'web' },
-  'POST /v1/tenants/:tenant/addresses': { name: 'more', network: 'web', ports: ['p1'] },
-  'POST /v1/tenants/:tenant/leases': { network: 'web', host: 'h2', size: 1 },
-  'POST /v1/tenants/:tenant/routers': { name: 'more' },
-  ...Object.fromEntries(
-    ['tenants/:tenant', 'hosts/:host'].map((path) => [`PATCH /v1/${path}`, { labels: { a: 'b' } }]),
-  ),
-  ...Object.fromEntries(
-    ['network', 'subnet', 'port', 'router', 'lease'].map((kind) => [
-      `PATCH /v1/tenants/:tenant/${kind}s/:${kind}`,
-      { labels: { a: 'b' } },
-    ]),
-  ),
-  'PATCH /v1/tenants/:tenant/addresses/:address': { labels: { a: 'b' } },
-  'PATCH /v1/tenants/:tenant/quota': { limits: { ports: 9 } },
-  'POST /v1/apply': { documents: [{ kind: 'network', tenant: 'acme', name: 'more' }] },
-  'POST /v1/rollback': { to: '10', dryRun: true },
-};
-/** Routes that ask for a query. */
-const legalQuery: Readonly<Record<string, string>> = { 'GET /v1/diff': 'since=1' };
 /** What others than our clients ask, monitors and balancers, is answered whatever they put into the query. */
 const open = ['/healthz', '/readyz', '/metrics'];
-
-/** In every kind an object named "it", which nothing else needs. */
-async function furnish(): Promise<TestApi> {
-  const api = await openFurnishedApi();
-  const t = '/v1/tenants/acme';
-  await api.ok('POST', '/v1/tenants', { name: 'it' });
-  await api.ok('POST', '/v1/hosts', { name: 'it', vtep: '198.18.0.9' });
-  for (const name of ['it', 'p1']) await api.ok('POST', `${t}/ports`, { name, network: 'web' });
-  await api.ok('POST', `${t}/networks`, { name: 'it' });
-  await api.ok('POST', `${t}/subnets`, { name: 'it', network: 'web', cidr: '10.8.0.0/24' });
-  await api.ok('POST', `${t}/addresses`, { name: 'it', network: 'web', ports: ['p1'] });
-  await api.ok('POST', `${t}/routers`, { name: 'it' });
-  await api.ok('POST', `${t}/leases`, { name: 'it', network: 'web', host: 'h1', size: 1 });
-  return api;
-}
-/** The route's path with the object "it"; what is in a tenant is in acme. */
-const legalPath = ({ url }: Route): string => url.replace(/:tenant(?=\/)/, 'acme').replace(/:\w+/g, 'it');
 
 const marks = JSON.stringify(Object.getOwnPropertyNames(Object.prototype));
 
@@ -93,14 +33,14 @@ function assertRefused({ status, headers, body }: Answer, what: string): Problem
   return body;
 }
 /** The attacks of a list, after which nothing is otherwise than before, and then the twin. */
-async function withstood(route: Route, attacks: (api: TestApi) => Promise<void>): Promise<void> {
-  await using api = await furnish();
+async function withstood(route: Route, attacks: (api: Furnished) => Promise<void>): Promise<void> {
+  await using api = await openTwoTenants();
   const before = await api.store.range('/');
   await attacks(api);
   assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
   const query = legalQuery[nameOf(route)];
-  const path = `${legalPath(route)}${query ? `?${query}` : ''}`;
-  const twin = await api.request(route.method, path, legal[nameOf(route)]);
+  const path = `${legalPath(api, route)}${query ? `?${query}` : ''}`;
+  const twin = await api.request(route.method, path, legalBody(api, route));
   assert.ok(twin.status < 300, `the legal twin of ${nameOf(route)}: ${JSON.stringify(twin.body)}`);
 }
 
@@ -154,11 +94,11 @@ const names = [
 ];
 
 describe('bodies', () => {
-  for (const route of writes)
+  for (const route of writes.filter((one) => !bodiless.includes(nameOf(one))))
     it(nameOf(route), () =>
       withstood(route, async (api) => {
-        const own = legal[nameOf(route)];
-        assert.ok(own, `${nameOf(route)} is new: give it a legal twin in this file`);
+        const own = legalBody(api, route);
+        assert.ok(own, `${nameOf(route)} is new: give it a legal twin in test-routes.ts`);
         const text = JSON.stringify(own);
         const send = (payload: string | Buffer, type = 'application/json', more: Record<string, string> = {}) =>
           post(api, route, payload, { 'content-type': type, ...more });
@@ -189,13 +129,13 @@ describe('bodies', () => {
 
 /** With headers of its own, and bytes for a body. */
 async function post(
-  { app }: TestApi,
+  api: Furnished,
   route: Route,
   payload: string | Buffer,
   headers: Record<string, string>,
 ): Promise<Answer> {
   const { method } = route;
-  const response = await app.inject({ method, url: legalPath(route), payload, headers });
+  const response = await api.app.inject({ method, url: legalPath(api, route), payload, headers });
   return { status: response.statusCode, headers: response.headers, body: response.json() };
 }
 
@@ -207,7 +147,7 @@ describe('fields that only the system gives', () => {
         const { input, output } = kinds[kind];
         const others = Object.keys(output.properties).filter((field) => !(field in input.properties));
         for (const field of [...others, 'tenant', 'owner', 'admin', 'applied', 'held', 'place']) {
-          const answer = await api.request('POST', legalPath(route), { ...legal[nameOf(route)], [field]: 'it' });
+          const answer = await api.request('POST', legalPath(api, route), { ...legalBody(api, route), [field]: 'it' });
           assert.equal(assertRefused(answer, field).code, 'INVALID');
         }
       }),
@@ -252,8 +192,8 @@ describe('paths', () => {
       withstood(route, async (api) => {
         for (const parameter of route.url.match(/:\w+/g)!)
           for (const part of parts) {
-            const url = legalPath({ ...route, url: route.url.replace(parameter, part) });
-            const answer = await api.request(route.method, url, legal[nameOf(route)]);
+            const url = legalPath(api, { ...route, url: route.url.replace(parameter, part) });
+            const answer = await api.request(route.method, url, legalBody(api, route));
             assertRefused(answer, `${parameter} ${part.slice(0, 60)}`);
           }
       }),
@@ -281,7 +221,10 @@ describe('queries', () => {
       withstood(route, async (api) => {
         const isList = route.method === 'GET' && /s$/.test(route.url);
         for (const query of [...queries, ...(isList ? listQueries : [])])
-          assertRefused(await api.request(route.method, `${legalPath(route)}?${query}`, legal[nameOf(route)]), query);
+          assertRefused(
+            await api.request(route.method, `${legalPath(api, route)}?${query}`, legalBody(api, route)),
+            query,
+          );
       }),
     );
 });
@@ -291,11 +234,16 @@ describe('headers', () => {
     it(nameOf(route), () =>
       withstood(route, async (api) => {
         for (const tag of ['1', '"x"', '"-1"', `"${'9'.repeat(19)}"`, '"1", "2"', 'W/"', `"${'1'.repeat(10_000)}"`]) {
-          const answer = await api.request(route.method, legalPath(route), legal[nameOf(route)], { 'if-match': tag });
+          const answer = await api.request(route.method, legalPath(api, route), legalBody(api, route), {
+            'if-match': tag,
+          });
           assertRefused(answer, `If-Match: ${tag.slice(0, 40)}`);
         }
         const strange = { origin: 'http://evil.example' };
-        assertRefused(await api.request(route.method, legalPath(route), legal[nameOf(route)], strange), 'an origin');
+        assertRefused(
+          await api.request(route.method, legalPath(api, route), legalBody(api, route), strange),
+          'an origin',
+        );
       }),
     );
 });
