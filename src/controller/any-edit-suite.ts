@@ -36,6 +36,8 @@ export const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ make: fc.constant('nat'), network, n: fc.nat(2) }),
   fc.record({ make: fc.constant('unnetwork'), network }),
   fc.record({ make: fc.constant('gone'), host }),
+  { weight: 2, arbitrary: fc.record({ make: fc.constant('revoke'), host }) },
+  { weight: 2, arbitrary: fc.record({ make: fc.constant('rejoin'), host }) },
   fc.record({ make: fc.constant('mtu'), network, mtu: fc.integer({ min: 1280, max: 9000 }) }),
   fc.record({ make: fc.constant('subnet'), network, n: fc.nat(5) }),
   fc.record({ make: fc.constant('unsubnet'), network, n: fc.nat(5) }),

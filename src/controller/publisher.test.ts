@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { hostItem } from '../compile/compile-host.ts';
 import { itemKey } from '../model/host-state.ts';
 import { CHUNK } from './feed.ts';
+import { applyEdit } from './test-edits.ts';
 import { assertSame, FakeHost, openWithHosts } from './test-hosts.ts';
 
 it('tells a host of every revision that concerns it, even if it changes nothing there', async () => {
@@ -83,6 +84,25 @@ it('tells all hosts what another one holds for workloads, not what they ask for,
   for (const held of ['tcp 0', 'tcp 65536', 'icmp 1', 'tcp 80 }', 'tcp 80 1.2.3.4; drop'])
     await assert.rejects(async () => api.writer.told(id, { addresses: [], held: [held] }), { code: /INVALID/ });
   assert.deepEqual(reached(), told);
+});
+
+it('takes a revoked host from all others, and gives it back when it joins again', async () => {
+  const { api, fakes } = await openWithHosts();
+  await using _ = api;
+  const t = '/v1/tenants/acme';
+  for (const host of ['h1', 'h2']) await api.ok('POST', `${t}/ports`, { name: host, network: 'web', host });
+  const id = api.world.find('host', '-', 'h1')!.record.id;
+  const known = (name: string) =>
+    ['server', 'peer'].filter((kind) => fakes.get(name)!.state.has(`${kind}/${id}` as never));
+  await turn();
+  assert.deepEqual([known('h2'), known('h3')], [['server', 'peer'], ['server']]);
+  await applyEdit(api, fakes, { make: 'revoke', host: 'h1' });
+  await turn();
+  assert.deepEqual([known('h2'), known('h3')], [[], []]);
+  for (const [name, fake] of fakes) assertSame(api, name, fake, 'after it was revoked');
+  await applyEdit(api, fakes, { make: 'rejoin', host: 'h1' });
+  await turn();
+  assert.deepEqual([known('h2'), known('h3')], [['server', 'peer'], ['server']]);
 });
 
 it('makes what all hosts are told of another one once', async () => {

@@ -1,4 +1,8 @@
 /** Edits of an installation, each made through the API, for tests. */
+import { randomBytes } from 'node:crypto';
+import { newSecret } from '../trust/secret.ts';
+import { decideJoin } from './join.ts';
+import { createJoinToken } from './join-tokens.ts';
 import type { TestApi } from './test-api.ts';
 import { FakeHost } from './test-hosts.ts';
 
@@ -116,6 +120,17 @@ export async function applyEdit(api: TestApi, fakes: Map<string, FakeHost>, e: E
       await api.ok('DELETE', `/v1/hosts/${e.host}?gone=true`);
       await api.ok('POST', '/v1/hosts', { name: e.host, vtep });
       fakes.set(e.host!, new FakeHost(api, api.world.find('host', '-', e.host!)!.record.id));
+      break;
+    }
+    case 'revoke':
+      await api.ok('POST', `/v1/hosts/${e.host}/revoke`, {});
+      break;
+    case 'rejoin': {
+      const { store, world, writer } = api;
+      const made = { store, world, now: () => new Date(), randomBytes };
+      const { token } = await createJoinToken(made, { name: e.host! }, newSecret(), 'test');
+      const { vtep } = world.find('host', '-', e.host!)!.record;
+      await writer.onHost(token, (ctx) => decideJoin(ctx, { token, vtep, key: token }));
       break;
     }
     case 'mtu':
