@@ -46,11 +46,14 @@ describe('whose token counts', () => {
   });
 
   it('one of the provider, for this client', async () => {
-    assert.deepEqual(await oidc.verifyJwt(await provider.sign(claims())), { name: 'alice', groups: [] });
-    const several = await provider.sign(claims({ aud: ['account', 'heddle'], groups: ['dev', 'ops'] }), {
-      typ: 'at+jwt',
-    });
-    assert.deepEqual(await oidc.verifyJwt(several), { name: 'alice', groups: ['dev', 'ops'] });
+    const untilMs = (now() + 300 + 30) * 1000;
+    const given = claims({ exp: untilMs / 1000 - 30 });
+    assert.deepEqual(await oidc.verifyJwt(await provider.sign(given)), { name: 'alice', groups: [], untilMs });
+    const several = await provider.sign(
+      { ...given, aud: ['account', 'heddle'], groups: ['dev', 'ops'] },
+      { typ: 'at+jwt' },
+    );
+    assert.deepEqual(await oidc.verifyJwt(several), { name: 'alice', groups: ['dev', 'ops'], untilMs });
   });
 
   it('none of another issuer, of another audience, too old, too new, or without what tells', async () => {
@@ -123,8 +126,10 @@ describe('whose token counts', () => {
 });
 
 describe('names', () => {
-  const userOf = async (options: Partial<OidcOptions>, more: object) =>
-    new Oidc(optionsOf(options)).verifyJwt(await provider.sign(claims(more)));
+  const userOf = async (options: Partial<OidcOptions>, more: object) => {
+    const { untilMs: _, ...user } = await new Oidc(optionsOf(options)).verifyJwt(await provider.sign(claims(more)));
+    return user;
+  };
 
   it('have a prefix, so that a name that was chosen at the provider is not one that is known here', async () => {
     assert.deepEqual(await userOf({ prefix: 'oidc:' }, { sub: 'admin', groups: ['admin', 'dev'] }), {

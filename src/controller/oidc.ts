@@ -21,6 +21,8 @@ export interface OidcOptions extends OidcSettings {
 interface ProvidedUser {
   readonly name: string;
   readonly groups: readonly string[];
+  /** When the token ends, milliseconds since 1970. */
+  readonly untilMs: number;
 }
 
 /** Seconds by which the provider's clock may be ahead or behind. */
@@ -122,7 +124,8 @@ function userOf(payload: JWTPayload, { userClaim, groupsClaim, prefix }: OidcOpt
   if (!Array.isArray(groups)) throw refusal(`its claim ${groupsClaim} is no list of names`);
   const texts = groups.filter((group): group is string => typeof group === 'string');
   // What no grant can name says nothing here.
-  return { name, groups: texts.map((group) => prefix + group).filter(isName) };
+  const untilMs = (payload.exp! + CLOCK_SECONDS) * 1000;
+  return { name, groups: texts.map((group) => prefix + group).filter(isName), untilMs };
 }
 
 /** As grants have it. */
