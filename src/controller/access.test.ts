@@ -1,0 +1,158 @@
+/**
+ * Who may what, by every route there is: the list comes from the table of routes, so that a new one fails here until it is
+ * said who may use it. What is expected is said here once more, apart from the table of rights.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fastify } from 'fastify';
+import { requireRights } from './admission.ts';
+import type { Principal } from './principal.ts';
+import { routeRights } from './route-rights.ts';
+import { type Furnished, hostOf, openTwoTenants, users } from './test-principals.ts';
+import { isInTenant, legalBody, legalPath, legalQuery, nameOf, type Route, routes } from './test-routes.ts';
+
+type Who = keyof typeof users | 'host';
+const everybody = [...(Object.keys(users) as (keyof typeof users)[]), 'host'] as const;
+type Outcome = 'ok' | 403 | 404;
+const all = (outcome: Outcome) => Object.fromEntries(everybody.map((who) => [who, outcome])) as Record<Who, Outcome>;
+const only = (...who: Who[]) => ({ ...all(403), ...Object.fromEntries(who.map((one) => [one, 'ok' as const])) });
+const tenants: readonly Who[] = ['tenant-admin', 'tenant-editor', 'viewer'];
+/** Of a tenant in which somebody has no role. */
+const hidden = { none: 404 } as const;
+
+/** What is to become of each role's request; the host is h1, which was given the tenant. */
+const expected: readonly [routes: RegExp, outcome: Readonly<Record<Who, Outcome>>][] = [
+  [/^GET \/(readyz|v1\/openapi.json|v1\/whoami)$/, all('ok')],
+  [/^GET \/metrics$/, only('admin', 'operator')],
+  [/^GET \/v1\/status$/, only('admin', 'operator', ...tenants)],
+  [/^GET \/v1\/(events|diff|export|tokens)$/, { ...all('ok'), host: 403 }],
+  [/^POST \/v1\/tokens$/, only('admin')],
+  [/^DELETE \/v1\/tokens\/:token$/, { ...all(404), admin: 'ok', host: 403 }],
+  [/^GET \/v1\/audit$/, only('admin', 'tenant-admin')],
+  [/^GET \/v1\/(tenants|hosts)$/, all('ok')],
+  [/^GET \/v1\/hosts\/:host$/, { ...all('ok'), none: 404 }],
+  [/^GET \/v1\/(ca\/status|host-tokens|hosts\/:host\/history)$/, only('admin', 'operator')],
+  [/^(POST|PATCH|DELETE) \/v1\/(ca\/(rotate|retire)|host-tokens|host-tokens\/:token)$/, only('admin', 'operator')],
+  [/^POST \/v1\/hosts\/:host\/revoke$/, only('admin', 'operator')],
+  // One host's certificate is renewed by that host alone.
+  [/^POST \/v1\/hosts\/:host\/certificate$/, all(403)],
+  [/^(POST|PATCH|DELETE) \/v1\/hosts(\/:host)?$/, only('admin', 'operator')],
+  [/^\w+ \/v1\/grants(\/:grant)?(\/history)?$/, only('admin')],
+  [/^POST \/v1\/tenants$/, only('admin')],
+  [/^(PATCH|DELETE) \/v1\/tenants\/:tenant$/, { ...only('admin'), ...hidden }],
+  [/^GET \/v1\/tenants\/:tenant$/, { ...all('ok'), ...hidden }],
+  [/^GET \/v1\/tenants\/:tenant\/history$/, { ...all('ok'), ...hidden, host: 403 }],
+  [/^GET \/v1\/tenants\/:tenant\/quota$/, { ...all('ok'), ...hidden, host: 403 }],
+  [/^PATCH \/v1\/tenants\/:tenant\/quota$/, { ...only('admin'), ...hidden }],
+  [/^\w+ \/v1\/tenants\/:tenant\/grants(\/:grant)?(\/history)?$/, { ...only('admin', 'tenant-admin'), ...hidden }],
+  [/^GET \/v1\/tenants\/:tenant\/\w+\/:\w+\/history$/, { ...only('admin', ...tenants), ...hidden }],
+  [/^GET \/v1\/tenants\/:tenant\/\w+(\/:\w+)?$/, { ...only('admin', ...tenants, 'host'), ...hidden }],
+  // A lease for h2 is not for h1 to make.
+  [
+    /^POST \/v1\/tenants\/:tenant\/(leases|addresses|routers)$/,
+    { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden },
+  ],
+  [
+    /^(PATCH|DELETE) \/v1\/tenants\/:tenant\/(addresses|routers)\/:\w+$/,
+    { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden },
+  ],
+  [
+    /^(POST|PATCH|DELETE) \/v1\/tenants\/:tenant\/(networks|subnets|ports|leases)(\/:\w+)?$/,
+    { ...only('admin', 'tenant-admin', 'tenant-editor', 'host'), ...hidden },
+  ],
+  [/^POST \/v1\/apply$/, { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden }],
+  // The legal one is a dry run, which changes nothing.
+  [/^POST \/v1\/rollback$/, { ...only('admin', ...tenants), ...hidden }],
+];
+
+/** What anybody may ask without credentials. */
+const open = ['GET /healthz', 'GET /v1/ca', 'POST /v1/join', 'GET /v1/login'];
+const stream = 'GET /v1/stream';
+const closed = routes.filter((route) => !open.includes(nameOf(route)) && nameOf(route) !== stream);
+
+const principalOf = (api: Furnished, who: Who): Principal => (who === 'host' ? hostOf(api, 'h1') : users[who]);
+/** A tenant itself is asked for as its own people know it; who may delete it takes one that is empty. */
+function requestOf(api: Furnished, route: Route, who: Who, tenant = 'acme') {
+  const query = legalQuery[nameOf(route)];
+  const of = who === 'admin' ? route.url : route.url.replace(/:tenant$|:tenant(?=\/history)/, tenant);
+  const path = `${legalPath(api, { url: of }, tenant)}${query ? `?${query}` : ''}`;
+  return [route.method, path, legalBody(api, route)] as const;
+}
+
+describe('each role at each route', () => {
+  for (const route of closed)
+    it(nameOf(route), async () => {
+      const rows = expected.filter(([pattern]) => pattern.test(nameOf(route)));
+      assert.ok(rows.length > 0, `${nameOf(route)} is new: say in this file who may use it`);
+      const outcomes = rows[0]![1];
+      await using api = await openTwoTenants();
+      const anonymous = await api.as(undefined).request(...requestOf(api, route, 'viewer'));
+      assert.deepEqual([anonymous.status, anonymous.body.code], [401, 'UNAUTHENTICATED']);
+      assert.equal(anonymous.headers['www-authenticate'], 'Bearer');
+      const before = await api.store.range('/');
+      for (const who of everybody) {
+        const outcome = outcomes[who];
+        if (outcome === 'ok') continue;
+        const { status, body } = await api.as(principalOf(api, who)).request(...requestOf(api, route, who));
+        assert.deepEqual([status, body.code], [outcome, outcome === 403 ? 'FORBIDDEN' : 'NOT_FOUND'], who);
+      }
+      assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
+      for (const who of everybody.filter((one) => outcomes[one] === 'ok')) {
+        const change = route.method !== 'GET';
+        await using own = change ? await openTwoTenants() : undefined;
+        const at = own ?? api;
+        const { status, body } = await at.as(principalOf(at, who)).request(...requestOf(at, route, who));
+        assert.ok(status < 300, `${who}: ${status} ${JSON.stringify(body)}`);
+      }
+    });
+});
+
+it('knows what each route asks for, and starts none of which it does not', async () => {
+  const routed = routes.map((route) => nameOf(route).replace(/:(\w+)/g, '{$1}'));
+  assert.deepEqual([...routeRights.keys()].sort(), routed.sort());
+  const app = fastify();
+  requireRights(app);
+  assert.throws(() => app.get('/v1/new', () => ''), /GET \/v1\/new has no entry in the table of rights/);
+});
+
+it('answers without credentials what is for everybody, and who shows bad ones is not nobody', async () => {
+  await using api = await openTwoTenants();
+  for (const path of ['/healthz', '/v1/ca']) assert.equal((await api.as(undefined).request('GET', path)).status, 200);
+  const shown = { authorization: 'Bearer hdt_0000000000000000_x' };
+  assert.equal((await api.request('GET', '/v1/tenants', undefined, shown)).body.code, 'TOKEN_INVALID');
+  assert.equal((await api.request('GET', '/v1/nothing', undefined, shown)).status, 401);
+  assert.equal((await api.as(undefined).request('GET', '/v1/nothing')).status, 401);
+});
+
+describe('the tenant next door', () => {
+  for (const route of closed.filter(isInTenant))
+    it(`is as if it were not there: ${nameOf(route)}`, async () => {
+      await using api = await openTwoTenants();
+      const { id } = api.world.find('tenant', '-', 'globex')!.record;
+      const before = await api.store.range('/');
+      const answer = async (who: Who, tenant: string) => {
+        const { status, headers, body } = await api
+          .as(principalOf(api, who))
+          .request(...requestOf(api, route, who, tenant));
+        assert.equal(status, 404, `${who} ${tenant} ${JSON.stringify(body)}`);
+        return {
+          headers: Object.keys(headers),
+          body: JSON.stringify({ ...body, requestId: '' }).replaceAll(tenant, '?'),
+        };
+      };
+      const isLease = route.url.includes('lease'); // those in globex are h1's own
+      for (const who of [...tenants, 'none', ...(isLease ? [] : (['host'] as const))] as const) {
+        const nowhere = await answer(who, 'nowhere');
+        for (const tenant of ['globex', id]) assert.deepEqual(await answer(who, tenant), nowhere);
+      }
+      // By its id in the path of one's own.
+      const kind = /:(\w+)(\/history)?$/.exec(route.url)?.[1];
+      if (kind && kind !== 'tenant') {
+        const other = api.world.find(kind as 'port', id, 'it')!.record.id;
+        const path = legalPath(api, route).replace(/\bit\b/, other);
+        const { status } = await api.as(users['tenant-admin']).request(route.method, path, legalBody(api, route));
+        assert.equal(status, 404);
+      }
+      assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
+    });
+});
