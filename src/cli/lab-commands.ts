@@ -76,7 +76,7 @@ function up(io: Io): Command {
     const name = nameFlag(lab.name);
     const asRoot = rootLauncher();
     io.out(`
-API         ${lab.apiAddress}   (HTTP on loopback, no login yet)
+API         ${lab.apiAddress}
 this shell  eval "$(${launcher()} lab env${name})"
 a host      ${asRoot} lab exec${name} h1 -- sh${dockerTenants ? `\ndocker      ${asRoot} lab exec${name} h1 -- docker network create -d heddle web` : ''}
 stop        ${asRoot} lab down${name}
@@ -177,10 +177,9 @@ function environment(io: Io): Command {
   return withShared(command, 'json').action(async (typed: LabTyped) => {
     const { openLab } = await load();
     const lab = openLab(typed.name);
-    // Only root can open the controller's socket.
-    const HEDDLE_CONTROLLER = process.geteuid?.() === 0 ? lab.controllerAddress : lab.apiAddress;
-    if (typed.json) return printJson(io, { HEDDLE_CONTROLLER });
-    io.out(`export HEDDLE_CONTROLLER=${HEDDLE_CONTROLLER}\n`);
+    const { env } = lab;
+    if (typed.json) return printJson(io, env);
+    for (const [name, value] of Object.entries(env)) io.out(`export ${name}=${value}\n`);
   });
 }
 

@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import { type Client, openClient } from '../client/client.ts';
 import { openLocal } from '../client/local.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
+import { giveAccess, userEnv } from './access.ts';
 import { listenAt, listenAtFree, readSaved, type Saved } from './api-port.ts';
 import { agentDaemon, controllerDaemon, joinTokenFile, logFile, pidFile } from './daemons.ts';
 import { Engine, engineEnv, engineMissing } from './engine.ts';
@@ -93,6 +94,19 @@ export class Lab implements AsyncDisposable {
     this.#apiPort = saved.apiPort;
   }
 
+  /** The environment in which this process's user talks to the lab's controller. @throws USAGE if it may not */
+  get env(): Readonly<Record<string, string>> {
+    if (process.geteuid?.() === 0) return { HEDDLE_CONTROLLER: this.controllerAddress };
+    try {
+      return userEnv(this.plan.dir, this.apiAddress);
+    } catch (cause) {
+      throw new HeddleError(
+        'USAGE',
+        { problem: `lab ${this.name} is not yours: whoever made it, and root, may` },
+        cause,
+      );
+    }
+  }
   /** A client of the lab's controller. */
   client(): Client {
     return openClient(this.controllerAddress);
@@ -293,6 +307,7 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
     await startController(plan, listener);
     await lab.ready('controller', undefined, signal);
     if (!plan.wire) await makeJoinToken(lab);
+    await giveAccess(lab.client(), plan.dir);
     onProgress?.('starting the agents');
     for (const host of lab.hosts) await lab.start(host.name);
     const engines = lab.hosts.flatMap((h) => h.engine ?? []);

@@ -124,7 +124,7 @@ async function compareSpeed(io: Io, lab: Lab, shown: Progress, json: boolean): P
 function tryNext(io: Io, lab: Lab): string {
   const [heddle, asRoot] = [launcher(), rootLauncher()];
   const lines = [
-    `export HEDDLE_CONTROLLER=${lab.apiAddress} HEDDLE_TENANT=acme`,
+    `eval "$(${heddle} lab env --name demo)"; export HEDDLE_TENANT=acme`,
     `${heddle} port list`,
     `${heddle} port show a1 --counters`,
     `${asRoot} lab exec --name demo --workload a1 -- ping -c 3 ${workloads.a3.ip4}`,
