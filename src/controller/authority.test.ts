@@ -99,6 +99,20 @@ describe('the authority', () => {
     clock.ms += 3 * dayMs + 1000;
     assert.throws(() => authority.identify(der), { code: 'CERTIFICATE_INVALID', message: /expired/ });
   });
+
+  it('gives a host that was off for weeks another certificate, and nothing else', async () => {
+    const clock = new Clock();
+    await using api = await openTestApi({ now: clock.now });
+    const [h1, h2] = [await join(api), await join(api, 'h2', '198.18.0.2')];
+    const authority = await api.authority();
+    clock.ms += 30 * dayMs;
+    assert.throws(() => authority.identify(h1), { message: /expired/ });
+    assert.equal(authority.identify(h1, true).name, 'h1');
+    await api.ok('POST', '/v1/hosts/h2/revoke', {});
+    assert.throws(() => authority.identify(h2, true), { code: 'CERTIFICATE_REVOKED' });
+    clock.ms += 3 * dayMs + 1000;
+    assert.throws(() => authority.identify(h1, true), { code: 'CERTIFICATE_INVALID', message: /expired/ });
+  });
 });
 
 describe('another authority', () => {
@@ -152,12 +166,14 @@ describe('another authority', () => {
     assert.equal(authority.identify(await join(api)).name, 'h1');
   });
 
-  it('an expired certificate of the older one keeps it from nothing', async () => {
+  it('a host that is off keeps the older one, until it could not be renewed any more', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });
     await join(api);
     await api.ok('POST', '/v1/ca/rotate', {});
-    clock.ms += 3 * dayMs + 1000;
+    clock.ms += 33 * dayMs - 1000;
+    await api.refused('CA_IN_USE', 'POST', '/v1/ca/retire', {});
+    clock.ms += 2000;
     assert.equal((await api.ok('POST', '/v1/ca/retire', {})).authorities.length, 1);
   });
 

@@ -7,6 +7,7 @@ import { bundleText, notAfterOf, parseBundle, pinOf } from '../trust/bundle.ts';
 import { problemAt, type Verified, verifyIdentity } from '../trust/identity.ts';
 import { issueHost } from '../trust/issue.ts';
 import { type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
+import { RENEWABLE_MS } from '../trust/validity.ts';
 import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
 import { must } from './rules.ts';
 import { TRIES } from './sequences.ts';
@@ -119,12 +120,13 @@ export class Authority implements AsyncDisposable {
   /**
    * The host whose certificate a client has shown. Cost: a look-up, and 0.2 ms the first time.
    * @param raw DER
+   * @param toRenew one that has expired gets another one for a while, and nothing else
    * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is of no host that is there;
    *   CERTIFICATE_REVOKED
    */
-  identify(raw: Uint8Array): { host: HostId; name: string } {
+  identify(raw: Uint8Array, toRenew = false): { host: HostId; name: string } {
     const found = this.#verify(raw);
-    const problem = problemAt(found, this.#options.now());
+    const problem = problemAt(found, this.#options.now(), toRenew ? RENEWABLE_MS : 0);
     if (problem) throw new HeddleError('CERTIFICATE_INVALID', { problem });
     const { identity } = found;
     if (identity.kind !== 'host') throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of no host' });
@@ -209,13 +211,16 @@ export class Authority implements AsyncDisposable {
     for (const { id: host } of hosts) this.#options.cutOff(host);
   }
 
-  /** Hosts whose certificate is of an authority and holds, by name. */
+  /** Hosts whose certificate is of an authority, and holds or can be renewed; by name. */
   hostsOf(authority: string): { id: HostId; name: string; notAfter: string }[] {
     const { world, now } = this.#options;
     return [...world.host.values()]
       .flatMap(({ record: { id, name, revoked } }) => {
         const { certificate } = world.trust.host(id).record;
-        const counts = !revoked && certificate?.authority === authority && new Date(certificate.notAfter) > now();
+        const counts =
+          !revoked &&
+          certificate?.authority === authority &&
+          Date.parse(certificate.notAfter) + RENEWABLE_MS > now().getTime();
         return counts ? [{ id, name, notAfter: certificate.notAfter }] : [];
       })
       .sort((a, b) => (a.name < b.name ? -1 : 1));

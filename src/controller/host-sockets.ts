@@ -17,8 +17,9 @@ export class HostSockets {
     if (sockets.has(socket)) return;
     this.#sockets.set(host, sockets.add(socket));
     const until = (socket as Partial<TLSSocket>).getPeerX509Certificate?.()?.validToDate.getTime();
-    const leftMs = until === undefined ? MOST_MS : Math.min(until - Date.now(), MOST_MS);
-    const timer = setTimeout(() => socket.destroy(), leftMs).unref();
+    const leftMs = (until ?? Number.POSITIVE_INFINITY) - Date.now();
+    // One that has expired already was let in to be renewed, and is asked for again at the next request.
+    const timer = leftMs > 0 ? setTimeout(() => socket.destroy(), Math.min(leftMs, MOST_MS)).unref() : undefined;
     socket.once('close', () => {
       clearTimeout(timer);
       sockets.delete(socket);

@@ -5,7 +5,12 @@ import { rootHere } from './assemble.ts';
 import type { Authority } from './authority.ts';
 import { isLocal } from './listen.ts';
 import type { Oidc } from './oidc.ts';
+import { fastifyPath } from './routes.ts';
 import { bearerOf } from './tokens.ts';
+import { trustPaths } from './trust-openapi.ts';
+
+/** By this route a host whose certificate has expired gets another one. */
+const renewal = fastifyPath(trustPaths.certificate);
 
 /** What those who come from elsewhere are known by. */
 export interface IdentifyOptions {
@@ -21,7 +26,7 @@ export const identifyBy =
     if (isLocal(socket)) return rootHere;
     const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
     if (certificate) {
-      const { host, name } = (await authority()).identify(certificate.raw);
+      const { host, name } = (await authority()).identify(certificate.raw, request.routeOptions.url === renewal);
       return { kind: 'host', host, name };
     }
     const byToken = bearerOf(world, request);

@@ -64,7 +64,7 @@ export function verifyIdentity(
   return identity ? { identity, validFrom: certificate.validFromDate, validTo: certificate.validToDate } : 'of no host';
 }
 
-/** Why a certificate does not hold at a time; undefined if it does. */
-export function problemAt({ validFrom, validTo }: Verified, now: Date): CertificateProblem | undefined {
-  return now > validTo ? 'expired' : now < validFrom ? 'not valid yet' : undefined;
+/** Why a certificate does not hold at a time, or so long before (milliseconds); undefined if it does. */
+export function problemAt({ validFrom, validTo }: Verified, now: Date, lateMs = 0): CertificateProblem | undefined {
+  return now.getTime() - lateMs > validTo.getTime() ? 'expired' : now < validFrom ? 'not valid yet' : undefined;
 }

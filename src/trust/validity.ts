@@ -5,6 +5,9 @@ export const DAY_MS = 24 * 3_600_000;
 /** How long certificates hold from when they are made, milliseconds. */
 export const lifetimes = { authority: 10 * 365 * DAY_MS, server: 3 * DAY_MS, host: 3 * DAY_MS } as const;
 
+/** How long after its end a host's certificate still gets it another one, milliseconds: who was off for weeks need not join again. */
+export const RENEWABLE_MS = 30 * DAY_MS;
+
 /** From when to when a certificate holds that is made now. */
 export const validity = (now: Date, lifetimeMs: number) => ({
   notBefore: new Date(now.getTime() - SKEW_MS),
