@@ -96,10 +96,15 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
   if ((right === 'user' || (isObject && right.user)) && principal?.kind === 'host')
     throw forbidden(access, 'use', 'what is for users');
   if (!isObject || access.may(right.verb, right.subject, scope)) return;
+  // It leaves.
+  if (request.method === 'DELETE' && right.subject === 'host' && isSelf(world, access, params)) return;
   const { subject, verb } = right;
   const what = subject in kinds ? kinds[subject as keyof typeof kinds].plural : subject;
   throw forbidden(access, verb, what, scope === '-' ? undefined : world.tenant.get(scope)?.record.name);
 }
+
+const isSelf = (world: World, { host }: Access, params: Params): boolean =>
+  host !== undefined && world.find('host', '-', params.host ?? '')?.record.id === host;
 
 /** The tenant that the path names, its id; undefined if the object there is the host's own, whatever the tenant. @throws NOT_FOUND */
 function scopeOf(world: World, access: Access, params: Params, right: RouteRight): string | undefined {

@@ -139,6 +139,18 @@ test('a revoked host is nobody, at once, and its stream ends; with a token for i
   await assert.rejects(asHost(h1).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' }, 'the old one stays so');
 });
 
+test('a host may leave, and take no other one with it', async () => {
+  await using rig = await openRig();
+  const [h1] = [await rig.join('h1'), await rig.join('h2')];
+  await assert.rejects(asHost(h1).remove('host', 'h2', { gone: true }), { code: 'FORBIDDEN' });
+  await asHost(h1).remove('host', 'h1', { gone: true });
+  assert.deepEqual(
+    (await rig.root.list('host')).map(({ name }) => name),
+    ['h2'],
+  );
+  await assert.rejects(asHost(h1).get('host', 'h2'), { code: 'CERTIFICATE_INVALID' }, 'it is nobody now');
+});
+
 test('a certificate is renewed with a new key when a third of its time is over, and after that is not', async () => {
   await using rig = await openRig();
   const joined = await rig.join('h1');
