@@ -11,7 +11,12 @@ function wordsByPath(command: Command, path = 'heddle'): [path: string, words: s
   return [[path, words], ...command.commands.flatMap((c) => wordsByPath(c as Command, `${path} ${c.name()}`))];
 }
 
-/** A function that prints what can follow; bash and zsh read it alike. */
+/** Commands behind which the name of a context stands; it does behind every --context too. */
+const ofContexts = ['use', 'show', 'remove'].map((name) => `heddle context ${name}`);
+/** What prints the names of contexts. */
+const listContexts = 'context list --names 2>/dev/null';
+
+/** Functions that print what can follow: commands and flags, and names; bash and zsh read them alike. */
 const caseOf = (program: Command): string =>
   `_heddle_words() {
   case "$1" in
@@ -19,6 +24,13 @@ ${wordsByPath(program)
   .map(([path, words]) => `    '${path}') echo '${words}' ;;`)
   .join('\n')}
   esac
+}
+_heddle_next() {
+  case "$1 $2" in
+    *' --context') "$3" ${listContexts}; return ;;
+    ${ofContexts.map((path) => `'${path} '*`).join('|')}) "$3" ${listContexts} ;;
+  esac
+  _heddle_words "$1"
 }`;
 
 const bash = (program: Command): string => `# heddle: source <(heddle completion bash)
@@ -29,7 +41,8 @@ _heddle() {
     word=\${COMP_WORDS[i]}
     case " $(_heddle_words "$at") " in *" $word "*) [[ $word == -* ]] || at="$at $word" ;; esac
   done
-  COMPREPLY=($(compgen -W "$(_heddle_words "$at")" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local next=$(_heddle_next "$at" "\${COMP_WORDS[COMP_CWORD - 1]}" "\${COMP_WORDS[0]}")
+  COMPREPLY=($(compgen -W "$next" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _heddle heddle ./heddle
 `;
@@ -42,7 +55,7 @@ _heddle() {
   for word in \${words[2,CURRENT-1]}; do
     case " $(_heddle_words "$at") " in (*" $word "*) [[ $word == -* ]] || at="$at $word" ;; esac
   done
-  compadd -- \${=$(_heddle_words "$at")}
+  compadd -- \${=$(_heddle_next "$at" "\${words[CURRENT - 1]}" "\${words[1]}")}
 }
 compdef _heddle heddle
 `;
@@ -57,10 +70,18 @@ ${wordsByPath(program)
 end
 function __heddle_complete
   set -l at heddle
-  for word in (commandline -opc)[2..-1]
+  set -l typed (commandline -opc)
+  for word in $typed[2..-1]
     if contains -- $word (__heddle_words "$at"); and not string match -q -- '-*' $word
       set at "$at $word"
     end
+  end
+  switch "$at $typed[-1]"
+    case '* --context'
+      $typed[1] ${listContexts}
+      return
+    case ${ofContexts.map((path) => `'${path} *'`).join(' ')}
+      $typed[1] ${listContexts}
   end
   __heddle_words "$at"
 end

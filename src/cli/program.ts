@@ -19,6 +19,8 @@ import type { Io } from './io.ts';
 import { kindCommand } from './kind-commands.ts';
 import { labCommand } from './lab-commands.ts';
 import { leaveCommand } from './leave-command.ts';
+import { contextCommand } from './login/context-command.ts';
+import { loginCommand, logoutCommand, whoamiCommand } from './login/login-command.ts';
 import { quotaCommand } from './quota-command.ts';
 import { statusCommand } from './status-command.ts';
 import { version } from './version.ts';
@@ -58,6 +60,7 @@ export function buildProgram(io: Io): Command {
     program.addCommand(make(io));
   for (const make of [applyCommand, planCommand, exportCommand]) program.addCommand(make(io));
   for (const make of [historyCommand, diffCommand, rollbackCommand]) program.addCommand(make(io));
+  for (const make of [loginCommand, logoutCommand, whoamiCommand, contextCommand]) program.addCommand(make(io));
   for (const make of [labCommand, demoCommand, importCommand]) program.addCommand(make(io));
   for (const make of [controllerCommand, agentCommand, versionCommand]) program.addCommand(make(io));
   program.addCommand(completionCommand(io, () => program));

@@ -14,6 +14,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { HeddleError } from '../../model/errors.ts';
+import { namePattern } from '../../model/ids.ts';
 import { withLock } from './lock.ts';
 
 /** A login by an OpenID provider: what is sent to the controller, and how the next one is got. */
@@ -53,13 +54,7 @@ export interface Contexts {
 }
 
 const none: Contexts = { contexts: new Map() };
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-
-/** A context's name. @throws NAME_INVALID */
-export function parseContextName(text: string): string {
-  if (!namePattern.test(text)) throw new HeddleError('NAME_INVALID', { name: text.slice(0, 80) });
-  return text;
-}
+const isName = new RegExp(namePattern);
 
 /** Where somebody's contexts are (XDG Base Directory Specification 0.8: what is not absolute is passed over). */
 export function contextsFile({ XDG_CONFIG_HOME: xdg, HOME: home }: NodeJS.ProcessEnv): string {
@@ -167,7 +162,7 @@ function parse(value: unknown): Contexts {
   const { current, contexts = {} } = record(value, 'it');
   if (current !== undefined && typeof current !== 'string') throw new Fault('current is no name');
   const all = Object.entries(record(contexts, 'contexts')).map(([name, context]): [string, Context] => {
-    if (!namePattern.test(name)) throw new Fault('a context has a name that is none');
+    if (!isName.test(name)) throw new Fault('a context has a name that is none');
     return [name, parseContext(context, `context ${name}`)];
   });
   return { ...(current !== undefined && { current }), contexts: new Map(all) };
