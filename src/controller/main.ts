@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
+import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { newSealingKey, openSealingKey } from '../trust/sealing-key.ts';
 import { type AssembleOptions, assemble } from './assemble.ts';
+import { bootstrapAdmin, firstUser } from './bootstrap.ts';
 import { identifyBy } from './identify.ts';
 import { type Listen, listen } from './listen.ts';
 import type { Oidc } from './oidc.ts';
@@ -16,6 +19,8 @@ interface ControllerOptions extends Partial<AssembleOptions> {
   readonly listen: readonly Listen[];
   /** Where users log in. Default: nowhere, they have tokens. */
   readonly oidc?: Oidc;
+  /** Shows people what is no log's. Default: on a terminal, if there is one. */
+  readonly announce?: (text: string) => void;
 }
 
 export interface Controller extends AsyncDisposable {
@@ -35,11 +40,30 @@ const namesOf = (wanted: readonly Listen[]): string[] => [
   ...wanted.flatMap((where) => ('tcp' in where ? where.tcp.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1') : [])),
 ];
 
+const onTerminal = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(text);
+};
+
+/** Tells of the first admin's token at the first start: the log where it is, and only a terminal what it is. */
+async function welcomeAdmin(
+  store: Store,
+  file: string,
+  { log, announce }: { log: Pick<AssembleOptions['log'], 'info'>; announce: (text: string) => void },
+): Promise<void> {
+  const token = await bootstrapAdmin({ store, now: () => new Date(), randomBytes, file });
+  if (token === undefined) return;
+  log.info({ file }, `first start: the API token of user ${firstUser}, who may all, is in a file`);
+  announce(
+    `\nThe API token of user ${firstUser}, who may all; it is shown this once, and is in ${file} too:\n\n  ${token}\n\n`,
+  );
+}
+
 /** A controller that is ready for requests. @throws STORE_BROKEN, USAGE */
 export async function startController({
   db,
   listen: wanted,
   oidc,
+  announce = onTerminal,
   ...options
 }: ControllerOptions): Promise<Controller> {
   const log = options.log ?? pino();
@@ -51,7 +75,9 @@ export async function startController({
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { storeBytes, sealingKey, login, names: namesOf(wanted) };
   const identify = identifyBy({ authority: () => authority(), oidc });
-  const { app, authority, presence } = stack.use(await assemble(store, { identify, ...own, ...options, log, onFatal }));
+  const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
+  const { app, authority, presence, audit } = stack.use(assembly);
+  if (db !== ':memory:') await welcomeAdmin(audit.store, join(dirname(db), 'admin-token'), { log, announce });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { pino } from 'pino';
+import { openSqlite } from '../store/sqlite.ts';
+import { startController } from './main.ts';
+import { openTestApi } from './test-api.ts';
+
+it('makes somebody who may all at the first start alone, tells it once, and keeps it from the log', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+  try {
+    const db = join(dir, 'heddle.db');
+    const told: string[] = [];
+    const logged: string[] = [];
+    const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) });
+    const start = () => startController({ db, listen: [], log, announce: (text) => void told.push(text) });
+    await (await start())[Symbol.asyncDispose]();
+    const file = join(dir, 'admin-token');
+    const token = readFileSync(file, 'utf8').trim();
+    assert.match(token, /^hdt_[0-9a-f]{16}_[\w-]{43}$/);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(told.length, 1);
+    assert.ok(told[0]!.includes(token) && told[0]!.includes(file));
+    assert.ok(!logged.join('').includes(token.slice(-43)), 'no log has it');
+    assert.ok(logged.join('').includes(file));
+    rmSync(file);
+    await (await start())[Symbol.asyncDispose]();
+    assert.equal(told.length, 1, 'the second start tells nothing');
+    assert.equal(statSync(file, { throwIfNoEntry: false }), undefined);
+    for (const name of readdirSync(dir))
+      assert.ok(!readFileSync(join(dir, name), 'latin1').includes(token.slice(-43)), `${name} does not have the token`);
+
+    await using store = await openSqlite(db);
+    await using api = await openTestApi({ store });
+    const answer = await api.request('GET', '/v1/grants', undefined, { authorization: `Bearer ${token}` });
+    assert.deepEqual(
+      answer.body.items.map((grant: { subject: string; role: string }) => [grant.subject, grant.role]),
+      [['user:admin', 'admin']],
+    );
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
