@@ -4,6 +4,8 @@ import type { TLSSocket } from 'node:tls';
 /** A timer's most, milliseconds; certificates hold for less. */
 const MOST_MS = 2 ** 31 - 1;
 
+const CUT_MS = 1_000;
+
 /**
  * The connections on which hosts have shown a certificate that counted. Who shows one is asked at each request, but a watch and
  * an agent's stream go on: they end here, when it has expired or does not count any more.
@@ -27,8 +29,8 @@ export class HostSockets {
     });
   }
 
-  /** Ends all of a host's at once. */
+  /** Ends all of a host's, in a second: an answer that is under way goes out first, as that to a host that leaves. */
   cut(host: string): void {
-    for (const socket of this.#sockets.get(host) ?? []) socket.destroy();
+    for (const socket of this.#sockets.get(host) ?? []) setTimeout(() => socket.destroy(), CUT_MS).unref();
   }
 }
