@@ -62,6 +62,13 @@ const kindsOfPaths = new Map(
   ),
 );
 
+/** The same of what is no object. */
+const otherKinds: readonly (readonly [path: string, kind: string])[] = [
+  ['/v1/tokens', 'token'],
+  ['/v1/host-tokens', 'host-token'],
+  ['/v1/ca/', 'authority'],
+];
+
 /** The object that a request is about; of one that is not there, the name by which it is asked for. */
 function aboutOf(world: World, { routeOptions, params, body, query }: FastifyRequest): About {
   const url = routeOptions.url ?? '';
@@ -69,10 +76,18 @@ function aboutOf(world: World, { routeOptions, params, body, query }: FastifyReq
   const inBody = (body ?? {}) as Readonly<Record<string, unknown>>;
   const kind = kindsOfPaths.get(url) ?? kindsOfPaths.get(url.slice(0, url.lastIndexOf('/')));
   const tenant = tenantOf(world, [path.tenant, inBody.tenant, (query as typeof inBody)?.tenant]);
-  if (!kind) return { ...tenant, ...(url.endsWith('/quota') && { kind: 'quota', object: tenant.tenant }) };
+  if (!kind) {
+    const other = url.endsWith('/quota') ? 'quota' : otherKinds.find(([prefix]) => url.startsWith(prefix))?.[1];
+    return {
+      ...tenant,
+      ...(other && { kind: other }),
+      ...(path.token !== undefined && { name: shortened(path.token) }),
+    };
+  }
   const ref = path[kind] ?? nameIn(inBody);
   if (ref === undefined) return { ...tenant, kind };
-  const found = world.find(kind, kind === 'tenant' ? '-' : (tenant.tenant ?? '-'), ref)?.record;
+  const scope = kind === 'tenant' || path.tenant === undefined ? '-' : tenant.tenant;
+  const found = scope === undefined ? undefined : world.find(kind, scope, ref)?.record;
   const object = found ? { object: found.id, name: found.name } : { name: shortened(ref) };
   return { ...tenant, kind, ...object };
 }

@@ -16,7 +16,7 @@ export const auditKeepDefault: AuditKeep = { ms: 365 * 86_400_000, bytes: 512 <<
 const LOOK_MS = 60_000;
 
 interface Options {
-  readonly log: Pick<AuditLog, 'forget'>;
+  readonly log: Pick<AuditLog, 'forget' | 'extent'>;
   readonly keep: AuditKeep;
   /** What the log is to tell of it. */
   readonly tell: (forgotten: AuditForgotten) => AuditRow;
@@ -53,10 +53,11 @@ export class AuditRetention implements AsyncDisposable {
     const { log, keep, tell } = this.#options;
     const olderThanMs = nowMs - keep.ms;
     const refusals = keep.bytes / 8;
+    const { last: upTo } = await log.extent();
     for (const refused of [true, false])
       while (!this.#ended) {
         const bytes = refused ? refusals : keep.bytes - refusals;
-        if (!(await log.forget({ refused, olderThanMs, bytes }, tell))) break;
+        if (!(await log.forget({ refused, olderThanMs, bytes, upTo }, tell))) break;
         await setImmediate();
       }
   }

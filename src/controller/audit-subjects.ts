@@ -66,7 +66,7 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   },
   {
     prefix: '/trust/join/',
-    kind: 'join-token',
+    kind: 'host-token',
     fields: ['createdAt', 'expiresAt', 'uses', 'left', 'host', 'tenants', 'by'],
   },
   {

@@ -126,7 +126,8 @@ export async function applyEdit(api: TestApi, fakes: Map<string, FakeHost>, e: E
       await api.ok('POST', `/v1/hosts/${e.host}/revoke`, {});
       break;
     case 'rejoin': {
-      const { store, world, writer } = api;
+      const { world, writer } = api;
+      const { store } = api.audit;
       const made = { store, world, now: () => new Date(), randomBytes };
       const { token } = await createJoinToken(made, { name: e.host! }, newSecret(), 'test');
       const { vtep } = world.find('host', '-', e.host!)!.record;

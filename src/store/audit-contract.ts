@@ -88,6 +88,8 @@ export interface AuditBounds {
   readonly refused: boolean;
   readonly olderThanMs: number;
   readonly bytes: number;
+  /** Nothing behind this id: so that rows that tell of what was forgotten are not forgotten for each other. */
+  readonly upTo: number;
 }
 
 /** Rows that a watch gives, in order. */

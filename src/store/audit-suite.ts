@@ -172,11 +172,12 @@ function forgetting(open: Open): void {
       now = 10 * i;
       await store.audit.append([row(`w${i}`), row(`r${i}`, { refused: true })]);
     }
-    const forget = (refused: boolean, olderThanMs: number, bytes = 1e9) =>
-      store.audit.forget({ refused, olderThanMs, bytes }, ({ count, firstAtMs, lastAtMs }) =>
+    const forget = (refused: boolean, olderThanMs: number, bytes = 1e9, upTo = 1e9) =>
+      store.audit.forget({ refused, olderThanMs, bytes, upTo }, ({ count, firstAtMs, lastAtMs }) =>
         row(`${count} from ${firstAtMs} to ${lastAtMs}`),
       );
     assert.equal(await forget(true, 0), undefined);
+    assert.equal(await forget(true, 25, 0, 1), undefined, 'nothing behind an id');
     assert.deepEqual(await forget(true, 25), { count: 3, firstAtMs: 0, lastAtMs: 20 });
     assert.equal((await read(store, { refused: true })).at(0), 'r3');
     assert.equal((await read(store, { refused: false })).join(' '), 'w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 3 from 0 to 20');
@@ -192,8 +193,8 @@ function forgetting(open: Open): void {
     await using store = await open();
     await store.audit.append([row('1', { refused: true })]);
     const last = async () => (await store.audit.read({}, { limit: 1 })).entries[0]!.id;
-    await store.audit.forget({ refused: true, olderThanMs: 0, bytes: 0 }, tell);
-    await store.audit.forget({ refused: false, olderThanMs: Number.MAX_SAFE_INTEGER, bytes: 0 }, tell);
+    await store.audit.forget({ refused: true, olderThanMs: 0, bytes: 0, upTo: 9 }, tell);
+    await store.audit.forget({ refused: false, olderThanMs: Number.MAX_SAFE_INTEGER, bytes: 0, upTo: 9 }, tell);
     assert.equal(await last(), 3);
   });
 
@@ -203,7 +204,7 @@ function forgetting(open: Open): void {
     for (let i = 0; i < 3; i++) await store.audit.append([row(String(i))]);
     now = 9;
     await store.audit.append([row('new')]);
-    await store.audit.forget({ refused: false, olderThanMs: 9, bytes: 1e9 }, tell);
+    await store.audit.forget({ refused: false, olderThanMs: 9, bytes: 1e9, upTo: 9 }, tell);
     const first = async (after: number, filter: AuditFilter = {}) => {
       for await (const { entries, forgottenAtMs } of store.audit.watch(filter, after))
         return [forgottenAtMs, records(entries).join(' ')];

@@ -151,7 +151,7 @@ export class SqliteAudit implements AuditLog {
   }
 
   async forget(
-    { refused, olderThanMs, bytes: most }: AuditBounds,
+    { refused, olderThanMs, bytes: most, upTo }: AuditBounds,
     tell: (forgotten: AuditForgotten) => AuditRow,
   ): Promise<AuditForgotten | undefined> {
     const sort = refused ? 'refused' : 'written';
@@ -162,8 +162,8 @@ export class SqliteAudit implements AuditLog {
           size: number;
         })[];
         let left = bytes;
-        const gone = oldest.filter(({ at, size }) => {
-          if (at >= olderThanMs && left <= most) return false;
+        const gone = oldest.filter(({ id, at, size }) => {
+          if (id > upTo || (at >= olderThanMs && left <= most)) return false;
           left -= size;
           return true;
         });
