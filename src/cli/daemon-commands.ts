@@ -39,12 +39,17 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export function controllerCommand(io: Io): Command {
   const command = makeCommand('controller', 'Run the controller: the API, the store, and the streams to the hosts', [
     'heddle controller',
-    'heddle controller --listen 127.0.0.1:7470 --db /var/lib/heddle/controller.db',
+    'heddle controller --listen 192.0.2.1:7470 --tls-name heddle.example.org',
     'heddle controller --oidc-issuer https://login.example.org/realms/staff --oidc-client-id heddle',
   ])
     .option(
       '--listen <address:port>',
-      'TCP address to listen on; there is no TLS yet: loopback and lab addresses only (repeatable)',
+      'TCP address to listen on, by TLS (repeatable; default: 127.0.0.1:7470)',
+      collect,
+    )
+    .option(
+      '--tls-name <name>',
+      'a name or address by which others than heddle call it, for its certificate (repeatable)',
       collect,
     )
     .option('--fd <number>', 'a listening socket inherited as this file descriptor', integer)
@@ -83,6 +88,7 @@ export function controllerCommand(io: Io): Command {
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
       const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
       for (const file of [db, typed.socket]) mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+      const names = typed.tlsName ?? [];
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
       const bounds = {
         keep: keepOf(typed),
@@ -90,7 +96,7 @@ export function controllerCommand(io: Io): Command {
         rates: { write: typed.writeRate, read: typed.readRate },
       };
       await serve(io, (onFatal) =>
-        startController({ listen, db, log, onFatal, version, ...silence, ...bounds, ...(oidc && { oidc }) }),
+        startController({ listen, db, names, log, onFatal, version, ...silence, ...bounds, ...(oidc && { oidc }) }),
       );
     });
 }
@@ -104,6 +110,7 @@ function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes:
 
 interface ControllerTyped extends OidcTyped {
   listen?: string[];
+  tlsName?: string[];
   fd?: number;
   socket: string;
   db: string;
