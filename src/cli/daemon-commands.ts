@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Agent } from '../agent/main.ts';
 import { HeddleError } from '../model/errors.ts';
 import { defaultRates } from '../model/rates.ts';
+import { type AuthorityTyped, authorityOf, withAuthority } from './authority-flags.ts';
 import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
 import type { Io } from './io.ts';
 import { joinCommand, tokenOf } from './join-command.ts';
@@ -78,11 +79,12 @@ export function controllerCommand(io: Io): Command {
       defaultRates.write,
     )
     .option('--read-rate <number>', 'the same of lists and watches', integer, defaultRates.read);
-  return withOidc(command)
+  return withOidc(withAuthority(command))
     .option('--log-level <level>', levels.join(', '), 'info')
     .action(async (typed: ControllerTyped) => {
       const { startController } = await import('../controller/main.ts');
       const oidc = await oidcOf(typed);
+      const givenAuthority = await authorityOf(typed);
       const log = await logger(typed.logLevel);
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
@@ -95,8 +97,9 @@ export function controllerCommand(io: Io): Command {
         tenantQuota: parseLimits(typed.tenantQuota ?? []),
         rates: { write: typed.writeRate, read: typed.readRate },
       };
+      const given = { ...(oidc && { oidc }), ...(givenAuthority && { givenAuthority }) };
       await serve(io, (onFatal) =>
-        startController({ listen, db, names, log, onFatal, version, ...silence, ...bounds, ...(oidc && { oidc }) }),
+        startController({ listen, db, names, log, onFatal, version, ...silence, ...bounds, ...given }),
       );
     });
 }
@@ -108,7 +111,7 @@ function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes:
   return { ms: duration(history), bytes };
 }
 
-interface ControllerTyped extends OidcTyped {
+interface ControllerTyped extends OidcTyped, AuthorityTyped {
   listen?: string[];
   tlsName?: string[];
   fd?: number;

@@ -6,6 +6,7 @@ import type { LoginSettings } from '../model/login.ts';
 import type { QuotaLimits } from '../model/quota.ts';
 import type { Rates } from '../model/rates.ts';
 import type { Store } from '../store/contract.ts';
+import type { KeyedCertificate } from '../trust/authority-certificate.ts';
 import type { SealingKey } from '../trust/sealed.ts';
 import { newSealingKey } from '../trust/sealing-key.ts';
 import type { Identify } from './admission.ts';
@@ -44,6 +45,8 @@ export interface AssembleOptions extends ObserveOptions {
   readonly auditKeep?: AuditKeep;
   /** What the authority's key is sealed with in the store. Default: what is gone with this process. */
   readonly sealingKey?: SealingKey;
+  /** The authority of a store that has none yet. Default: a new one. */
+  readonly givenAuthority?: KeyedCertificate;
   /** Names and addresses by which clients reach the controller, for its certificate. */
   readonly names?: readonly string[];
   /** How people log in. Default: with API tokens alone. */
@@ -82,6 +85,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     keep = keepDefault,
     auditKeep = auditKeepDefault,
     sealingKey = newSealingKey(),
+    givenAuthority: given,
     names = [],
     login = {},
     now = () => new Date(),
@@ -107,7 +111,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   let opened: Promise<Authority> | undefined;
   const authority = () => {
     // The controller's own deed, whoever waits for it.
-    const open = () => Authority.open({ store, world, sealingKey, names, now, log, cutOff });
+    const open = () => Authority.open({ store, world, sealingKey, given, names, now, log, cutOff });
     opened ??= audit.own(open).catch((e: unknown) => {
       opened = undefined;
       throw e;

@@ -42,6 +42,16 @@ describe('the authority', () => {
     await assert.rejects(thief.authority(), { code: 'STORE_BROKEN', message: /secret\.key/ });
   });
 
+  it('is the one that is given, if the store has none yet', async () => {
+    await using store = await openSqlite(':memory:');
+    const sealingKey = newSealingKey();
+    const [given, other] = [await makeAuthority(new Date()), await makeAuthority(new Date())];
+    for (const givenAuthority of [given, given, other]) {
+      await using api = await openTestApi({ store, sealingKey, givenAuthority });
+      assert.equal((await api.authority()).bundle(), given.certificate);
+    }
+  });
+
   it('is one, also when two controllers begin at once', async () => {
     await using store = await openSqlite(':memory:');
     const sealingKey = newSealingKey();

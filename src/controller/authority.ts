@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { HeddleError } from '../model/errors.ts';
 import type { HostId } from '../model/ids.ts';
 import type { Store } from '../store/contract.ts';
@@ -28,12 +28,14 @@ export interface AuthorityOptions {
   readonly store: Pick<Store, 'txn'>;
   readonly world: World;
   readonly sealingKey: SealingKey;
+  /** The authority of a store that has none yet. Default: a new one. */
+  readonly given?: KeyedCertificate | undefined;
   /** Names and addresses by which clients reach the controller. */
   readonly names: readonly string[];
   readonly now: () => Date;
   /** Ends a host's connections, which were let in with what does not count any more. */
   readonly cutOff: (host: HostId) => void;
-  readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
+  readonly log: Record<'info' | 'warn' | 'error', (fields: object, text: string) => void>;
 }
 
 /** Certificates that were looked at and are remembered: more than there are hosts. */
@@ -67,8 +69,9 @@ export class Authority implements AsyncDisposable {
 
   /** @throws STORE_BROKEN if the key of the store's authority cannot be opened */
   static async open(options: AuthorityOptions): Promise<Authority> {
+    const { given, log } = options;
     if (!options.world.trust.authority) {
-      const made = await makeAuthority(options.now());
+      const made = given ?? (await makeAuthority(options.now()));
       const record: AuthorityRecord = { current: sealedOf(options.sealingKey, made) };
       const compare = [{ key: authorityKey, exists: false }];
       const { revision } = await options.store.txn({ compare, ops: [putOf(record)] });
@@ -77,6 +80,8 @@ export class Authority implements AsyncDisposable {
     const authority = new Authority(options);
     try {
       authority.#load();
+      if (given && !authority.#authorities.some((ca) => pinOf(ca) === pinOf(new X509Certificate(given.certificate))))
+        log.warn({}, 'the authority that is given is not taken: the store has another one already');
       await authority.#server.renew();
     } catch (e) {
       await authority[Symbol.asyncDispose]();

@@ -4,6 +4,9 @@ import { keyPairOf, newKey } from './keys.ts';
 import { lifetimes, validity } from './validity.ts';
 import { signing, x509 } from './x509.ts';
 
+/** A certificate, as the library reads it. */
+type Read = import('@peculiar/x509').X509Certificate;
+
 /** A certificate with its private key, both PEM. */
 export interface KeyedCertificate {
   readonly certificate: string;
@@ -21,7 +24,7 @@ export async function makeAuthority(now: Date): Promise<KeyedCertificate> {
     ...validity(now, lifetimes.authority),
     signingAlgorithm: signing,
     keys,
-    extensions: await authorityExtensions(keys.publicKey, keys.publicKey),
+    extensions: await authorityExtensions(keys.publicKey),
   });
   return { certificate: pem(made), key };
 }
@@ -32,10 +35,10 @@ export async function makeAuthority(now: Date): Promise<KeyedCertificate> {
  * @returns PEM
  */
 export async function crossSign(certificate: string, older: KeyedCertificate, now: Date): Promise<string> {
-  const { X509Certificate: Read, X509CertificateGenerator } = await x509();
-  const [subject, issuer] = [new Read(certificate), new Read(older.certificate)];
-  const { privateKey, publicKey } = await keyPairOf(older.key);
-  const made = await X509CertificateGenerator.create({
+  const x = await x509();
+  const [subject, issuer] = [new x.X509Certificate(certificate), new x.X509Certificate(older.certificate)];
+  const { privateKey } = await keyPairOf(older.key);
+  const made = await x.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: subject.subjectName,
     issuer: issuer.subjectName,
@@ -44,7 +47,7 @@ export async function crossSign(certificate: string, older: KeyedCertificate, no
     signingAlgorithm: signing,
     publicKey: await subject.publicKey.export(),
     signingKey: privateKey,
-    extensions: await authorityExtensions(await subject.publicKey.export(), publicKey),
+    extensions: await authorityExtensions(await subject.publicKey.export(), issuer),
   });
   return pem(made);
 }
@@ -68,12 +71,22 @@ async function nameOf(key: CryptoKey, now: Date): Promise<string> {
   return `Heddle CA ${now.toISOString().slice(0, 10)} ${short}`;
 }
 
-async function authorityExtensions(key: CryptoKey, issuer: CryptoKey) {
+/** `issuer`: who signs it; default: itself. */
+async function authorityExtensions(key: CryptoKey, issuer?: Read) {
   const x = await x509();
   return [
     new x.BasicConstraintsExtension(true, undefined, true),
     new x.KeyUsagesExtension(x.KeyUsageFlags.keyCertSign | x.KeyUsageFlags.cRLSign, true),
     await x.SubjectKeyIdentifierExtension.create(key),
-    await x.AuthorityKeyIdentifierExtension.create(issuer),
+    issuer ? await issuedBy(issuer) : await x.AuthorityKeyIdentifierExtension.create(key),
   ];
+}
+
+/** Says by which key a certificate is signed, as the issuer's own certificate names that: others may name it in their way. */
+export async function issuedBy(issuer: Read) {
+  const x = await x509();
+  const own = issuer.getExtension(x.SubjectKeyIdentifierExtension)?.keyId;
+  return own === undefined
+    ? x.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export())
+    : new x.AuthorityKeyIdentifierExtension(own);
 }

@@ -1,5 +1,5 @@
 import type { HostId } from '../model/ids.ts';
-import { type KeyedCertificate, newSerial, pem } from './authority-certificate.ts';
+import { issuedBy, type KeyedCertificate, newSerial, pem } from './authority-certificate.ts';
 import { CONTROLLER_URI, generationUri, hostUri } from './identity.ts';
 import { keyPairOf, newKey } from './keys.ts';
 import { readRequest } from './request.ts';
@@ -65,7 +65,7 @@ interface Leaf {
 async function issue(authority: KeyedCertificate, leaf: Leaf): Promise<string> {
   const x = await x509();
   const issuer = new x.X509Certificate(authority.certificate);
-  const { privateKey, publicKey } = await keyPairOf(authority.key);
+  const { privateKey } = await keyPairOf(authority.key);
   const made = await x.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: [{ CN: [leaf.name] }],
@@ -82,7 +82,7 @@ async function issue(authority: KeyedCertificate, leaf: Leaf): Promise<string> {
       new x.ExtendedKeyUsageExtension([x.ExtendedKeyUsage[leaf.usage]], true),
       new x.SubjectAlternativeNameExtension(leaf.sans),
       await x.SubjectKeyIdentifierExtension.create(leaf.publicKey),
-      await x.AuthorityKeyIdentifierExtension.create(publicKey),
+      await issuedBy(issuer),
     ],
   });
   return pem(made);

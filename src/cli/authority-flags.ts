@@ -1,0 +1,28 @@
+/** Flags by which a controller is given its authority. */
+import type { Command } from 'commander';
+import { HeddleError } from '../model/errors.ts';
+import type { KeyedCertificate } from '../trust/authority-certificate.ts';
+import { fileText } from './file-text.ts';
+
+/** What was typed of it. */
+export interface AuthorityTyped {
+  readonly caCertificate?: string;
+  readonly caKey?: string;
+}
+
+export const withAuthority = (command: Command): Command =>
+  command
+    .option(
+      '--ca-certificate <file>',
+      'the first start takes this authority, which has signed itself, instead of making one (PEM); with --ca-key',
+    )
+    .option('--ca-key <file>', 'its P-256 key (PEM); it is kept sealed in the store, and not needed here again');
+
+/** Undefined without the flags. @throws USAGE */
+export async function authorityOf({ caCertificate, caKey }: AuthorityTyped): Promise<KeyedCertificate | undefined> {
+  if (caCertificate === undefined && caKey === undefined) return undefined;
+  if (caCertificate === undefined || caKey === undefined)
+    throw new HeddleError('USAGE', { problem: '--ca-certificate and --ca-key go together' });
+  const { parseAuthority } = await import('../trust/given-authority.ts');
+  return parseAuthority(fileText('ca-certificate', `@${caCertificate}`), fileText('ca-key', `@${caKey}`), new Date());
+}
