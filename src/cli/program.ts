@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { applyCommand, exportCommand, planCommand } from './apply-commands.ts';
 import { attachCommand, detachCommand } from './attach-commands.ts';
+import { auditCommand } from './audit-command.ts';
 import { caCommand } from './ca-command.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import { completionCommand } from './completion.ts';
@@ -23,6 +24,7 @@ import { contextCommand } from './login/context-command.ts';
 import { loginCommand, logoutCommand, whoamiCommand } from './login/login-command.ts';
 import { quotaCommand } from './quota-command.ts';
 import { statusCommand } from './status-command.ts';
+import { tokenCommand } from './token-command.ts';
 import { version } from './version.ts';
 import { vmCommand } from './vm-commands.ts';
 
@@ -54,13 +56,15 @@ export function buildProgram(io: Io): Command {
     dnsCommand,
     statusCommand,
     eventsCommand,
+    auditCommand,
     doctorCommand,
     leaveCommand,
   ])
     program.addCommand(make(io));
   for (const make of [applyCommand, planCommand, exportCommand]) program.addCommand(make(io));
   for (const make of [historyCommand, diffCommand, rollbackCommand]) program.addCommand(make(io));
-  for (const make of [loginCommand, logoutCommand, whoamiCommand, contextCommand]) program.addCommand(make(io));
+  for (const make of [loginCommand, logoutCommand, whoamiCommand, contextCommand, tokenCommand])
+    program.addCommand(make(io));
   for (const make of [labCommand, demoCommand, importCommand]) program.addCommand(make(io));
   for (const make of [controllerCommand, agentCommand, versionCommand]) program.addCommand(make(io));
   program.addCommand(completionCommand(io, () => program));

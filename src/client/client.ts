@@ -2,6 +2,7 @@ import { fromProblem, type Problem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import type { Inputs, Kind, Objects } from '../model/kinds.ts';
 import type { Page, WatchEvent } from '../model/page.ts';
+import { type AuditClient, auditClient } from './audit.ts';
 import { type Connection, openConnection } from './connection.ts';
 import type { Credentials, CurrentCredentials } from './credentials.ts';
 import { type DocumentsClient, documentsClient } from './documents.ts';
@@ -10,6 +11,7 @@ import { type LoginClient, loginClient } from './login.ts';
 import { type ObserveClient, observeClient } from './observe.ts';
 import { ifMatch, pathOf } from './path.ts';
 import { type QuotaClient, quotaClient } from './quota.ts';
+import { type TokensClient, tokensClient } from './tokens.ts';
 import { type Address, answerMs } from './transport.ts';
 import { type TrustClient, trustClient } from './trust.ts';
 
@@ -52,8 +54,10 @@ export interface Client
     HistoryClient,
     QuotaClient,
     ObserveClient,
+    AuditClient,
     TrustClient,
     LoginClient,
+    TokensClient,
     Pick<Connection, 'address' | 'request'> {}
 /** What changes of an object; null removes a field. */
 export type Patch<K extends Kind> = { readonly [F in keyof Inputs[K]]?: Inputs[K][F] | null };
@@ -70,8 +74,10 @@ export function openClient(address: Address, credentials?: Credentials | Current
     ...historyClient(connection),
     ...quotaClient(connection),
     ...observeClient(connection),
+    ...auditClient(connection),
     ...trustClient(connection),
     ...loginClient(connection),
+    ...tokensClient(connection),
   };
 }
 

@@ -1,5 +1,6 @@
 /** `heddle/client`: the published entry point. docs/guides/client.md shows its use; those examples run in tests. */
 export type { ApplyInput, ApplyResult, HostPlan } from '../model/apply.ts';
+export type { AuditField, AuditLine, AuditPage, AuditRecord, Who } from '../model/audit.ts';
 export type { FieldChange, ObjectChange } from '../model/change.ts';
 export type { Condition, Trouble } from '../model/condition.ts';
 export type { Document } from '../model/document.ts';
@@ -10,7 +11,9 @@ export type { Difference, HistoryEntry, Moment, ObjectHistory, Rollback } from '
 export { type Inputs, type Kind, kinds, type Objects } from '../model/kinds.ts';
 export type { Page, WatchEvent } from '../model/page.ts';
 export type { Quota, QuotaLimits } from '../model/quota.ts';
+export type { Token, TokenCreated, TokenInput } from '../model/token.ts';
 export type { AuthorityView, JoinTokenInput, JoinTokenMade, JoinTokenView, TrustStatus } from '../model/trust.ts';
+export type { AuditFilter, AuditPart } from './audit.ts';
 export { type Client, type ObjectOptions, openClient, type Patch } from './client.ts';
 export type { CallOptions } from './connection.ts';
 export type { Credentials } from './credentials.ts';

@@ -38,7 +38,12 @@ interface OpenApi {
   readonly openapi: '3.1.0';
   readonly info: object;
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, object>>; readonly responses: object };
+  readonly security: readonly object[];
+  readonly components: {
+    readonly schemas: Readonly<Record<string, object>>;
+    readonly responses: object;
+    readonly securitySchemes: object;
+  };
 }
 
 /** The whole document, a JSON value. */
@@ -51,7 +56,7 @@ export function openapiDocument(): OpenApi {
       version: '1',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       description:
-        'One virtual network for containers, virtual machines and bare-metal servers. There is no authentication yet: the controller listens on loopback, lab addresses and unix sockets only.',
+        'One virtual network for containers, virtual machines and bare-metal servers. By TCP users show a token (`authorization: Bearer …`), and hosts their certificate; whoever opens the unix socket is root there. What somebody may not see is answered as if it were not there. Who may what: docs/guides/access.md.',
     },
     paths: Object.fromEntries([
       ...all.flatMap(([kind, spec]) => placesOf(kind).flatMap((place) => pathsOf(kind, spec, place))),
@@ -62,7 +67,11 @@ export function openapiDocument(): OpenApi {
       ...tokenPaths(),
       ...otherPaths(),
     ]),
+    security: [{ token: [] }],
     components: {
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'An API token, or one of the OpenID provider' },
+      },
       schemas: {
         ...Object.fromEntries(all.flatMap(([kind, spec]) => schemasOf(kind, spec))),
         PortCounters,

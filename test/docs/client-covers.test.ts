@@ -8,26 +8,26 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Client, openClient } from '../../src/client/client.ts';
 import { openapiDocument } from '../../src/controller/openapi.ts';
-import { type Kind, kinds } from '../../src/model/kinds.ts';
+import { type Kind, kinds, placesOf } from '../../src/model/kinds.ts';
 import { project } from '../cli/heddle.ts';
 
 const first = (lines: AsyncIterable<unknown>) => lines[Symbol.asyncIterator]().next();
-const of = (kind: Kind) => (kinds[kind].scope === 'tenant' ? { tenant: '{tenant}' } : {});
+type Where = { readonly tenant?: string };
 /** A call of every method, of every kind where it has one; `request` is for the rest. */
 const calls: Readonly<
-  Record<Exclude<keyof Client, 'address' | 'request'>, (c: Client, kind: Kind) => Promise<unknown>>
+  Record<Exclude<keyof Client, 'address' | 'request'>, (c: Client, kind: Kind, where: Where) => Promise<unknown>>
 > = {
-  list: (c, kind) => c.list(kind, of(kind)),
-  snapshot: (c, kind) => c.snapshot(kind, of(kind)),
-  page: (c, kind) => c.page(kind, of(kind)),
-  get: (c, kind) => c.get(kind, `{${kind}}`, of(kind)),
-  create: (c, kind) => c.create(kind, {} as never, of(kind)),
-  update: (c, kind) => c.update(kind, `{${kind}}`, {}, of(kind)),
-  remove: (c, kind) => c.remove(kind, `{${kind}}`, of(kind)),
-  watch: (c, kind) => first(c.watch(kind, { ...of(kind), from: 1n })),
+  list: (c, kind, where) => c.list(kind, where),
+  snapshot: (c, kind, where) => c.snapshot(kind, where),
+  page: (c, kind, where) => c.page(kind, where),
+  get: (c, kind, where) => c.get(kind, `{${kind}}`, where),
+  create: (c, kind, where) => c.create(kind, {} as never, where),
+  update: (c, kind, where) => c.update(kind, `{${kind}}`, {}, where),
+  remove: (c, kind, where) => c.remove(kind, `{${kind}}`, where),
+  watch: (c, kind, where) => first(c.watch(kind, { ...where, from: 1n })),
   apply: (c) => c.apply([]),
   export: (c) => c.export(),
-  history: (c, kind) => c.history(kind, `{${kind}}`, of(kind)),
+  history: (c, kind, where) => c.history(kind, `{${kind}}`, where),
   diff: (c) => c.diff('1'),
   rollback: (c) => c.rollback('1'),
   quota: (c) => c.quota('{tenant}'),
@@ -35,6 +35,9 @@ const calls: Readonly<
   events: (c) => c.events(),
   followEvents: (c) => first(c.followEvents()),
   status: (c) => c.status(),
+  audit: (c) => c.audit(),
+  auditRecords: (c) => first(c.auditRecords()),
+  followAudit: (c) => first(c.followAudit()),
   authority: (c) => c.authority(),
   authorityStatus: (c) => c.authorityStatus(),
   rotateAuthority: (c) => c.rotateAuthority(),
@@ -45,6 +48,9 @@ const calls: Readonly<
   revokeHost: (c) => c.revokeHost('{host}'),
   loginSettings: (c) => c.loginSettings(),
   whoami: (c) => c.whoami(),
+  tokens: (c) => c.tokens(),
+  createToken: (c) => c.createToken({}),
+  deleteToken: (c) => c.deleteToken('{token}'),
 };
 /** What monitors, agents and readers of the description ask. */
 const others = [
@@ -61,7 +67,9 @@ test('the client has a method for every route, and the guide says which', async 
   server.listen({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   const client = openClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  for (const call of Object.values(calls)) for (const kind of Object.keys(kinds) as Kind[]) await call(client, kind);
+  for (const call of Object.values(calls))
+    for (const kind of Object.keys(kinds) as Kind[])
+      for (const place of placesOf(kind)) await call(client, kind, place === 'tenant' ? { tenant: '{tenant}' } : {});
   server.closeAllConnections();
 
   const described = Object.entries(openapiDocument().paths).flatMap(([path, operations]) =>
