@@ -77,15 +77,12 @@ export const setFilter = (fd: number, steps: Uint8Array): void =>
     'attach filter',
     `socket ${fd}`,
   );
-/** An option's value of exactly `size` bytes. */
-export function getsockopt(fd: number, level: number, option: number, size: number): Uint8Array {
-  const value = new Uint8Array(size);
-  check(
-    c.getsockopt(fd, level, option, value, Uint32Array.of(size)),
-    'getsockopt',
-    `socket ${fd} option ${level}/${option}`,
-  );
-  return value;
+/** An option's value, of `most` bytes or fewer. @throws KERNEL, some options with ERANGE if it is longer */
+export function getsockopt(fd: number, level: number, option: number, most: number): Uint8Array {
+  const value = new Uint8Array(most);
+  const size = Uint32Array.of(most);
+  check(c.getsockopt(fd, level, option, value, size), 'getsockopt', `socket ${fd} option ${level}/${option}`);
+  return value.subarray(0, size[0]);
 }
 export const send = (fd: number, bytes: Uint8Array): number =>
   check(c.send(fd, bytes, bytes.length, 0), 'send', `socket ${fd}`);

@@ -1,6 +1,6 @@
 /** Unix sockets to serve on. */
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { HeddleError } from '../model/errors.ts';
@@ -8,12 +8,19 @@ import { HeddleError } from '../model/errors.ts';
 /** Connections that wait to be taken: all agents, or a thousand containers, may come at once. The kernel's somaxconn bounds it. */
 export const BACKLOG = 4096;
 
+/** Who may open a socket besides root. */
+export interface UnixSocketOptions {
+  /** Members of the group of this number; default: nobody. */
+  readonly group?: number | undefined;
+}
+
 /**
- * Listens on a socket that only root can open; its folder is made, and a socket that a killed process has left is replaced.
+ * Listens on a socket that only root can open, or members of one group too; its folder is made, and a socket that a killed
+ * process has left is replaced.
  * @throws USAGE if somebody listens there, if something else is in the way, or it cannot be made
  */
-export async function listenUnix(server: Server, path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+export async function listenUnix(server: Server, path: string, { group }: UnixSocketOptions = {}): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const problem = await inTheWay(path);
   if (problem !== undefined) throw new HeddleError('USAGE', { problem });
   rmSync(path, { force: true });
@@ -25,6 +32,30 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   await listening.catch((cause: Error) => {
     throw new HeddleError('USAGE', { problem: `cannot listen: ${cause.message}` }, cause);
   });
+  if (group === undefined) return;
+  try {
+    letThrough(dirname(path), group);
+    lchownSync(path, -1, group);
+    chmodSync(path, 0o660);
+  } catch (e) {
+    server.close();
+    throw e;
+  }
+}
+
+/**
+ * Lets members of a group pass a folder, if they cannot; they get no other right there, which could be to replace what is in it.
+ * Folders above it are somebody else's. @throws USAGE if it is another group's
+ */
+function letThrough(folder: string, group: number): void {
+  const { mode, gid } = statSync(folder);
+  if ((mode & (gid === group ? 0o010 : 0o001)) !== 0) return;
+  if (gid !== group && gid !== 0 && (mode & 0o070) !== 0)
+    throw new HeddleError('USAGE', {
+      problem: `members of group ${group} cannot get to a socket in ${folder}, which is group ${gid}'s: choose a folder of its own`,
+    });
+  chownSync(folder, -1, group);
+  chmodSync(folder, (mode & 0o7707) | 0o010);
 }
 
 /** Why nobody else may listen on a path, in words; undefined if nothing is there, or a socket that nobody answers on. */

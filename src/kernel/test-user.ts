@@ -1,0 +1,24 @@
+/** For tests: this process as another user, for a moment. */
+
+/** Who it is; by default of no group but the user's own of the same number. */
+export interface TestUser {
+  readonly uid: number;
+  readonly gid?: number;
+  /** Further ones. */
+  readonly groups?: readonly number[];
+}
+
+/** Calls `fn` as that user: what it opens and connects to, the kernel allows and tells others as that user's. Root only. */
+export function asUser<T>({ uid, gid = uid, groups = [] }: TestUser, fn: () => T): T {
+  const own = { uid: process.geteuid!(), gid: process.getegid!(), groups: process.getgroups!() };
+  process.setgroups!([...groups]);
+  process.setegid!(gid);
+  process.seteuid!(uid);
+  try {
+    return fn();
+  } finally {
+    process.seteuid!(own.uid);
+    process.setegid!(own.gid);
+    process.setgroups!(own.groups);
+  }
+}
