@@ -5,6 +5,8 @@ import { approve, deny } from '../../../test/login/visitor.ts';
 import { Oidc } from '../../controller/oidc.ts';
 import { type Code, hasCode } from '../../model/errors.ts';
 import type { OidcSettings } from '../../model/login.ts';
+import { makeAuthority } from '../../trust/authority-certificate.ts';
+import { issueServer } from '../../trust/issue.ts';
 import { isFresh } from './contexts.ts';
 import { endLogin, type Invitation, logInByDevice, renewLogin } from './device-flow.ts';
 
@@ -157,3 +159,26 @@ function sums(waits: readonly number[]): number[] {
   }
   return all;
 }
+
+it('a provider whose certificate is of the company’s own authority is known by that, and only so', async () => {
+  const authority = await makeAuthority(new Date());
+  const { key, certificate: cert } = await issueServer(authority, [{ type: 'ip', value: '127.0.0.1' }], new Date());
+  await using provider = await openProvider({ tls: { key, cert } });
+  const ca = authority.certificate;
+  const stop = new AbortController();
+  let shown: Invitation | undefined;
+  const invite = (invitation: Invitation) => {
+    shown = invitation;
+    stop.abort(new Error('enough'));
+  };
+  await assert.rejects(logInByDevice(settingsOf(provider, { ca }), invite, stop.signal), /enough/);
+  assert.match(shown!.uri, /^https:/);
+  const now = Math.floor(Date.now() / 1000);
+  const token = await provider.sign({ iss: provider.issuer, aud: 'heddle', sub: 'alice', iat: now, exp: now + 60 });
+  assert.equal((await controllerOf(settingsOf(provider, { ca })).verifyJwt(token)).name, 'oidc:alice');
+  const stranger = (await makeAuthority(new Date())).certificate;
+  for (const settings of [settingsOf(provider), settingsOf(provider, { ca: stranger })]) {
+    await refused(logIn(settings), 'PROVIDER_UNREACHABLE', /certificate/);
+    await refused(controllerOf(settings).verifyJwt(token), 'PROVIDER_UNREACHABLE', /certificate/);
+  }
+});
