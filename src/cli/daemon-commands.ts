@@ -67,6 +67,12 @@ export function controllerCommand(io: Io): Command {
       'most that is kept of the past (1M or more): beyond it the oldest goes earlier',
       '256M',
     )
+    .option('--audit <duration>', 'records of what was done and refused so long ago are kept', '365d')
+    .option(
+      '--audit-size <size>',
+      'most that is kept of them (8M or more), an eighth of it of refusals: beyond it the oldest go earlier',
+      '512M',
+    )
     .option(
       '--tenant-quota <unit=limit>',
       'what a new tenant may have of a unit, as ports=1000; default: any number (repeatable)',
@@ -94,6 +100,7 @@ export function controllerCommand(io: Io): Command {
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
       const bounds = {
         keep: keepOf(typed),
+        auditKeep: auditKeepOf(typed),
         tenantQuota: parseLimits(typed.tenantQuota ?? []),
         rates: { write: typed.writeRate, read: typed.readRate },
       };
@@ -111,6 +118,13 @@ function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes:
   return { ms: duration(history), bytes };
 }
 
+/** @throws USAGE */
+function auditKeepOf({ audit, auditSize }: ControllerTyped): { ms: number; bytes: number } {
+  const bytes = size(auditSize);
+  if (bytes < size('8M')) throw new HeddleError('USAGE', { problem: '--audit-size is at least 8M' });
+  return { ms: duration(audit), bytes };
+}
+
 interface ControllerTyped extends OidcTyped, AuthorityTyped {
   listen?: string[];
   tlsName?: string[];
@@ -120,6 +134,8 @@ interface ControllerTyped extends OidcTyped, AuthorityTyped {
   hostSilence?: number;
   history: string;
   historySize: string;
+  audit: string;
+  auditSize: string;
   tenantQuota?: string[];
   writeRate: number;
   readRate: number;
