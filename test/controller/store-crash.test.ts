@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { openSqlite } from '../../src/store/sqlite.ts';
+import { linesUntilKilled } from './until-killed.ts';
 
 const RUNS = 25;
 
@@ -30,17 +29,8 @@ it('has every acknowledged write, and no half of one, after each of many kill âˆ
   }
 });
 
-/** Runs the writer, and kills it a random while after its first acknowledgement. @returns what it acknowledged */
+/** @returns what the writer acknowledged before it was killed */
 async function writeUntilKilled(file: string, run: number): Promise<[n: string, revision: string][]> {
-  const writer = join(import.meta.dirname, 'store-writer.ts');
-  const child = spawn(process.execPath, [writer, file, String(run)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
-    if (text === '') setTimeout(() => child.kill('SIGKILL'), Math.random() * 30);
-    text += chunk;
-  });
-  const [code, signal] = await once(child, 'close');
-  assert.deepEqual([code, signal], [null, 'SIGKILL']);
-  const lines = text.split('\n').slice(0, -1);
+  const lines = await linesUntilKilled('store-writer.ts', [file, String(run)]);
   return lines.map((line) => line.split(' ') as [string, string]);
 }
