@@ -40,7 +40,7 @@ export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisp
 }
 
 /** What a request is told to be of; a test alone believes it. */
-const asHeader = 'x-test-principal';
+export const asHeader = 'x-test-principal';
 
 /** As the principal that a test names, or the token that it shows. */
 const identifyAsTold: Identify = async ({ headers }, world) => {
