@@ -10,7 +10,7 @@ import type { JoinTokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
 
 /** Most tokens that are there at a time. */
-export const JOIN_TOKENS_MAX = 10_000;
+const JOIN_TOKENS_MAX = 10_000;
 /** Expired ones that go with one that is made. */
 const SWEPT_AT_ONCE = 100;
 /** A digest that no secret has: one that is not there takes as long to refuse as one with another secret. */
@@ -57,7 +57,7 @@ export async function createJoinToken(
 }
 
 /** Without what could let somebody in. */
-export function joinTokenView({ digest: _, host, ...rest }: JoinTokenRecord): JoinTokenView {
+function joinTokenView({ digest: _, host, ...rest }: JoinTokenRecord): JoinTokenView {
   return { ...rest, tenants: [...rest.tenants], ...(host !== undefined && { name: host }) };
 }
 

@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { BACKLOG, listenUnix } from '../listen/unix-socket.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -78,21 +79,26 @@ function tlsServer(
   const server = createTlsServer(
     {
       ...serverOptions(bounds),
-      ...tls.context,
-      minVersion: 'TLSv1.3',
+      ...contextOf(tls.context),
       handshakeTimeout: bounds.headersMs,
       requestCert: true,
       // A certificate that is not ours is answered as such, and users come without any.
       rejectUnauthorized: false,
-      // A session that goes on would not be asked for its certificate again.
-      secureOptions: constants.SSL_OP_NO_TICKET,
     },
     hand,
   );
-  const renewed = tls.onRenewed((context) => server.setSecureContext({ ...context, minVersion: 'TLSv1.3' }));
+  const renewed = tls.onRenewed((context) => server.setSecureContext(contextOf(context)));
   server.once('close', () => renewed[Symbol.dispose]());
   return server;
 }
+
+/** All of it: a context that is set takes nothing over from the one before. */
+const contextOf = (context: TlsContext): SecureContextOptions => ({
+  ...context,
+  minVersion: 'TLSv1.3',
+  // A session that goes on would not be asked for its certificate again.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+});
 
 function parseTcp(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);

@@ -5,7 +5,7 @@ import { keyPairOf, newKey } from './keys.ts';
 import { signing, x509 } from './x509.ts';
 
 /** Longest request, characters; ours have 400. */
-export const CSR_CHARS = 4096;
+const CSR_CHARS = 4096;
 
 /** A new key and the request for a certificate of it (PKCS #10), both PEM. The key never leaves the machine. */
 export async function makeRequest(name: string): Promise<{ key: string; csr: string }> {
