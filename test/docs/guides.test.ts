@@ -158,6 +158,10 @@ for (const [page, finds] of [
     'apply',
     /^\+ router acme\/r1$.*^6 unchanged .*^host h1\n {2}~ network web$.*^labels: +seen=yes, tier=front$.*^network acme\/db deleted$.*^kind: tenant\nname: acme$/ms,
   ],
+  [
+    'audit',
+    /update +network acme\/web +labels\.tier: web; mtuBytes: 1400$.*refused +network acme\/web +NAME_TAKEN POST.*^\S+ +outsider +-.*^\S+ +user:ann +127\.0\.0\.1 +update +network acme\/web +labels\.owner: ann$/ms,
+  ],
   ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
 ] as const)
   test(`the commands of docs/guides/${page}.md work when pasted`, async () => {
