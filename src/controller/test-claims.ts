@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type Ip, parsePrefix, prefixHas } from '../model/address.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
-import { appliedPrefix, claims, nameKey, parseObjectKey, quotaPrefix } from './keys.ts';
+import { appliedPrefix, claims, hostTrustPrefix, nameKey, parseObjectKey, quotaPrefix } from './keys.ts';
 import { parseRecord, type Records, scopeOf } from './records.ts';
 
 /** Every claim and name belongs to the object that needs it, every object has all of its own, and what it refers to is there. */
@@ -22,13 +22,16 @@ export async function assertNoLeak(store: Store): Promise<void> {
   };
   const have = new Map<string, string>();
   const limited: string[] = [];
+  const trusted: string[] = [];
   const beside: string[] = [];
   for (const { key, value } of entries) {
     const parsed = parseObjectKey(key);
     if (parsed) objects[parsed.kind].push(parseRecord(parsed.kind, value) as never);
     else if (key.startsWith(appliedPrefix)) beside.push(key.slice(appliedPrefix.length));
     else if (key.startsWith(quotaPrefix)) limited.push(key.slice(quotaPrefix.length));
-    else if (!key.startsWith('/cursor/') && !key.startsWith('/claim/prefixes/') && !key.startsWith('/trust/')) have.set(key, value);
+    else if (key.startsWith(hostTrustPrefix)) trusted.push(key.slice(hostTrustPrefix.length));
+    else if (!key.startsWith('/cursor/') && !key.startsWith('/claim/prefixes/') && !key.startsWith('/trust/'))
+      have.set(key, value);
   }
   const keys = new Set(entries.map(({ key }) => key));
   for (const key of beside) assert.ok(keys.has(key), `${key}, which was applied, is there`);
@@ -50,6 +53,7 @@ export async function assertNoLeak(store: Store): Promise<void> {
       const other = (record as { [F in typeof field]?: string })[field];
       assert.ok(other === undefined || ids.has(other), `the ${field} of ${record.name} is there`);
     }
+  for (const host of trusted) assert.ok(ids.has(host), `host ${host}, which had certificates, is there`);
   for (const tenant of limited) assert.ok(ids.has(tenant), `tenant ${tenant}, which has limits, is there`);
   for (const { id, vni } of objects.network) add(claims.vni(vni), id);
   const routerOf = new Map<string, string>();
