@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { HostId } from '../model/ids.ts';
 import type { JoinTokenInput } from '../model/trust.ts';
+import { openSqlite } from '../store/sqlite.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
 import { makeRequest } from '../trust/request.ts';
+import { newSealingKey } from '../trust/sealing-key.ts';
 import { newSecret } from '../trust/secret.ts';
 import { derOf } from '../trust/test-hosts.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
@@ -105,18 +107,26 @@ describe('joining', () => {
     assert.equal(other, 'it is used up', 'with another key it is another machine');
   });
 
-  it('of many at once lets in as many as the token says', async () => {
-    await using on = await open();
-    const { api } = on;
-    const token = await tokenOf(api, { uses: 3 });
+  it('of many at once, at two controllers, lets in as many as the token says', async () => {
+    await using store = await openSqlite(':memory:');
+    const sealingKey = newSealingKey();
+    await using one = await openTestApi({ store, sealingKey });
+    await using two = await openTestApi({ store, sealingKey });
+    const token = await tokenOf(one, { uses: 3 });
+    await two.world.reached(one.world.revision);
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, n) =>
-        nobody(api).request('POST', '/v1/join', { token, csr, name: `m${n}`, vtep: `198.18.1.${n}` }),
+        nobody(n % 2 === 0 ? one : two).request('POST', '/v1/join', {
+          token,
+          csr,
+          name: `m${n}`,
+          vtep: `198.18.1.${n}`,
+        }),
       ),
     );
     assert.equal(answers.filter(({ status }) => status === 200).length, 3);
     assert.ok(answers.filter(({ status }) => status !== 200).every(({ body: { code } }) => code === 'TOKEN_INVALID'));
-    assert.equal((await api.ok('GET', '/v1/hosts')).items.length, 3);
+    assert.equal((await one.ok('GET', '/v1/hosts')).items.length, 3);
   });
 
   it('takes no host’s place, but with a token for it, and then nothing of before counts', async () => {
