@@ -16,7 +16,7 @@ export const auditLimits = {
 } as const;
 
 /** What was done. */
-export const auditActions = {
+const actions = {
   create: 'it was made',
   update: 'fields of it were written, or what only the system keeps of it',
   delete: 'it was deleted',
@@ -25,7 +25,7 @@ export const auditActions = {
   unrecorded: 'so many more refusals of one source were not recorded one by one: `count`',
   forgotten: 'the controller no longer keeps what is older',
 } as const;
-export type AuditAction = keyof typeof auditActions;
+type Action = keyof typeof actions;
 
 /**
  * Fields whose values may be secrets, such as passwords in a guest's user data: a record says that they were written, and not
@@ -81,7 +81,11 @@ export const AuditRecord = Type.Object(
       format: 'date-time',
       description: 'By the controller’s clock; never earlier than the one before',
     }),
-    action: Type.Enum(Object.keys(auditActions) as AuditAction[]),
+    action: Type.Enum(Object.keys(actions) as Action[], {
+      description: Object.entries(actions)
+        .map(([action, text]) => `${action}: ${text}`)
+        .join('; '),
+    }),
     who: Who,
     from: text('The client’s address, or "unix"; absent of the controller’s own deeds'),
     requestId: text('As in the header x-request-id'),
