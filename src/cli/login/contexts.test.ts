@@ -182,6 +182,7 @@ test('who was killed holds up nobody', async (t) => {
     ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', source, file],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  t.after(() => holder.kill('SIGKILL'));
   await once(holder.stdout, 'data');
   let done = false;
   const change = put(file, 'b').then(() => {
