@@ -160,6 +160,7 @@ async function docker(
     socket: typed.dockerPlugin,
     engine: typed.dockerEngine,
     pool: typed.dockerPool,
+    authz: typed.dockerAuthz === undefined ? undefined : { users: typed.dockerAuthz, socket: typed.dockerAuthzPlugin },
   });
 }
 
@@ -179,6 +180,8 @@ interface AgentTyped {
   dockerPlugin: string;
   dockerEngine: string;
   dockerPool: string;
+  dockerAuthz?: string;
+  dockerAuthzPlugin: string;
   logLevel: string;
 }
 
@@ -225,6 +228,15 @@ export function agentCommand(io: Io): Command {
     )
     .option('--docker-engine <path>', 'unix socket of the engine’s API', '/run/docker.sock')
     .option('--docker-pool <prefix>', 'where networks without --subnet get theirs, a /24 each', '10.128.0.0/9')
+    .option(
+      '--docker-authz <file>',
+      'be the engine’s authorization plug-in too: the file says which tenants each of its users may touch',
+    )
+    .option(
+      '--docker-authz-plugin <path>',
+      'unix socket on which the engine finds it',
+      '/run/docker/plugins/heddle-authz.sock',
+    )
     .option('--log-level <level>', levels.join(', '), 'info')
     .action(async ({ logLevel, joinTokenFile, ...typed }: AgentTyped) => {
       const { startAgent } = await import('../agent/main.ts');
@@ -241,6 +253,8 @@ export function agentCommand(io: Io): Command {
           await startAgent({ ...typed, ...leaving, ...(joinToken && { joinToken }), version, log }),
         );
         open.use(driver);
+        if (typed.dockerAuthz !== undefined && !typed.dockerTenant)
+          throw new HeddleError('USAGE', { problem: '--docker-authz needs --docker-tenant' });
         if (typed.dockerTenant) driver.use(await docker(typed, typed.dockerTenant, agent, log));
         return open.move();
       });

@@ -43,7 +43,7 @@ function dockerCommand(io: Io): Command {
 async function importDocker(io: Io, names: readonly string[], typed: ImportTyped): Promise<void> {
   const tenant = requireTenant(typed);
   const { connectEngine, movable, stepsOf, commandOf, applyStep } = await load();
-  const engine = await connectEngine(typed.engine, io.signal);
+  const engine = await connectEngine(typed.engine, { signal: io.signal });
   const client = controllerClient(typed);
   const networks = await engine.networks();
   const containers = await Promise.all((await engine.containers()).map(({ Id }) => engine.container(Id)));

@@ -35,6 +35,8 @@ const Container = Type.Object({
   Name: Type.String(),
   State: Type.Object({ Running: Type.Boolean() }),
   Config: Type.Object({ Hostname: Type.String(), Image: Type.String(), Labels: Texts }),
+  /** What it has of its host, as the engine's API has it. */
+  HostConfig: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   NetworkSettings,
 });
 const Network = Type.Object({
@@ -93,6 +95,7 @@ const Plugin = Type.Object({
   Config: Type.Object({ Entrypoint: OrNull(Type.Array(Type.String())) }),
 });
 const Version = Type.Object({ ApiVersion: Type.String() });
+const Exec = Type.Object({ ContainerID: Type.String() });
 const Refusal = Type.Object({ message: Type.String() });
 
 export type EngineContainer = Static<typeof Container>;
@@ -108,6 +111,8 @@ export interface Engine {
   /** All containers, running or not. */
   containers(): Promise<ContainerSummary[]>;
   container(idOrName: string): Promise<EngineContainer | undefined>;
+  /** What was or is to be run in a container, by its whole id. */
+  exec(id: string): Promise<Static<typeof Exec> | undefined>;
   /** All networks, without their containers. */
   networks(): Promise<EngineNetwork[]>;
   /** One network with its containers. */
@@ -123,13 +128,20 @@ export interface Engine {
   remove(path: string): Promise<void>;
 }
 
+export interface EngineOptions {
+  /** Ends every request. */
+  readonly signal?: AbortSignal | undefined;
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /**
  * Finds out which version the engine speaks.
- * @param signal ends every request
  * @throws ENGINE_UNREACHABLE
  */
-export async function connectEngine(socket: string, signal?: AbortSignal): Promise<Engine> {
-  const target: Target = { socket, signal };
+export async function connectEngine(socket: string, options: EngineOptions = {}): Promise<Engine> {
+  const { signal, headers = {} } = options;
+  const target: Target = { socket, signal, headers };
   const { ApiVersion } = await read(target, '/version', Version);
   const [major = 0, minor = 0] = ApiVersion.split('.').map(Number);
   if (major < oldest.major || (major === oldest.major && minor < oldest.minor))
@@ -152,6 +164,7 @@ export async function connectEngine(socket: string, signal?: AbortSignal): Promi
     info: () => read(target, `${base}/info`, Info),
     containers: () => read(target, `${base}/containers/json?all=true`, Type.Array(ContainerSummary)),
     container: (id) => one(`/containers/${encodeURIComponent(id)}/json`, Container),
+    exec: (id) => one(`/exec/${encodeURIComponent(id)}/json`, Exec),
     networks: () => read(target, `${base}/networks`, Type.Array(Network)),
     network: (id) => one(`/networks/${encodeURIComponent(id)}`, Network),
     post: (path, body) => change('POST', path, body),
@@ -168,7 +181,7 @@ export async function connectEngine(socket: string, signal?: AbortSignal): Promi
     },
     async events(until) {
       const filters = encodeURIComponent(JSON.stringify({ type: ['container', 'network'] }));
-      const either = { socket, signal: signal ? AbortSignal.any([signal, until]) : until };
+      const either = { ...target, signal: signal ? AbortSignal.any([signal, until]) : until };
       return eventsOf(await send(either, 'GET', `${base}/events?filters=${filters}`), socket);
     },
   };
@@ -178,6 +191,7 @@ export async function connectEngine(socket: string, signal?: AbortSignal): Promi
 interface Target {
   readonly socket: string;
   readonly signal: AbortSignal | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 const isNotFound = (e: unknown): boolean => hasCode(e, 'ENGINE_REFUSED') && e.details.status === 404;
@@ -200,17 +214,17 @@ function parse<T extends TSchema>(socket: string, what: string, text: string, sc
 
 /** Sends a request; resolves when the answer begins. */
 async function send(
-  { socket, signal }: Target,
+  { socket, signal, headers: own }: Target,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const text = body === undefined ? '' : JSON.stringify(body);
-  const headers =
+  const ofBody =
     body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
   const outgoing = request(
-    { socketPath: socket, method, path, headers, host: 'docker', ...(signal && { signal }) },
+    { socketPath: socket, method, path, headers: { ...own, ...ofBody }, host: 'docker', ...(signal && { signal }) },
     resolve,
   );
   const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);

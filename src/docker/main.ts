@@ -1,16 +1,23 @@
 /** Docker on this host: the plug-in that its engine calls, and beside it what follows the engine. */
+import { agentHeader, newAgentSecret, openDockerAuthz } from './authz/main.ts';
 import { openDockerNames } from './names.ts';
 import { type DockerPluginOptions, openDockerPlugin } from './plugin.ts';
 
 export interface DockerOptions extends DockerPluginOptions {
   /** The engine's unix socket. */
   readonly engine: string;
+  /** The authorization plug-in, if there is to be one: its file of users, and its socket. */
+  readonly authz?: { readonly users: string; readonly socket: string } | undefined;
 }
 
-/** Starts both. Disposing ends them, and leaves all that they made. @throws PREFIX_INVALID */
+/** Starts them. Disposing ends them, and leaves all that they made. @throws PREFIX_INVALID, USAGE */
 export async function startDocker(options: DockerOptions): Promise<AsyncDisposable> {
   await using open = new AsyncDisposableStack();
   const { records } = open.use(await openDockerPlugin(options));
-  open.use(openDockerNames({ ...options, records }));
+  const { authz, socket: driver } = options;
+  const secret = newAgentSecret();
+  if (authz) open.use(await openDockerAuthz({ ...options, ...authz, driver, secret, records }));
+  const engineHeaders = authz && { [agentHeader]: secret };
+  open.use(openDockerNames({ ...options, engineHeaders, records }));
   return open.move();
 }

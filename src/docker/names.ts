@@ -17,6 +17,8 @@ import { lookAtNetworks, Sweep } from './sweep.ts';
 export interface DockerNamesOptions {
   /** The engine's unix socket. */
   readonly engine: string;
+  /** By which it is told who asks. */
+  readonly engineHeaders?: Readonly<Record<string, string>> | undefined;
   readonly workloads: Pick<Workloads, 'portOf' | 'update' | 'used'>;
   readonly records: PluginRecords;
   /** The controller's, for the names of networks, and which of them a Swarm may use. */
@@ -53,7 +55,7 @@ async function followForEver(options: DockerNamesOptions, signal: AbortSignal): 
   const { log, engine: socket } = options;
   const sweep = new Sweep(options.records, log);
   const follow = async (well: () => void): Promise<never> => {
-    const engine = await connectEngine(socket, signal);
+    const engine = await connectEngine(socket, { signal, headers: options.engineHeaders });
     const { Name } = await engine.info();
     sweep.startAnew();
     return new Follower(options, engine, Name, sweep).run(signal, () => {

@@ -11,6 +11,7 @@ import { KnownNetworks } from './known-networks.ts';
 import { Locks } from './locks.ts';
 import { MadeNetworks } from './made-networks.ts';
 import { NetworkDriver } from './network-driver.ts';
+import { tellNotGiven } from './not-given.ts';
 import type { PluginRecords } from './records.ts';
 import { servePlugin } from './server.ts';
 import { DockerState, owners } from './state.ts';
@@ -66,7 +67,7 @@ export async function openDockerPlugin(options: DockerPluginOptions): Promise<Do
     ...network.methods,
     ...ipam.methods,
   };
-  open.use(await servePlugin(options.socket, methods, log));
+  open.use(await servePlugin(options.socket, methods, log, tellNotGiven(hostName)));
   log.info({ socket: options.socket, tenants: options.tenants }, 'Docker plug-in ready');
   const parts = open.move();
   return { records: recordsOf(context, endings), [Symbol.asyncDispose]: () => parts.disposeAsync() };

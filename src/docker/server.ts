@@ -13,8 +13,17 @@ const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 /** The check of each method's request. */
 type Checks = Readonly<Record<string, Validator>>;
 
-/** Serves the methods on a unix socket that only root can open. Disposing waits for the calls under way. @throws USAGE */
-export async function servePlugin(socket: string, methods: Methods, log: Logger): Promise<AsyncDisposable> {
+/**
+ * Serves the methods on a unix socket that only root can open. Disposing waits for the calls under way.
+ * @param told what is told of what a method throws
+ * @throws USAGE
+ */
+export async function servePlugin(
+  socket: string,
+  methods: Methods,
+  log: Logger,
+  told: (e: unknown) => unknown,
+): Promise<AsyncDisposable> {
   const checks: Checks = Object.fromEntries(
     Object.entries(requests).map(([method, schema]) => [method, Compile(schema)]),
   );
@@ -24,7 +33,7 @@ export async function servePlugin(socket: string, methods: Methods, log: Logger)
     // a second try. It sends into an old one if we sleep for a while, or just as the time is over.
     { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 0 },
     (request, response) => {
-      const call = serve({ methods, checks, log }, request, response);
+      const call = serve({ methods, checks, log, told }, request, response);
       running.add(call);
       void call.finally(() => running.delete(call));
     },
@@ -42,7 +51,7 @@ export async function servePlugin(socket: string, methods: Methods, log: Logger)
 
 /** Answers one request; whatever it is, it does not throw. */
 async function serve(
-  { methods, checks, log }: { methods: Methods; checks: Checks; log: Logger },
+  { methods, checks, log, told }: { methods: Methods; checks: Checks; log: Logger; told: (e: unknown) => unknown },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -66,7 +75,7 @@ async function serve(
     log.debug({ method, request: value, reply: body }, 'Docker called');
     answer(200, body, sent);
   } catch (e) {
-    const problem = toProblem(e);
+    const problem = toProblem(told(e));
     if (errors[problem.code].family === 'broken') log.error({ err: e, method }, 'a call of Docker failed');
     else log.info({ method, problem: problem.detail, code: problem.code }, 'a call of Docker was refused');
     // Docker shows the text and nothing else. The statuses it looks at are 404 and "not 200".

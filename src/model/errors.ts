@@ -138,8 +138,8 @@ export const errors = {
   ),
   FORBIDDEN: refused(
     403,
-    (d: { who: string; verb: string; what: string; tenant?: string }) =>
-      `${d.who} may not ${d.verb} ${d.what}${d.tenant === undefined ? '' : ` of tenant ${d.tenant}`}: whoever grants roles there can change that`,
+    (d: { who: string; verb: string; what: string; tenant?: string; instead?: string }) =>
+      `${d.who} may not ${d.verb} ${d.what}${d.tenant === undefined ? '' : ` of tenant ${d.tenant}`}: ${d.instead ?? 'whoever grants roles there can change that'}`,
   ),
   NOT_FOUND: refused(404, (d: { kind: string; name: string }) => `there is no ${d.kind} ${d.name}`),
   ROUTE_UNKNOWN: refused(404, (d: { method: string; path: string }) => `${d.method} ${d.path} is no route of this API`),
@@ -230,6 +230,11 @@ export const errors = {
     (d: { ifname: string }) =>
       `tap ${d.ifname}, which was here before it was attached, is gone: its owner must make it again`,
   ),
+  TAP_LIMIT: refused(
+    409,
+    (d: { user: number; limit: number }) =>
+      `user ${d.user} has ${d.limit} taps on this host, and there are no more: detach some, or have root attach it`,
+  ),
   NIC_GONE: refused(
     409,
     (d: { ifname: string }) => `NIC ${d.ifname} is gone; its segment is there again as soon as it is`,
@@ -268,6 +273,16 @@ export const errors = {
     403,
     (d: { tenant: string; tenants: readonly string[] }) =>
       `containers of this host may not use tenant ${d.tenant}, only ${d.tenants.join(', ')}: its agent's --docker-tenant says so`,
+  ),
+  TENANT_NOT_GIVEN: refused(
+    403,
+    (d: { tenant: string; host: string }) =>
+      `host ${d.host} was not given tenant ${d.tenant}, if there is one: ask who operates Heddle; heddle host update ${d.host} --tenants names all that it is to have`,
+  ),
+  ENGINE_FORBIDDEN: refused(
+    403,
+    (d: { who: string; tenants: readonly string[]; problem: string }) =>
+      `${d.who} may not do this on this engine: ${d.problem}. Its tenants here: ${d.tenants.join(', ') || 'none'} (the file of its agent’s --docker-authz)`,
   ),
   OPTION_UNKNOWN: refused(
     400,

@@ -33,6 +33,16 @@ test('a tenant that the engine may not use is refused, whatever the options', as
   assert.match(asked.problem ?? '', /^TENANT_FORBIDDEN: .*acme, globex/);
 });
 
+test('of a tenant that the controller does not show this host, Docker’s user is told whom to ask', async () => {
+  await using stage = await Stage.open(['acme', 'ghost']);
+  for (const options of [{ 'heddle.tenant': 'ghost', 'heddle.network': 'web' }, { 'heddle.tenant': 'ghost' }])
+    assert.match(
+      await stage.refused('TENANT_NOT_GIVEN', 'IpamDriver.RequestPool', pool(options)),
+      /tenant ghost.*heddle host update h1 --tenants/,
+    );
+  await stage.refused('NOT_FOUND', 'IpamDriver.RequestPool', pool({ 'heddle.network': 'nothing' }));
+});
+
 test('options that do not exist, and those that contradict each other, are refused', async () => {
   await using stage = await Stage.open();
   const text = await stage.refused('OPTION_UNKNOWN', 'IpamDriver.RequestPool', pool({ 'heddle.colour': 'blue' }));
