@@ -58,8 +58,11 @@ export function withHint<E extends HeddleError>(e: E, hint: string): E {
 /** Commander's errors in our own form. */
 function asHeddle(e: unknown): unknown {
   if (!(e instanceof CommanderError)) return e;
-  return new HeddleError('USAGE', { problem: e.message.replace(/^error: /, '').replaceAll('\n', ' ') });
+  const problem = e.message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return new HeddleError('USAGE', { problem: problem.replace(secrets, '<token>') });
 }
+/** Tokens, which commander repeats where it did not expect them. */
+const secrets = /hd[tj]_[\w-]+|eyJ[\w.-]+/g;
 
 const bugHint = ({ requestId }: HeddleError): string =>
   `this is a bug in Heddle; the log of the daemon has the cause${requestId === undefined ? '' : `, with requestId ${requestId}`}`;

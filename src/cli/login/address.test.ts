@@ -20,6 +20,14 @@ test('an address may be typed short', () => {
   }
 });
 
+test('a token is not taken for an address, and not repeated', () => {
+  for (const token of ['hdt_0123456789abcdef_x', 'hdj_x', 'eyJhbGciOi.x.y'])
+    assert.throws(
+      () => parseAddress(token),
+      (e: Error) => hasCode(e, 'USAGE') && !e.message.includes(token),
+    );
+});
+
 test('what is no address by TLS is refused', () => {
   for (const bad of ['', 'http://x', 'unix:/x', 'x/y', 'x?y', 'u@x', 'x:99999', 'a b', 'https://', 'file:///x'])
     assert.throws(

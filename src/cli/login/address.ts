@@ -6,6 +6,10 @@ const PORT = 7470;
 
 /** A controller's address as it was typed: "ctl.example.org", "192.0.2.1:7470", "https://[2001:db8::1]:7470". @throws USAGE */
 export function parseAddress(text: string): string {
+  if (/^(hd[tj]_|eyJ)/.test(text))
+    throw new HeddleError('USAGE', {
+      problem: 'a token is no word of the command line, where the list of processes shows it: --token reads it',
+    });
   const whole = /^[a-z]+:\/\//i.test(text) ? text : `https://${text}`;
   const url = URL.parse(whole);
   const isPlain = url && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password;
