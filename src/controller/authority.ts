@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { HeddleError } from '../model/errors.ts';
 import type { HostId } from '../model/ids.ts';
 import type { Store } from '../store/contract.ts';
@@ -49,7 +49,7 @@ export class Authority implements AsyncDisposable {
   readonly #options: AuthorityOptions;
   readonly #listeners = new Set<(context: ServerContext) => void>();
   readonly #server: ServerCertificate;
-  /** By DER: what was found, until the authorities are others. */
+  /** By SHA-256 of the DER: what was found, until the authorities are others. */
   readonly #verified = new Map<string, Verified>();
   #signer: KeyedCertificate | undefined;
   #authorities: readonly X509Certificate[] = [];
@@ -241,7 +241,7 @@ export class Authority implements AsyncDisposable {
   }
 
   #verify(raw: Uint8Array): Verified {
-    const key = Buffer.from(raw).toString('latin1');
+    const key = createHash('sha256').update(raw).digest('base64url');
     const known = this.#verified.get(key);
     if (known) return known;
     const found = verifyIdentity(raw, this.#authorities);

@@ -145,3 +145,21 @@ test('a listener shows the new certificate to who comes, keeps who is there, and
   assert.equal(third.isSessionReused(), false);
   assert.equal(await answer(third), 'HTTP/1.1 200 OK');
 });
+
+test('a host that was off for three weeks is back by itself, and until then may nothing else', async () => {
+  await using rig = await openRig();
+  rig.clock.now -= 21 * days;
+  const { token } = await rig.root.createHostToken({});
+  const stateDir = join(rig.dir, 'h1');
+  const joined = await joinController({ controller: rig.address, token, name: 'h1', vtep: '198.18.0.1', stateDir });
+  rig.clock.now += 21 * days;
+  // As it is on its disk, made three weeks ago.
+  const identity = { ...joined, issuedAt: new Date(rig.clock.now - 21 * days).toISOString() };
+  await using own = new OwnCertificate(stateDir, identity, log);
+  const client = openClient(rig.address, own.credentials);
+  await assert.rejects(client.get('host', 'h1'), { code: 'CERTIFICATE_INVALID', message: /expired/ });
+  const { promise: renewed, resolve } = Promise.withResolvers<void>();
+  own.begin(client, resolve);
+  await renewed;
+  assert.equal((await client.get('host', 'h1')).name, 'h1');
+});
