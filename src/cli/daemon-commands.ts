@@ -70,7 +70,7 @@ export function controllerCommand(io: Io): Command {
     .option('--audit <duration>', 'records of what was done and refused so long ago are kept', '365d')
     .option(
       '--audit-size <size>',
-      'most that is kept of them (8M or more), an eighth of it of refusals: beyond it the oldest go earlier',
+      'most that is kept of them (8M or more), an eighth of it of refusals: beyond it the oldest go of the tenant that has most',
       '512M',
     )
     .option(

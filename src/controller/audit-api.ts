@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type AuditLine, type AuditPage, type AuditRecord, auditLimits } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { AuditEntry, AuditExtent, AuditFilter } from '../store/audit-contract.ts';
+import { type AuditEntry, type AuditExtent, type AuditFilter, isAsked } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden } from './access.ts';
 import { whenGone } from './gone.ts';
@@ -82,9 +82,9 @@ async function page({ store }: AuditContext, query: AuditQuery, { filter, readsA
 }
 
 /** Of what is asked for, when the newest was that is forgotten; else when the first was. */
-function keptSinceOf({ beganAtMs, written, refused }: AuditExtent, filter: AuditFilter): string | undefined {
-  const sorts = filter.refused === undefined ? [written, refused] : [filter.refused ? refused : written];
-  const forgotten = Math.max(...sorts.map(({ forgotten }) => forgotten.atMs));
+function keptSinceOf({ beganAtMs, sorts }: AuditExtent, filter: AuditFilter): string | undefined {
+  const times = sorts.filter((sort) => isAsked(filter, sort)).map(({ forgotten }) => forgotten.atMs);
+  const forgotten = Math.max(0, ...times);
   return timeText(forgotten === 0 ? beganAtMs : forgotten);
 }
 

@@ -385,9 +385,10 @@ it('records so many refusals of one source and counts the rest, and no flood pus
     await flood(200);
     await api.auditRetention.look(ms);
   }
-  const { refused: sort, written } = await store.audit.extent();
+  const { sorts } = await store.audit.extent();
+  const sort = sorts.find(({ refused, tenant }) => refused && tenant === undefined)!;
   assert.ok(sort.bytes <= 50_000 && sort.forgotten.count > 1000);
-  assert.equal(written.forgotten.count, 0);
+  assert.equal(sorts.filter(({ forgotten }) => forgotten.count > 0).length, 1);
   const [first] = await auditOf(api);
   assert.deepEqual(told([first!]), ['create tenant acme']);
   const forgotten = await auditOf(api, 'who=controller&kind=audit');
@@ -401,6 +402,26 @@ it('records so many refusals of one source and counts the rest, and no flood pus
   assert.match((await api.request('GET', '/metrics')).body, /^heddle_audit_unrecorded_total [1-9]/m);
 });
 
+it('takes room from the tenant that has most: none pushes out another’s, nor the installation’s', async () => {
+  await using api = await openFurnishedApi({ auditKeep: { ms: 1e12, bytes: 100_000 } });
+  await api.ok('POST', '/v1/tenants', { name: 'loud' });
+  await api.ok('POST', '/v1/tenants/loud/networks', { name: 'n' });
+  const others = (await auditOf(api)).filter(({ tenantName }) => tenantName !== 'loud').map(({ id }) => id);
+  for (let i = 0; i < 600; i++) await api.ok('PATCH', '/v1/tenants/loud/networks/n', { labels: { i: String(i) } });
+  await api.auditRetention.look(Date.now());
+  const left = await auditOf(api);
+  const ids = new Set(left.map(({ id }) => id));
+  for (const id of others) assert.ok(ids.has(id), `record ${id} of somebody else`);
+  const loud = left.filter(({ tenantName, kind }) => tenantName === 'loud' && kind === 'network');
+  assert.ok(loud.length < 300 && loud.length > 50, String(loud.length));
+  assert.deepEqual(loud.at(-1)?.fields, [{ field: 'labels.i', before: '598', after: '599' }], 'its own oldest went');
+  const keptSince = async (tenant: string) => (await api.ok('GET', `/v1/audit?limit=1&tenant=${tenant}`)).keptSince;
+  assert.equal(await keptSince('acme'), left[0]?.at);
+  assert.ok((await keptSince('loud')) <= loud[0]!.at);
+  const { sorts } = await api.store.audit.extent();
+  assert.ok(sorts.reduce((sum, { bytes }) => sum + bytes, 0) < 100_000);
+});
+
 it('forgets what is too old, and says so; history that is forgotten is a deed of the controller’s', async () => {
   await using api = await openFurnishedApi();
   const { audit } = api.store;
@@ -411,8 +432,14 @@ it('forgets what is too old, and says so; history that is forgotten is a deed of
   await retention.look(Date.now());
   assert.equal((await auditOf(api)).length, before);
   await retention.look(Date.now() + 10_000);
-  const [told, ...more] = await auditOf(api);
-  assert.deepEqual([told?.action, told?.kind, told?.count, more.length], ['forgotten', 'audit', before, 0]);
+  const left = await auditOf(api);
+  assert.deepEqual(
+    left.map(({ action, kind, name, tenantName, count }) => [action, kind, name, tenantName, count]),
+    [
+      ['forgotten', 'audit', 'writes', 'acme', before - 2],
+      ['forgotten', 'audit', 'writes', undefined, 2],
+    ],
+  );
   for (let i = 0; i < 10; i++) await api.ok('PATCH', `${t}/networks/web`, { labels: { n: String(i) } });
   await api.retention.look(Date.now() + 31 * 86_400_000);
   const history = (await auditOf(api)).at(-1)!;

@@ -1,11 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
-import type { AuditForgotten, AuditLog, AuditRow } from '../store/audit-contract.ts';
+import type { AuditBounds, AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
 
 /** How much of the audit log is kept. */
 export interface AuditKeep {
   /** Records of so long ago, milliseconds. */
   readonly ms: number;
-  /** So many bytes at most: then the oldest go earlier. An eighth of them is for refusals, which cannot push out the rest. */
+  /**
+   * So many bytes at most: then the oldest go earlier, of the tenant that has most. An eighth of them is for refusals, which
+   * cannot push out the rest.
+   */
   readonly bytes: number;
 }
 
@@ -19,7 +22,7 @@ interface Options {
   readonly log: Pick<AuditLog, 'forget' | 'extent'>;
   readonly keep: AuditKeep;
   /** What the log is to tell of it. */
-  readonly tell: (forgotten: AuditForgotten) => AuditRow;
+  readonly tell: (forgotten: AuditForgotten, sort: AuditSort) => AuditRow;
   readonly onFatal: (cause: unknown) => void;
 }
 
@@ -50,15 +53,33 @@ export class AuditRetention implements AsyncDisposable {
   }
 
   async #forget(nowMs: number): Promise<void> {
-    const { log, keep, tell } = this.#options;
-    const olderThanMs = nowMs - keep.ms;
+    const { log, keep } = this.#options;
+    const { last: upTo, sorts } = await log.extent();
+    for (const { refused, tenant } of sorts) {
+      const bounds = { refused, tenant, olderThanMs: nowMs - keep.ms, bytes: Number.MAX_SAFE_INTEGER, upTo };
+      while (await this.#step(bounds));
+    }
     const refusals = keep.bytes / 8;
-    const { last: upTo } = await log.extent();
     for (const refused of [true, false])
-      while (!this.#ended) {
-        const bytes = refused ? refusals : keep.bytes - refusals;
-        if (!(await log.forget({ refused, olderThanMs, bytes, upTo }, tell))) break;
-        await setImmediate();
-      }
+      while (await this.#cut(refused, refused ? refusals : keep.bytes - refusals, upTo));
+  }
+
+  /** Of whoever has most, a little: so everybody's are kept for as long as they fit into a fair share. False if that is not needed. */
+  async #cut(refused: boolean, most: number, upTo: number): Promise<boolean> {
+    const { sorts } = await this.#options.log.extent();
+    const own = sorts.filter((sort) => sort.refused === refused);
+    const beyond = own.reduce((sum, { bytes }) => sum + bytes, -most);
+    const [largest] = own.toSorted((a, b) => b.bytes - a.bytes);
+    if (beyond <= 0 || !largest) return false;
+    const { tenant, bytes } = largest;
+    return this.#step({ refused, tenant, olderThanMs: 0, bytes: Math.max(0, bytes - beyond), upTo });
+  }
+
+  /** False if there was nothing, or this has ended. */
+  async #step(bounds: AuditBounds): Promise<boolean> {
+    const { log, tell } = this.#options;
+    if (this.#ended || !(await log.forget(bounds, (forgotten) => tell(forgotten, bounds)))) return false;
+    await setImmediate();
+    return true;
   }
 }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { AuditRecord, Who } from '../model/audit.ts';
-import type { AuditForgotten, AuditLog, AuditRow } from '../store/audit-contract.ts';
+import type { AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { boundedFields } from './audit-fields.ts';
 import { Floods, type Unrecorded } from './audit-floods.ts';
@@ -80,10 +80,17 @@ export class Audit implements AsyncDisposable {
     await this.#append([this.#row({ action: 'refused', ...aboutOf(deed, who), ...about, code }, true, inside)]);
   }
 
-  /** The row that tells of records that are no longer kept. */
-  readonly auditForgotten = ({ count, firstAtMs, lastAtMs }: AuditForgotten): AuditRow => {
-    const of = { since: new Date(firstAtMs).toISOString(), until: new Date(lastAtMs).toISOString() };
-    return this.#row({ action: 'forgotten', who: whoOf(undefined), kind: 'audit', count, ...of }, false, false);
+  /** The row that tells of records that are no longer kept; itself it is of no tenant. */
+  readonly auditForgotten = (forgotten: AuditForgotten, { refused, tenant }: AuditSort): AuditRow => {
+    const { count, firstAtMs, lastAtMs } = forgotten;
+    const tenantName = tenant === undefined ? undefined : this.#world.tenant.get(tenant)?.record.name;
+    const noted: Noted = {
+      ...{ action: 'forgotten', who: whoOf(undefined), kind: 'audit', name: refused ? 'refusals' : 'writes', count },
+      ...{ since: new Date(firstAtMs).toISOString(), until: new Date(lastAtMs).toISOString() },
+      ...(tenant !== undefined && { tenant }),
+      ...(tenantName !== undefined && { tenantName }),
+    };
+    return { ...this.#row(noted, false, false), tenant: undefined };
   };
 
   /** Revisions are no longer kept, from one up to another. */
@@ -110,14 +117,15 @@ export class Audit implements AsyncDisposable {
     if (rows.length > 0) await this.#append(rows);
   }
 
-  expose(into: Exposition): Promise<void> {
+  async expose(into: Exposition): Promise<void> {
     this.#records.expose(into);
     into.set('heddle_audit_unrecorded_total', this.#unrecorded);
     into.set('heddle_audit_failed_total', this.#failed);
-    return this.#log.extent().then(({ written, refused }) => {
-      into.set('heddle_audit_size_bytes', written.bytes, { of: 'written' });
-      into.set('heddle_audit_size_bytes', refused.bytes, { of: 'refused' });
-    });
+    const { sorts } = await this.#log.extent();
+    const bytesOf = (wanted: boolean) =>
+      sorts.reduce((sum, { refused, bytes }) => (refused === wanted ? sum + bytes : sum), 0);
+    into.set('heddle_audit_size_bytes', bytesOf(false), { of: 'written' });
+    into.set('heddle_audit_size_bytes', bytesOf(true), { of: 'refused' });
   }
 
   #written({ isSecret, changes, ...subject }: Subject): AuditRow {

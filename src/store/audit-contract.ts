@@ -65,8 +65,14 @@ export interface AuditSlice {
   readonly before?: number;
 }
 
-/** One of the two sorts of rows, as far as it is kept. */
+/** Rows that are bounded together, so that nobody pushes out another's: refusals or the rest, of one tenant or of none. */
 export interface AuditSort {
+  readonly refused: boolean;
+  readonly tenant: string | undefined;
+}
+
+/** Such rows, as far as they are kept. */
+export interface AuditKept extends AuditSort {
   /** Size of what is kept. */
   readonly bytes: number;
   /** How many were forgotten, the id of the newest of them and when that was appended; 0 if none was. */
@@ -79,13 +85,12 @@ export interface AuditExtent {
   readonly beganAtMs: number | undefined;
   /** Id of the last row; 0: there was none. */
   readonly last: number;
-  readonly written: AuditSort;
-  readonly refused: AuditSort;
+  /** Every sort of which there are rows, or were: those of tenants of which nothing is kept are one, with the tenant "". */
+  readonly sorts: readonly AuditKept[];
 }
 
 /** What is to be forgotten of one sort: what is older, and of the rest the oldest, until no more is kept than this. */
-export interface AuditBounds {
-  readonly refused: boolean;
+export interface AuditBounds extends AuditSort {
   readonly olderThanMs: number;
   readonly bytes: number;
   /** Nothing behind this id: so that rows that tell of what was forgotten are not forgotten for each other. */
@@ -120,3 +125,8 @@ export interface AuditLog {
    */
   forget(bounds: AuditBounds, tell: (forgotten: AuditForgotten) => AuditRow): Promise<AuditForgotten | undefined>;
 }
+
+/** Whether a filter may ask for rows of a sort. */
+export const isAsked = ({ refused, tenants }: AuditFilter, sort: AuditSort): boolean =>
+  (refused === undefined || refused === sort.refused) &&
+  (tenants === undefined || sort.tenant === '' || (sort.tenant !== undefined && tenants.includes(sort.tenant)));

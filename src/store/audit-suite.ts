@@ -173,7 +173,7 @@ function forgetting(open: Open): void {
       await store.audit.append([row(`w${i}`), row(`r${i}`, { refused: true })]);
     }
     const forget = (refused: boolean, olderThanMs: number, bytes = 1e9, upTo = 1e9) =>
-      store.audit.forget({ refused, olderThanMs, bytes, upTo }, ({ count, firstAtMs, lastAtMs }) =>
+      store.audit.forget({ refused, tenant: undefined, olderThanMs, bytes, upTo }, ({ count, firstAtMs, lastAtMs }) =>
         row(`${count} from ${firstAtMs} to ${lastAtMs}`),
       );
     assert.equal(await forget(true, 0), undefined);
@@ -181,20 +181,46 @@ function forgetting(open: Open): void {
     assert.deepEqual(await forget(true, 25), { count: 3, firstAtMs: 0, lastAtMs: 20 });
     assert.equal((await read(store, { refused: true })).at(0), 'r3');
     assert.equal((await read(store, { refused: false })).join(' '), 'w0 w1 w2 w3 w4 w5 w6 w7 w8 w9 3 from 0 to 20');
-    const { refused } = await store.audit.extent();
+    const kept = async () => (await store.audit.extent()).sorts.find(({ refused }) => refused);
+    const refused = (await kept())!;
     assert.deepEqual(refused.forgotten, { count: 3, id: 6, atMs: 20 });
     assert.deepEqual(await forget(true, 0, refused.bytes - 1), { count: 1, firstAtMs: 30, lastAtMs: 30 });
     assert.deepEqual(await forget(true, 0, 0), { count: 6, firstAtMs: 40, lastAtMs: 90 });
-    assert.equal((await store.audit.extent()).refused.bytes, 0);
+    assert.equal((await kept())?.bytes, 0);
     assert.equal((await read(store, { refused: false })).slice(0, 2).join(), 'w0,w1', 'the others stay');
+  });
+
+  it('bounds each tenant’s rows apart, and counts those as one of which nothing is kept', async () => {
+    await using store = await open(() => 7);
+    for (const tenant of ['t1', 't2', undefined])
+      await store.audit.append([row(`${tenant}`, { tenant }), row('x', { tenant })]);
+    const forget = (tenant: string | undefined) =>
+      store.audit.forget({ refused: false, tenant, olderThanMs: 9, bytes: 0, upTo: 6 }, tell);
+    const sorts = async () =>
+      (await store.audit.extent()).sorts
+        .map(({ tenant = '-', bytes, forgotten: { count, id } }) => `${tenant}: ${bytes > 0} ${count} ${id}`)
+        .sort();
+    assert.deepEqual(await sorts(), ['-: true 0 0', 't1: true 0 0', 't2: true 0 0']);
+    assert.deepEqual(await forget('t2'), { count: 2, firstAtMs: 7, lastAtMs: 7 });
+    assert.deepEqual(await sorts(), ['-: true 0 0', ': false 2 4', 't1: true 0 0']);
+    assert.equal((await read(store)).join(' '), 't1 x undefined x forgotten');
+    assert.equal((await forget('t1'))?.count, 2);
+    assert.deepEqual(await sorts(), ['-: true 0 0', ': false 4 4']);
+    await store.audit.append([row('again', { tenant: 't1' })]);
+    assert.deepEqual(await sorts(), ['-: true 0 0', ': false 4 4', 't1: true 0 0']);
+    assert.equal((await forget(undefined))?.count, 2);
+    assert.equal((await read(store)).join(' '), 'forgotten forgotten again forgotten');
   });
 
   it('goes on with its numbers when all is forgotten', async () => {
     await using store = await open();
     await store.audit.append([row('1', { refused: true })]);
     const last = async () => (await store.audit.read({}, { limit: 1 })).entries[0]!.id;
-    await store.audit.forget({ refused: true, olderThanMs: 0, bytes: 0, upTo: 9 }, tell);
-    await store.audit.forget({ refused: false, olderThanMs: Number.MAX_SAFE_INTEGER, bytes: 0, upTo: 9 }, tell);
+    await store.audit.forget({ refused: true, tenant: undefined, olderThanMs: 0, bytes: 0, upTo: 9 }, tell);
+    await store.audit.forget(
+      { refused: false, tenant: undefined, olderThanMs: Number.MAX_SAFE_INTEGER, bytes: 0, upTo: 9 },
+      tell,
+    );
     assert.equal(await last(), 3);
   });
 
@@ -204,7 +230,7 @@ function forgetting(open: Open): void {
     for (let i = 0; i < 3; i++) await store.audit.append([row(String(i))]);
     now = 9;
     await store.audit.append([row('new')]);
-    await store.audit.forget({ refused: false, olderThanMs: 9, bytes: 1e9, upTo: 9 }, tell);
+    await store.audit.forget({ refused: false, tenant: undefined, olderThanMs: 9, bytes: 1e9, upTo: 9 }, tell);
     const first = async (after: number, filter: AuditFilter = {}) => {
       for await (const { entries, forgottenAtMs } of store.audit.watch(filter, after))
         return [forgottenAtMs, records(entries).join(' ')];

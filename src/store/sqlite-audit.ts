@@ -7,16 +7,21 @@ import type {
   AuditExtent,
   AuditFilter,
   AuditForgotten,
+  AuditKept,
   AuditLog,
   AuditRow,
   AuditSlice,
   AuditSort,
 } from './audit-contract.ts';
+import { isAsked } from './audit-contract.ts';
 
 /** Ids that one step of a read looks at, rows that one step of a watch gives, and that one step forgets. */
 const STEP = { look: 20_000, watch: 256, forget: 1000 } as const;
 /** What a row takes besides its record, about. */
 const ROW_BYTES = 160;
+/** What rows of no tenant have in its place, and what tenants are counted as of which nothing is kept. */
+const NO_TENANT = '-';
+const GONE = '';
 
 interface Row {
   readonly id: number;
@@ -27,13 +32,12 @@ interface Row {
 }
 interface SortRow {
   readonly refused: number;
+  readonly tenant: string;
   readonly bytes: number;
   readonly forgotten: number;
   readonly forgotten_id: number;
   readonly forgotten_at: number;
 }
-
-type Sort = 'written' | 'refused';
 
 interface Options {
   readonly db: DatabaseSync;
@@ -50,7 +54,9 @@ export class SqliteAudit implements AuditLog {
   readonly #sql: ReturnType<typeof statements>;
   /** Reads, by which filters they have. */
   readonly #reads = new Map<string, StatementSync>();
-  readonly #sorts: Record<Sort, AuditSort>;
+  readonly #sorts = new Map<string, AuditKept>();
+  /** Those that the transaction under way has changed, as they were. */
+  #before = new Map<string, AuditKept | undefined>();
   /** When the first row was appended; undefined: there was none. */
   #beganAt: number | undefined;
   #last: number;
@@ -63,12 +69,12 @@ export class SqliteAudit implements AuditLog {
     this.#now = now;
     this.#guard = guard;
     this.#sql = statements(db);
-    const [written, refused] = (this.#sql.sorts.all() as unknown as SortRow[]).map(sortOf);
-    this.#sorts = { written: written!, refused: refused! };
+    for (const row of this.#sql.sorts.all() as unknown as SortRow[]) this.#sorts.set(keyOf(row), keptOf(row));
     const last = this.#sql.last.get() as { id: number; at: number } | undefined;
     // The last ones may be forgotten.
-    this.#last = Math.max(last?.id ?? 0, written!.forgotten.id, refused!.forgotten.id);
-    this.#at = Math.max(last?.at ?? 0, written!.forgotten.atMs, refused!.forgotten.atMs);
+    const forgotten = [...this.#sorts.values()].map((sort) => sort.forgotten);
+    this.#last = forgotten.reduce((most, { id }) => Math.max(most, id), last?.id ?? 0);
+    this.#at = forgotten.reduce((most, { atMs }) => Math.max(most, atMs), last?.at ?? 0);
     this.#beganAt = (this.#sql.began.get() as { at: number } | undefined)?.at;
   }
 
@@ -84,24 +90,32 @@ export class SqliteAudit implements AuditLog {
       this.#beganAt = this.#at;
       this.#sql.begin.run(this.#at);
     }
-    const bytes = { written: 0, refused: 0 };
+    const grown = new Map<string, { sort: AuditSort; bytes: number }>();
     for (const { refused, inside, who, tenant, kind, object, name, request, record } of rows) {
-      const about = [tenant, who, inside ? 1 : 0, kind, object, name, request].map((value) => value ?? null);
-      this.#sql.insert.run(++this.#last, this.#at, revision ?? null, refused ? 1 : 0, ...about, record);
-      bytes[refused ? 'refused' : 'written'] += ROW_BYTES + Buffer.byteLength(record);
+      const about = [kind, object, name, request].map((value) => value ?? null);
+      const of = [refused ? 1 : 0, tenant ?? NO_TENANT, who, inside ? 1 : 0] as const;
+      this.#sql.insert.run(++this.#last, this.#at, revision ?? null, ...of, ...about, record);
+      const sort = { refused, tenant };
+      const { bytes = 0 } = grown.get(keyOf(sort)) ?? {};
+      grown.set(keyOf(sort), { sort, bytes: bytes + ROW_BYTES + Buffer.byteLength(record) });
     }
-    for (const sort of ['written', 'refused'] as const)
-      if (bytes[sort] > 0) this.#set(sort, { ...this.#sorts[sort], bytes: this.#sorts[sort].bytes + bytes[sort] });
+    for (const { sort, bytes } of grown.values()) {
+      const kept = this.#kept(sort);
+      this.#set({ ...kept, bytes: kept.bytes + bytes });
+    }
   }
 
   /** What is kept in memory beside the file; called, it is as it was, for a transaction that is rolled back. */
   keep(): () => void {
-    const [beganAt, last, at, sorts] = [this.#beganAt, this.#last, this.#at, { ...this.#sorts }];
+    const [beganAt, last, at] = [this.#beganAt, this.#last, this.#at];
+    this.#before = new Map();
     return () => {
       this.#beganAt = beganAt;
       this.#last = last;
       this.#at = at;
-      Object.assign(this.#sorts, sorts);
+      for (const [key, kept] of this.#before)
+        if (kept) this.#sorts.set(key, kept);
+        else this.#sorts.delete(key);
     };
   }
 
@@ -147,33 +161,32 @@ export class SqliteAudit implements AuditLog {
   }
 
   async extent(): Promise<AuditExtent> {
-    return { beganAtMs: this.#beganAt, last: this.#last, ...this.#sorts };
+    return { beganAtMs: this.#beganAt, last: this.#last, sorts: [...this.#sorts.values()] };
   }
 
   async forget(
-    { refused, olderThanMs, bytes: most, upTo }: AuditBounds,
+    { olderThanMs, bytes: most, upTo, ...sort }: AuditBounds,
     tell: (forgotten: AuditForgotten) => AuditRow,
   ): Promise<AuditForgotten | undefined> {
-    const sort = refused ? 'refused' : 'written';
     const told = this.#guard(() =>
       this.#inTransaction(() => {
-        const { bytes, forgotten } = this.#sorts[sort];
-        const oldest = this.#sql.oldest.all(refused ? 1 : 0, forgotten.id, STEP.forget) as unknown as (Row & {
-          size: number;
-        })[];
-        let left = bytes;
+        const kept = this.#kept(sort);
+        const of = [sort.tenant ?? NO_TENANT, sort.refused ? 1 : 0, kept.forgotten.id] as const;
+        const oldest = this.#sql.oldest.all(...of, STEP.forget) as unknown as (Row & { size: number })[];
+        let { bytes } = kept;
         const gone = oldest.filter(({ id, at, size }) => {
-          if (id > upTo || (at >= olderThanMs && left <= most)) return false;
-          left -= size;
+          if (id > upTo || (at >= olderThanMs && bytes <= most)) return false;
+          bytes -= size;
           return true;
         });
-        const last = gone.at(-1);
-        if (!last) return undefined;
-        this.#sql.forget.run(refused ? 1 : 0, forgotten.id, last.id);
-        const count = forgotten.count + gone.length;
-        this.#set(sort, { bytes: left, forgotten: { count, id: last.id, atMs: last.at } });
-        const done = { count: gone.length, firstAtMs: gone[0]!.at, lastAtMs: last.at };
+        const [first, last] = [gone[0], gone.at(-1)];
+        if (!first || !last) return undefined;
+        this.#sql.forget.run(...of, last.id);
+        const count = kept.forgotten.count + gone.length;
+        this.#set({ ...kept, bytes, forgotten: { count, id: last.id, atMs: last.at } });
+        const done = { count: gone.length, firstAtMs: first.at, lastAtMs: last.at };
         this.write([tell(done)], undefined, this.#now());
+        if (this.#kept(sort).bytes === 0) this.#fold(this.#kept(sort));
         return done;
       }),
     );
@@ -205,17 +218,42 @@ export class SqliteAudit implements AuditLog {
     }
   }
 
-  #set(sort: Sort, { bytes, forgotten }: AuditSort): void {
-    this.#sorts[sort] = { bytes, forgotten };
-    this.#sql.setSort.run(bytes, forgotten.count, forgotten.id, forgotten.atMs, sort === 'refused' ? 1 : 0);
+  #kept(sort: AuditSort): AuditKept {
+    return this.#sorts.get(keyOf(sort)) ?? { ...sort, bytes: 0, forgotten: { count: 0, id: 0, atMs: 0 } };
   }
 
-  /** When the newest of a filter's sorts was appended that were forgotten behind an id; undefined if none was. */
-  #forgottenBeyond({ refused }: AuditFilter, id: number): number | undefined {
-    const { written, refused: refusals } = this.#sorts;
-    const sorts = refused === undefined ? [written, refusals] : [refused ? refusals : written];
-    const beyond = sorts.filter(({ forgotten }) => forgotten.id > id);
-    return beyond.length === 0 ? undefined : Math.max(...beyond.map(({ forgotten }) => forgotten.atMs));
+  #set(kept: AuditKept): void {
+    const { bytes, forgotten, refused, tenant = NO_TENANT } = kept;
+    this.#change(keyOf(kept), kept);
+    this.#sql.setSort.run(refused ? 1 : 0, tenant, bytes, forgotten.count, forgotten.id, forgotten.atMs);
+  }
+
+  #change(key: string, kept: AuditKept | undefined): void {
+    if (!this.#before.has(key)) this.#before.set(key, this.#sorts.get(key));
+    if (kept) this.#sorts.set(key, kept);
+    else this.#sorts.delete(key);
+  }
+
+  /** Tenants of which nothing is kept, and which may be gone, are counted as one. */
+  #fold({ refused, tenant, forgotten: { count, id, atMs } }: AuditKept): void {
+    if (tenant === undefined || tenant === GONE) return;
+    const { forgotten } = this.#kept({ refused, tenant: GONE });
+    const all = {
+      count: forgotten.count + count,
+      id: Math.max(forgotten.id, id),
+      atMs: Math.max(forgotten.atMs, atMs),
+    };
+    this.#set({ refused, tenant: GONE, bytes: 0, forgotten: all });
+    this.#sql.dropSort.run(refused ? 1 : 0, tenant);
+    this.#change(keyOf({ refused, tenant }), undefined);
+  }
+
+  /** When the newest was appended of what a filter may ask for and was forgotten behind an id; undefined if none was. */
+  #forgottenBeyond(filter: AuditFilter, beyond: number): number | undefined {
+    const times = [...this.#sorts.values()]
+      .filter((sort) => isAsked(filter, sort) && sort.forgotten.id > beyond)
+      .map(({ forgotten }) => forgotten.atMs);
+    return times.length === 0 ? undefined : Math.max(...times);
   }
 
   /** The first id that is late enough, and the one behind the last that is early enough. */
@@ -273,16 +311,27 @@ const entryOf = ({ id, at, revision, inside, record }: Row): AuditEntry => ({
   record,
 });
 
-const sortOf = ({ bytes, forgotten, forgotten_id: id, forgotten_at: atMs }: SortRow): AuditSort => ({
+const keyOf = ({ refused, tenant = NO_TENANT }: { refused: boolean | number; tenant?: string | undefined }): string =>
+  `${refused ? 1 : 0} ${tenant}`;
+
+const keptOf = ({
+  refused,
+  tenant,
   bytes,
-  forgotten: { count: forgotten, id, atMs },
+  forgotten: count,
+  forgotten_id: id,
+  forgotten_at: atMs,
+}: SortRow): AuditKept => ({
+  refused: refused === 1,
+  tenant: tenant === NO_TENANT ? undefined : tenant,
+  bytes,
+  forgotten: { count, id, atMs },
 });
 
 const statements = (db: DatabaseSync) => ({
-  sorts: db.prepare('SELECT * FROM audit_sort ORDER BY refused'),
-  setSort: db.prepare(
-    'UPDATE audit_sort SET bytes = ?, forgotten = ?, forgotten_id = ?, forgotten_at = ? WHERE refused = ?',
-  ),
+  sorts: db.prepare('SELECT * FROM audit_sort'),
+  setSort: db.prepare('INSERT OR REPLACE INTO audit_sort VALUES (?, ?, ?, ?, ?, ?)'),
+  dropSort: db.prepare('DELETE FROM audit_sort WHERE refused = ? AND tenant = ?'),
   began: db.prepare('SELECT at FROM audit_began'),
   begin: db.prepare('INSERT INTO audit_began VALUES (?)'),
   last: db.prepare('SELECT id, at FROM audit ORDER BY id DESC LIMIT 1'),
@@ -290,6 +339,6 @@ const statements = (db: DatabaseSync) => ({
   insert: db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
   oldest: db.prepare(`
     SELECT id, at, octet_length(record) + ${ROW_BYTES} AS size FROM audit
-    WHERE refused = ? AND id > ? ORDER BY id LIMIT ?`),
-  forget: db.prepare('DELETE FROM audit WHERE refused = ? AND id > ? AND id <= ?'),
+    WHERE tenant = ? AND refused = ? AND id > ? ORDER BY id LIMIT ?`),
+  forget: db.prepare('DELETE FROM audit WHERE tenant = ? AND refused = ? AND id > ? AND id <= ?'),
 });

@@ -19,15 +19,15 @@ const objects = `
 `;
 
 /**
- * The audit log. Of its two sorts of rows (refused: 1) what is kept and what was forgotten is counted apart;
- * `audit_began` is when the first row was appended. An earlier program does not know it, and may not write without it.
+ * The audit log; a row of no tenant has '-'. `audit_sort` counts what is kept, and what was forgotten, of each tenant's rows,
+ * of refusals (refused: 1) apart; `audit_began` is when the first row was appended. An earlier program does not know it, and
+ * may not write without it.
  */
 const audit = `
-  CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, revision INTEGER, refused INTEGER NOT NULL, tenant TEXT, who TEXT NOT NULL, inside INTEGER NOT NULL, kind TEXT, object TEXT, name TEXT, request TEXT, record TEXT NOT NULL);
-  CREATE INDEX audit_tenant ON audit (tenant, id) WHERE tenant IS NOT NULL;
+  CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, revision INTEGER, refused INTEGER NOT NULL, tenant TEXT NOT NULL, who TEXT NOT NULL, inside INTEGER NOT NULL, kind TEXT, object TEXT, name TEXT, request TEXT, record TEXT NOT NULL);
+  CREATE INDEX audit_tenant ON audit (tenant, id);
   CREATE INDEX audit_refused ON audit (id) WHERE refused = 1;
-  CREATE TABLE audit_sort (refused INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, forgotten INTEGER NOT NULL, forgotten_id INTEGER NOT NULL, forgotten_at INTEGER NOT NULL);
-  INSERT INTO audit_sort VALUES (0, 0, 0, 0, 0), (1, 0, 0, 0, 0);
+  CREATE TABLE audit_sort (refused INTEGER NOT NULL, tenant TEXT NOT NULL, bytes INTEGER NOT NULL, forgotten INTEGER NOT NULL, forgotten_id INTEGER NOT NULL, forgotten_at INTEGER NOT NULL, PRIMARY KEY (refused, tenant)) WITHOUT ROWID;
   CREATE TABLE audit_began (at INTEGER NOT NULL);
   PRAGMA user_version = ${SCHEMA};
 `;

@@ -68,7 +68,7 @@ it('keeps its audit log over a restart: rows, numbers, times and what was forgot
     await using store = await openSqlite(dir.file('db'), () => 100);
     await store.txn({ ops: [put], audit: audit('1') });
     for (const text of ['2', '3']) await store.audit.append(audit(text, true));
-    await store.audit.forget({ refused: true, olderThanMs: 0, bytes: 170, upTo: 9 }, tell);
+    await store.audit.forget({ refused: true, tenant: undefined, olderThanMs: 0, bytes: 170, upTo: 9 }, tell);
     before = await store.audit.extent();
   }
   await using store = await openSqlite(dir.file('db'), () => 50);
