@@ -1,3 +1,4 @@
+import { openClient } from '../../client/client.ts';
 import { HeddleError, hasCode } from '../../model/errors.ts';
 import { type Context, changeContexts, contextOf, isFresh, type OidcLogin, withContext } from './contexts.ts';
 
@@ -21,12 +22,25 @@ async function renewed(file: string, name: string): Promise<OidcLogin> {
     const context = contextOf(before, name);
     // Another process may have done it meanwhile.
     if (context.oidc === undefined || isFresh(context.oidc, new Date())) return before;
-    return withContext(before, name, { ...context, oidc: await renew(name, context.oidc) });
+    const oidc = await renew(name, context.oidc);
+    return withContext(before, name, { ...context, ...(await authorityNow(context)), oidc });
   });
   const { oidc } = contextOf(after, name);
   if (oidc === undefined) throw new HeddleError('LOGIN_EXPIRED', { context: name, problem: 'it was logged out' });
   return oidc;
 }
+
+/** The authority may have a successor by now: who learns of it in time notices nothing when the old one ends. */
+async function authorityNow({ address, ca }: Context): Promise<Pick<Context, 'ca'>> {
+  if (ca === undefined) return {};
+  try {
+    return await openClient(address, { ca }).authority({ deadlineMs: AUTHORITY_MS });
+  } catch {
+    // Whoever is asked next will say what is wrong.
+    return {};
+  }
+}
+const AUTHORITY_MS = 3_000;
 
 async function renew(context: string, login: OidcLogin): Promise<OidcLogin> {
   const { renewLogin } = await import('./device-flow.ts');

@@ -115,7 +115,7 @@ describe('a login by a provider', () => {
   };
   const keep = (oidc: OidcLogin) =>
     changeContexts(contextsFile(env), ({ contexts }) => ({
-      contexts: new Map([...contexts, ['oidc', { address: 'https://192.0.2.7:7470', ca: 'OIDC', oidc }]]),
+      contexts: new Map([...contexts, ['oidc', { address: 'https://127.0.0.1:1', ca: 'OIDC', oidc }]]),
     }));
   const token = () => {
     const { credentials } = controllerOf({ context: 'oidc' }, env, none);

@@ -201,18 +201,37 @@ describe('by the provider', () => {
     );
   });
 
+  /** Its token has ended. */
+  const end = () =>
+    changeContexts(file(), (c) => {
+      const context = contextOf(c, 'prod');
+      return withContext(c, 'prod', { ...context, oidc: { ...context.oidc!, expiresAt: new Date(0).toISOString() } });
+    });
+
   it('the login goes on when its token ends, until it is logged out', async () => {
     await byProvider();
     const before = contextOf(kept(), 'prod').oidc!;
-    await changeContexts(file(), (c) =>
-      withContext(c, 'prod', { ...contextOf(c, 'prod'), oidc: { ...before, expiresAt: new Date(0).toISOString() } }),
-    );
+    await end();
     assert.equal((await ask('prod').whoami()).name, 'oidc:alice');
     assert.notEqual(contextOf(kept(), 'prod').oidc!.idToken, before.idToken);
     provider.asked.length = 0;
     await logOut(io, file(), 'prod');
     assert.ok(provider.asked.includes('POST /token/revocation'));
     await assert.rejects(ask('prod').whoami(), (e) => hasCode(e, 'UNAUTHENTICATED'));
+  });
+
+  it('the login goes on when the authority has a successor, and when the old one is gone', async () => {
+    await byProvider();
+    await root.rotateAuthority();
+    await end();
+    assert.equal((await ask('prod').whoami()).name, 'oidc:alice');
+    assert.equal(parseBundle(contextOf(kept(), 'prod').ca!).length, 2);
+    await root.retireAuthority();
+    await end();
+    assert.equal((await ask('prod').whoami()).name, 'oidc:alice');
+    const [authority, ...more] = parseBundle(contextOf(kept(), 'prod').ca!);
+    assert.deepEqual([more.length, pinOf(authority!) === pin], [0, false]);
+    pin = pinOf(authority!);
   });
 
   it('nobody else gets in', async () => {
