@@ -70,21 +70,23 @@ export class Attacher {
 
   /**
    * Puts a workload on a network. Repeated with the same request it answers the same.
-   * @throws NETNS_NOT_FOUND, HOST_ROUTE_TAKEN, IFNAME_INVALID, IFNAME_TAKEN, ATTACHMENT_CONFLICT, CONTROLLER_UNREACHABLE, WAIT_TIMEOUT, and what the controller refuses
+   * @param mostTaps so many taps the owner of a tap may have here, those that are going included
+   * @throws NETNS_NOT_FOUND, HOST_ROUTE_TAKEN, IFNAME_INVALID, IFNAME_TAKEN, TAP_LIMIT, ATTACHMENT_CONFLICT, CONTROLLER_UNREACHABLE, WAIT_TIMEOUT, and what the controller refuses
    */
-  async attach(request: AttachRequest): Promise<Attached> {
+  async attach(request: AttachRequest, mostTaps = Number.POSITIVE_INFINITY): Promise<Attached> {
     this.#refuseIfLeaving();
     using site = openSite(request);
     await this.#parts.devices.leftOf(site.devices); // an interface that is going has its name still
     const before = this.#existing(request, site);
     if (before) return this.#repeat(before, request, site);
-    if (isOfNobody(request) && !isStandby(request)) return await this.#attachLocal(request, site); // the place must be open until then
+    if (isOfNobody(request) && !isStandby(request)) return await this.#attachLocal(request, site, mostTaps); // the place must be open until then
     await this.#finishDetaching(site);
     const found = await this.#findPort(request);
     this.#refuseIfLeaving();
     const meanwhile = this.#existing(request, site);
     if (meanwhile) return this.#repeat(meanwhile, request, site);
     // From here to the reservation nothing waits: two attaches to one place cannot choose the same name.
+    this.#refuseMoreTaps(request, mostTaps);
     const id = (found?.id ?? newId<PortId>()) as PortId;
     const joins = isStandby(request) || (request.kind === 'device' && found !== undefined);
     const attachment = this.#besideOthers({
@@ -106,7 +108,7 @@ export class Attacher {
   }
 
   /** With an address of the lease; the controller is told afterwards, if need be long afterwards. */
-  async #attachLocal(request: AttachRequest, site: Site): Promise<Attached> {
+  async #attachLocal(request: AttachRequest, site: Site, mostTaps: number): Promise<Attached> {
     const { allocation, leases, users } = this.#parts;
     using _hold = users.hold(request);
     const network = await leases.ready(request);
@@ -115,6 +117,7 @@ export class Attacher {
       this.#refuseIfLeaving();
       const meanwhile = this.#existing(request, site);
       if (meanwhile) return { meanwhile };
+      this.#refuseMoreTaps(request, mostTaps);
       const attachment = {
         ...this.#begun(newId<PortId>() as PortId, request, site),
         owned: true,
@@ -140,6 +143,14 @@ export class Attacher {
   /** Asked again after each wait: a leave detaches what has a record, once. @throws HOST_LEAVES */
   #refuseIfLeaving(): void {
     if (this.#parts.leaves()) throw new HeddleError('HOST_LEAVES', { host: this.#hostName });
+  }
+
+  /** @throws TAP_LIMIT */
+  #refuseMoreTaps(request: AttachRequest, most: number): void {
+    if (request.kind !== 'tap' || request.owner === undefined) return;
+    const { owner } = request;
+    const has = this.#attachments.all().filter((a) => a.kind === 'tap' && a.uid === owner).length;
+    if (has >= most) throw new HeddleError('TAP_LIMIT', { user: owner, limit: most });
   }
 
   /** A NIC was as its first segment found it. */

@@ -14,28 +14,34 @@ import type { Attacher } from './attach.ts';
 import type { Attachments } from './attachments.ts';
 import type { Dns } from './dns/start.ts';
 import type { Leave } from './leave/leave.ts';
+import { type Caller, LocalAccess, permitted, requireOwn, shownTo } from './local-access.ts';
 
 /** What the local API serves. */
 export interface LocalApi {
-  readonly attacher: Attacher;
-  readonly attachments: Attachments;
+  readonly attacher: Pick<Attacher, 'attach' | 'detach' | 'details' | 'find'>;
+  readonly attachments: Pick<Attachments, 'all'>;
   /** The agent's condition in one object, for `heddle status` and for people at night. */
   readonly status: () => unknown;
   readonly setting: () => HostSetting;
   readonly observed: Observed;
   readonly dns: Pick<Dns, 'lookUp'>;
   readonly leave: Pick<Leave, 'plan' | 'run' | 'answered'>;
+  /** Number of the group whose members may ask what {@link LocalAccess} says, besides root; default: none. */
+  readonly group?: number | undefined;
   readonly log: Logger;
 }
 
-/** Serves the agent's local API on a unix socket that only root can open. Disposing closes it and removes the socket. */
+/** Serves the agent's local API on a unix socket for root, and for members of the group. Disposing closes it and removes the socket. */
 export async function serveLocalApi(
   socket: string,
-  { attacher, attachments, status, setting, observed, dns, leave, log }: LocalApi,
+  { attacher, attachments, status, setting, observed, dns, leave, group, log }: LocalApi,
 ): Promise<AsyncDisposable> {
+  const access = new LocalAccess({ group });
+  const callerOf = (request: FastifyRequest) => access.caller(request.raw.socket);
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const problem = { ...toProblem(known(e)), requestId: request.id };
     if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
+    if (problem.code === 'FORBIDDEN') request.log.warn({ problem: problem.detail }, 'a local request was refused');
     return reply.status(problem.status).type('application/problem+json').send(problem);
   };
   const app = Fastify({
@@ -51,20 +57,38 @@ export async function serveLocalApi(
   app.setNotFoundHandler((request) => {
     throw new HeddleError('ROUTE_UNKNOWN', { method: request.method, path: request.url });
   });
-  app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+  access.watch(app.server);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    access.admit(request.raw.socket, request.method, request.routeOptions.url ?? request.url);
+  });
   serveObserved(app as never, () => observed);
   app.get('/v1/status', async () => status());
   app.get('/v1/setting', async () => setting());
   app.get('/v1/dns', async ({ query }) => dns.lookUp(checked<DnsLookupQuery>(checks.lookup, query)));
-  app.get('/v1/attachments', async (): Promise<AttachmentList> => ({ items: attachments.all() }));
-  app.post('/v1/attachments', async ({ body }) => attacher.attach(checked<AttachRequest>(checks.attach, body)));
+  app.get('/v1/attachments', async (request): Promise<AttachmentList> => {
+    const caller = callerOf(request);
+    return { items: attachments.all().map((a) => shownTo(caller, a)) };
+  });
+  app.post('/v1/attachments', async (request) => {
+    const caller = callerOf(request);
+    const { request: wanted, mostTaps } = permitted(caller, checked<AttachRequest>(checks.attach, request.body));
+    const attached = await attacher.attach(wanted, mostTaps);
+    note(request as never, caller, 'attached', attached.port.id);
+    return attached;
+  });
   app.get('/v1/attachments/:port', async (request): Promise<AttachmentDetails> => {
     const { port, tenant } = named(request);
-    return attacher.details(port, tenant);
+    const details = attacher.details(port, tenant);
+    return { ...details, attachment: shownTo(callerOf(request), details.attachment) };
   });
   app.delete('/v1/attachments/:port', async (request) => {
+    const caller = callerOf(request);
     const { port, tenant } = named(request);
-    return attacher.detach(attacher.find(port, tenant).port);
+    const attachment = attacher.find(port, tenant);
+    requireOwn(caller, attachment);
+    note(request as never, caller, 'detaches', attachment.port);
+    return attacher.detach(attachment.port);
   });
   app.get('/v1/leave', async () => leave.plan);
   app.post('/v1/leave', async ({ body }, reply) => {
@@ -74,7 +98,7 @@ export async function serveLocalApi(
     return leave.run(leaving);
   });
   await app.ready();
-  await listenUnix(app.server, socket);
+  await listenUnix(app.server, socket, { group });
   return {
     async [Symbol.asyncDispose]() {
       app.server.close();
@@ -94,6 +118,11 @@ const checks = {
 function checked<T>(check: (value: unknown) => void, value: unknown): T {
   check(value);
   return value as T;
+}
+
+/** What others than root do is in the log. */
+function note(request: FastifyRequest, { uid, pid }: Caller, deed: string, port: string): void {
+  if (uid !== 0) request.log.info({ uid, pid, port }, `a user ${deed} a tap`);
 }
 
 /** The attachment that a request is about. */

@@ -65,6 +65,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   /** Path of the local API's unix socket. */
   readonly socket: string;
+  /** Number of the group whose members may ask it for taps of their own and read what it shows; default: root alone asks. */
+  readonly socketGroup?: number;
   /** A bpffs, mounted if it is not one; pins go to a directory of the layout's name in it. */
   readonly bpfDir: string;
   /** UDP port of VXLAN. */
@@ -290,7 +292,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     vteps: others.vteps,
     networks: settingNetworks(reconciler.state.networks.values()),
   });
-  open.use(await serveLocalApi(options.socket, { attacher, attachments, status, setting, observed, dns, leave, log }));
+  const told = { attachments, status, setting, observed, dns };
+  open.use(await serveLocalApi(options.socket, { ...told, attacher, leave, group: options.socketGroup, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
   const ended = open.move();

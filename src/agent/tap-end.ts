@@ -50,11 +50,13 @@ function rename(nl: Netlink, ifindex: number, name: string): void {
 
 /** The mark comes first: whatever happens from now on, a restarted agent knows that it is to be left, not removed. */
 function take(nl: Netlink, { attachment, port, mtuBytes }: DeviceWant<TapAttachment>): NewDevice {
-  const { ifname, before } = attachment;
+  const { ifname, before, uid } = attachment;
   const link = linkByName(nl, ifname);
   if (!link?.tap) throw new HeddleError('TAP_GONE', { ifname });
   const other = portOfAlias(link.alias);
-  if (other && other !== port.id) throw new HeddleError('IFNAME_TAKEN', { ifname, netns: 'this host' });
+  // Another's tap that has come in the place of the one that was taken stays that one's.
+  const isOthers = uid !== undefined && link.tap.owner !== uid;
+  if ((other && other !== port.id) || isOthers) throw new HeddleError('IFNAME_TAKEN', { ifname, netns: 'this host' });
   refuseMaster(link);
   linkSet(nl, link.ifindex, { alias: takenAlias(port.id) });
   return {
