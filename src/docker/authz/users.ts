@@ -29,13 +29,13 @@ export function parseUsers(text: string): Users {
   const document = parseDocument(text, { stringKeys: true, prettyErrors: false });
   const [fault] = [...document.errors, ...document.warnings];
   if (fault) throw new HeddleError('INVALID', { field: '', problem: fault.message }, fault);
-  const value = valueOf(document);
+  const value = plainOf(document);
   check(value);
   return new Map(Object.entries((value as { users: Record<string, string[]> }).users));
 }
 
 /** Without aliases: a few letters can stand for gigabytes. @throws INVALID */
-function valueOf(document: ReturnType<typeof parseDocument>): unknown {
+function plainOf(document: ReturnType<typeof parseDocument>): unknown {
   try {
     return document.toJS({ maxAliasCount: 0 });
   } catch (cause) {
