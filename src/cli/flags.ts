@@ -55,6 +55,7 @@ const placeholders: Readonly<Record<string, string>> = {
   ageSeconds: 'seconds',
   ipv6: 'stateful|slaac',
   holder: 'port',
+  tenants: 'tenant',
 };
 
 /** The parts of a JSON schema that matter here. */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { hasCode } from '../model/errors.ts';
 import { BURST_MS, clientOf, RateLimit } from './rate-limit.ts';
 import { openTestApi } from './test-api.ts';
+import { hostOf, user } from './test-principals.ts';
 
 const rates = { write: 5, read: 2 };
 /** A limit with a clock of its own: what it says to a request of an address. */
@@ -73,6 +74,26 @@ it('takes a /64 for one client, and an IPv4 address for one however it is writte
   assert.equal(clientOf('::ffff:192.0.2.1'), '192.0.2.1');
   assert.equal(clientOf('fe80::1%eth0'), clientOf('fe80::2%eth1'));
   assert.equal(clientOf('192.0.2.1'), '192.0.2.1');
+});
+
+it('counts each user and each host, whatever address they have; of who is nobody, the address', async () => {
+  const rate = 1000 / BURST_MS;
+  await using api = await openTestApi({ rates: { write: rate, read: rate } });
+  await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
+  const list = async (principal: Parameters<typeof api.as>[0]) =>
+    (await api.as(principal).request('GET', '/v1/tenants')).status;
+  for (const principal of [user('alice'), user('bob'), hostOf(api, 'h1')]) {
+    assert.equal(await list(principal), 200);
+    assert.equal(await list(principal), 429, principal.name);
+  }
+  // Another token of the same user is no other user.
+  assert.equal(await list(user('alice', { via: 'token' })), 429);
+  const guess = async (n: number) => {
+    const shown = { authorization: `Bearer hdt_${String(n).padStart(16, '0')}_${'A'.repeat(43)}` };
+    return (await openedAt.request('GET', '/v1/tenants', undefined, shown)).status;
+  };
+  await using openedAt = await openTestApi({ rates: { write: rate, read: rate } });
+  assert.deepEqual([await guess(1), await guess(2)], [401, 429]);
 });
 
 it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { it } from 'node:test';
+import { pino } from 'pino';
 import { tokenLimits } from '../model/token.ts';
 import { type Furnished, openTwoTenants, users } from './test-principals.ts';
 import { isAlive, newToken, principalOf, type TokenRecord } from './tokens.ts';
@@ -49,6 +50,21 @@ it('is kept as a hash, and no answer but the first has it', async () => {
   const { items } = await api.ok('GET', path);
   assert.ok(items.some(({ id }: { id: string }) => id === answer.body.id));
   assert.ok(!JSON.stringify(items).includes(secret) && !/hash/.test(JSON.stringify(items)));
+});
+
+it('is in no log, whether it is made, shown or refused', async () => {
+  const logged: string[] = [];
+  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) });
+  await using api = await openTwoTenants({ log });
+  const { token, id } = await make(api, { user: 'vic', groups: ['dev'] });
+  const vic = showing(api, token);
+  await vic.code('GET', '/v1/tenants/acme/ports');
+  assert.equal(await vic.code('GET', '/v1/tenants/globex/ports'), 'NOT_FOUND');
+  assert.equal(await vic.code('POST', '/v1/tenants', { name: 'x' }), 'FORBIDDEN');
+  await api.ok('DELETE', `${path}/${id}`);
+  assert.equal(await vic.code('GET', '/v1/tenants'), 'TOKEN_INVALID');
+  assert.ok(logged.length > 2);
+  assert.ok(!logged.join('').includes(token.slice(-43)));
 });
 
 it('may less than its user, if it is made so', async () => {

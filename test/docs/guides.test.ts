@@ -159,8 +159,16 @@ for (const [page, finds] of [
     /^\+ router acme\/r1$.*^6 unchanged .*^host h1\n {2}~ network web$.*^labels: +seen=yes, tier=front$.*^network acme\/db deleted$.*^kind: tenant\nname: acme$/ms,
   ],
   [
+    'access',
+    /^name: +user:alice|^name: +alice$.*there is no tenant globex.*there is no tenant nowhere.*user:alice may not write tenants.*user:bob may not write networks of tenant acme.*^kind: network\ntenant: acme\nname: web$.*the token is no good.*user:alice may not write grants of tenant acme.*there is no tenant acme.*^\d+ +\S+ +delete/ms,
+  ],
+  [
     'audit',
     /update +network acme\/web +labels\.tier: web; mtuBytes: 1400$.*refused +network acme\/web +NAME_TAKEN POST.*^\S+ +outsider +-.*^\S+ +user:ann +127\.0\.0\.1 +update +network acme\/web +labels\.owner: ann$/ms,
+  ],
+  [
+    'certificates',
+    /^host h2 is shut out$.*^revoked: +(yes|true)$.*^h2 is a host of https:.*^[\w-]{8} +counts still .*^AUTHORITY .*\n[\w-]{8} +signs +\S+ +2 +\S+\n(?!.*counts still)/ms,
   ],
   ['bare-metal', /^1 packets transmitted, 1 received.*^1 packets transmitted, 1 received/ms],
 ] as const)
