@@ -110,6 +110,26 @@ describe('the authority', () => {
     assert.throws(() => authority.identify(der), { code: 'CERTIFICATE_INVALID', message: /expired/ });
   });
 
+  it('signs for nobody who asked before somebody else joined in its place', async () => {
+    await using api = await openTestApi();
+    await join(api);
+    const authority = await api.authority();
+    const { id } = await api.ok('GET', '/v1/hosts/h1');
+    const { generation } = api.world.trust.host(id).record;
+    assert.equal(authority.identify(derOf((await authority.issueHost(csr, id, generation)).certificate)).name, 'h1');
+    const late = Promise.allSettled([authority.issueHost(csr, id, generation)]);
+    await api.ok('POST', '/v1/hosts/h1/revoke', {});
+    await join(api);
+    await assert.rejects(authority.issueHost(csr, id, generation), { code: 'CERTIFICATE_REVOKED' });
+    // Made before or not at all: either way it gets nobody in.
+    const [answer] = await late;
+    const use = () => {
+      if (answer.status === 'rejected') throw answer.reason;
+      authority.identify(derOf(answer.value.certificate));
+    };
+    assert.throws(use, { code: 'CERTIFICATE_REVOKED' });
+  });
+
   it('gives a host that was off for weeks another certificate, and nothing else', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });

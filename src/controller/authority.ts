@@ -146,17 +146,18 @@ export class Authority implements AsyncDisposable {
   /**
    * A certificate for a host, of its request, and a note of it in the store.
    * @param csr PEM
+   * @param generation of whoever asks: if it is another one by now, somebody else is the host
    * @returns PEM
    * @throws INVALID for a request that is none, NOT_FOUND, CERTIFICATE_REVOKED, BUSY
    */
-  async issueHost(csr: string, id: HostId): Promise<{ certificate: string; notAfter: string }> {
+  async issueHost(csr: string, id: HostId, generation: number): Promise<{ certificate: string; notAfter: string }> {
     const { world, store, now } = this.#options;
     for (let i = 0; i < TRIES; i++) {
       const { record: host } = must(world, 'host', '-', id);
-      if (host.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
       const { record, revision } = world.trust.host(id);
+      if (host.revoked || record.generation !== generation)
+        throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
       const signer = this.#signer!;
-      const { generation } = record;
       const certificate = await issueHost(signer, csr, { id, name: host.name, generation }, now());
       const notAfter = notAfterOf(certificate);
       const noted: HostCertificate = { authority: authorityId(signer.certificate), notAfter };

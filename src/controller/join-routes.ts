@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -62,8 +63,11 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     const turn = joinTokenKey(rest.token.slice(0, 16));
     const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));
     const { id, name } = change.after!.record;
+    const { generation, joined } = world.trust.host(id).record;
+    // Somebody else may have joined in its place already, or it may be shut out.
+    if (joined?.key !== key) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
     const issuer = await authority();
-    return { host: { id, name }, ...(await issuer.issueHost(csr, id)), ca: issuer.bundle() };
+    return { host: { id, name }, ...(await issuer.issueHost(csr, id, generation)), ca: issuer.bundle() };
   });
 
   app.post(fastifyPath(trustPaths.certificate), async (request) => {
@@ -72,7 +76,12 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
     refuseOthers(request.principal, id, name);
     const issuer = await authority();
-    return { ...(await issuer.issueHost((request.body as RenewalInput).csr, id)), ca: issuer.bundle() };
+    // As of now: the body may have been long in coming.
+    const shown = (request.raw.socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    if (shown) issuer.identify(shown.raw, true);
+    const { generation } = world.trust.host(id).record;
+    const { csr } = request.body as RenewalInput;
+    return { ...(await issuer.issueHost(csr, id, generation)), ca: issuer.bundle() };
   });
 
   app.post(fastifyPath(trustPaths.revoke), async (request) => {

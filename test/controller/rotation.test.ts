@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { pino } from 'pino';
+import { credentialsOf } from '../../src/agent/identity.ts';
 import { joinController } from '../../src/agent/join.ts';
 import { OwnCertificate } from '../../src/agent/own-certificate.ts';
 import { ControllerStream } from '../../src/agent/stream.ts';
@@ -14,6 +15,7 @@ import { type Client, openClient } from '../../src/client/client.ts';
 import { tlsOptions } from '../../src/client/tls.ts';
 import { startController } from '../../src/controller/main.ts';
 import { type Hello, PROTOCOL } from '../../src/model/host-state.ts';
+import { makeRequest } from '../../src/trust/request.ts';
 
 const log = pino({ level: 'silent' });
 const days = 86_400_000;
@@ -162,4 +164,41 @@ test('a host that was off for three weeks is back by itself, and until then may 
   own.begin(client, resolve);
   await renewed;
   assert.equal((await client.get('host', 'h1')).name, 'h1');
+});
+
+test('a renewal that a host began before it was revoked gets nothing, although another is in its place by then', async () => {
+  await using rig = await openRig();
+  using opened = new DisposableStack();
+  const joinAs = async (dir: string, name?: string) => {
+    const { token } = await rig.root.createHostToken(name === undefined ? {} : { name });
+    return joinController({
+      controller: rig.address,
+      token,
+      name: 'h1',
+      vtep: '198.18.0.1',
+      stateDir: join(rig.dir, dir),
+    });
+  };
+  const stolen = await joinAs('stolen');
+  const body = JSON.stringify({ csr: (await makeRequest('h1')).csr });
+  const { hostname: host, port } = new URL(rig.address);
+  const begin = async () => {
+    const socket = connect({ ...tlsOptions(credentialsOf(stolen)), host, port: Number(port) });
+    opened.defer(() => socket.destroy());
+    await once(socket, 'secureConnect');
+    const head = [`POST /v1/hosts/h1/certificate HTTP/1.1`, `Host: ${host}`, 'Content-Type: application/json'];
+    socket.write(`${[...head, `Content-Length: ${body.length}`, 'Expect: 100-continue'].join('\r\n')}\r\n\r\n`);
+    const [going] = (await once(socket, 'data')) as [Buffer];
+    assert.match(String(going), /^HTTP\/1\.1 100 /);
+    return async () => {
+      socket.write(body);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      return String(answer);
+    };
+  };
+  const [twin, late] = [await begin(), await begin()];
+  assert.match(await twin(), /^HTTP\/1\.1 200 /);
+  await rig.root.revokeHost('h1');
+  await joinAs('again', 'h1');
+  assert.match(await late(), /^HTTP\/1\.1 401 [^]*CERTIFICATE_REVOKED/);
 });
