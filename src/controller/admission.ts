@@ -95,7 +95,7 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
   if (scope === undefined) return; // its own
   if ((right === 'user' || (isObject && right.user)) && principal?.kind === 'host')
     throw forbidden(access, 'use', 'what is for users');
-  if (!isObject || access.may(right.verb, right.subject, scope)) return;
+  if (!isObject || access.may(right.verb, right.subject, scope) || isOwnEnd(world, request, access)) return;
   // It leaves.
   if (request.method === 'DELETE' && right.subject === 'host' && isSelf(world, access, params)) return;
   const { subject, verb } = right;
@@ -105,6 +105,12 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
 
 const isSelf = (world: World, { host }: Access, params: Params): boolean =>
   host !== undefined && world.find('host', '-', params.host ?? '')?.record.id === host;
+
+/** A host that leaves for good deletes itself. */
+function isOwnEnd(world: World, { method, routeOptions, params }: FastifyRequest, { host }: Access): boolean {
+  if (host === undefined || keyOf(method, routeOptions.url ?? '') !== 'DELETE /v1/hosts/{host}') return false;
+  return world.find('host', '-', (params as Params).host ?? '')?.record.id === host;
+}
 
 /** The tenant that the path names, its id; undefined if the object there is the host's own, whatever the tenant. @throws NOT_FOUND */
 function scopeOf(world: World, access: Access, params: Params, right: RouteRight): string | undefined {

@@ -182,6 +182,13 @@ it('a host is what only the controller says, and it writes nothing of itself but
   );
 });
 
+it('a host that leaves for good deletes itself, with what is bound to it', async () => {
+  await using api = await open();
+  await refused(api, 'FORBIDDEN', ['DELETE', '/v1/hosts/h2?gone=true']);
+  await taken(api, 'h1', ['DELETE', '/v1/hosts/h1?gone=true']);
+  assert.equal((await api.ok('GET', `${a}/ports/p1`)).host, undefined);
+});
+
 it('a host speaks for itself alone: the stream of another name is refused, and writes nothing', async () => {
   await using api = await open();
   const say = async (name: string, vtep: string) => {

@@ -27,7 +27,7 @@ describe('lists', () => {
     await using api = await openTwoTenants();
     await api.ok('PATCH', '/v1/hosts/h1', { labels: { rack: 'r1' }, openPorts: ['tcp/9'] });
     const { items } = await api.as(viewer).ok('GET', '/v1/hosts');
-    assert.deepEqual(Object.keys(items[0]).sort(), ['id', 'name', 'revision', 'status', 'vtep']);
+    assert.deepEqual(Object.keys(items[0]).sort(), ['id', 'mtuBytes', 'name', 'revision', 'status', 'vtep']);
     assert.deepEqual(items[0].status, { condition: 'offline' });
     assert.deepEqual(names(await api.as(viewer).ok('GET', '/v1/hosts?label=rack=r1')), []);
     assert.deepEqual(names(await api.as(none).ok('GET', '/v1/hosts')), []);
@@ -35,7 +35,7 @@ describe('lists', () => {
     const host = api.as(hostOf(api, 'h1'));
     const [own, other] = [await host.ok('GET', '/v1/hosts/h1'), await host.ok('GET', '/v1/hosts/h2')];
     assert.deepEqual(own.labels, { rack: 'r1' });
-    assert.deepEqual(Object.keys(other).sort(), ['id', 'name', 'revision', 'status', 'vtep']);
+    assert.deepEqual(Object.keys(other).sort(), ['id', 'mtuBytes', 'name', 'revision', 'status', 'vtep']);
   });
 });
 
@@ -70,6 +70,15 @@ describe('watches', () => {
         ['put', 'acme'],
       ],
     );
+  });
+
+  it('of hosts at a glance tell of what is seen of them, and not that something else was written', async () => {
+    await using api = await openTwoTenants();
+    using hosts = await openLines(api, viewer, `/v1/hosts?watch=${api.world.revision + 1n}`);
+    await api.ok('PATCH', '/v1/hosts/h1', { labels: { a: 'b' } });
+    await api.ok('PATCH', '/v1/hosts/h2', { vtep: '198.18.0.22' });
+    const { type, object } = await hosts.next();
+    assert.deepEqual([type, object.name, object.vtep], ['put', 'h2', '198.18.0.22']);
   });
 
   it('of a token that is deleted or ends are over', async () => {

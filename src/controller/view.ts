@@ -27,8 +27,12 @@ export function shownTo<K extends Kind>(access: Access, stored: Stored<K>): Stor
   const { kind, record } = stored;
   if (access.readsAll || access.reads(kind, scopeOf(record), record.id)) return stored;
   if (kind !== 'host' || access.levelIn('host', '-') === undefined) return undefined;
-  const { id, name, vtep } = record as HostRecord;
-  return { ...stored, record: { id, name, vtep, labels: {} } as unknown as Stored<K>['record'], isGlance: true };
+  const { id, name, vtep, mtuBytes } = record as HostRecord;
+  return {
+    ...stored,
+    record: { id, name, vtep, mtuBytes, labels: {} } as unknown as Stored<K>['record'],
+    isGlance: true,
+  };
 }
 
 /** An object as clients read it: the record, its revision, and the status of now. A port behind another has that one's binding, and its status unless something is wrong with it alone. */

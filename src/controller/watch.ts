@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
@@ -94,11 +95,12 @@ class Sight<K extends Kind> {
     this.#seen = new Set(kind === 'tenant' ? [...world.tenant.keys()].filter((id) => access.sees(id)) : []);
   }
 
-  /** A put of what it sees and matches, a delete of what it saw and matched, and does so no more; undefined for what never did. @throws as `look` */
+  /** A put of what it sees and matches, if something of that was written; a delete of what it saw and matched, and does so no more; undefined for what never did. @throws as `look` */
   of({ value, previous }: Change, revision: bigint) {
     const access = this.look();
     const [after, before] = [value, previous].map((text) => this.#stored(text, revision));
     const is = after && this.#matching(shownTo(access, after));
+    if (is?.isGlance && before && isDeepStrictEqual(shownTo(access, before)?.record, is.record)) return undefined;
     if (is) {
       if (this.#kind === 'tenant') this.#seen.add(is.record.id);
       return { type: 'put', object: is } as const;
