@@ -1,4 +1,3 @@
-import { fromProblem, type Problem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import type { Inputs, Kind, Objects } from '../model/kinds.ts';
 import type { Page, WatchEvent } from '../model/page.ts';
@@ -14,6 +13,7 @@ import { type QuotaClient, quotaClient } from './quota.ts';
 import { type TokensClient, tokensClient } from './tokens.ts';
 import { type Address, answerMs } from './transport.ts';
 import { type TrustClient, trustClient } from './trust.ts';
+import { watchFrom } from './watch.ts';
 
 /** Where an object is, and how to write: the tenant for kinds that have one; all else goes into the query. */
 export interface ObjectOptions {
@@ -118,15 +118,8 @@ function objectsClient({ request, lines }: Connection): ObjectsClient {
     },
     async *watch<K extends Kind>(kind: K, options: ObjectOptions & { from: bigint }) {
       const { tenant, signal, deadlineMs, from, ...query } = options;
-      const sent = { query: { ...query, watch: from }, signal, deadlineMs };
-      for await (const line of lines(pathOf(kind, tenant), sent)) yield eventOf<K>(line);
+      const open = (watch: bigint) => lines(pathOf(kind, tenant), { query: { ...query, watch }, signal, deadlineMs });
+      yield* watchFrom<K>(open, from);
     },
   };
-}
-
-/** A line of a watch. @throws why the watch ends, if it says so */
-function eventOf<K extends Kind>(line: string): WatchEvent<K> {
-  const event = JSON.parse(line) as WatchEvent<K> | { readonly type: 'error'; readonly problem: Problem };
-  if (event.type === 'error') throw fromProblem(event.problem);
-  return event;
 }
