@@ -15,7 +15,8 @@ import { type Access, forbidden, seenTenant } from './access.ts';
 import { tokenKey } from './keys.ts';
 import { nameOf, type Principal, type TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
-import { newToken, type TokenRecord, tokenView } from './tokens.ts';
+import { newToken, tokenView } from './tokens.ts';
+import type { TokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
 
 export const tokensPath = '/v1/tokens';

@@ -5,7 +5,8 @@ import { it } from 'node:test';
 import { pino } from 'pino';
 import { tokenLimits } from '../model/token.ts';
 import { type Furnished, openTwoTenants, users } from './test-principals.ts';
-import { isAlive, newToken, principalOf, type TokenRecord } from './tokens.ts';
+import { isAlive, newToken, principalOf } from './tokens.ts';
+import type { TokenRecord } from './trust-record.ts';
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const path = '/v1/tokens';

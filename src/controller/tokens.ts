@@ -7,15 +7,9 @@ import type { FastifyRequest } from 'fastify';
 import { HeddleError } from '../model/errors.ts';
 import type { Token } from '../model/token.ts';
 import { tokenKey } from './keys.ts';
-import type { Principal, TokenScope } from './principal.ts';
+import type { Principal } from './principal.ts';
+import type { TokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
-
-/** What is kept of a token. */
-export interface TokenRecord extends Omit<Token, 'scope'> {
-  readonly scope: TokenScope;
-  /** SHA-256 of the secret, base64url. */
-  readonly hash: string;
-}
 
 type TokenWorld = Pick<World, 'tokens'>;
 

@@ -1,4 +1,6 @@
 /** What the store keeps of trust, beside the objects: no kind, no part of history or exports. */
+import type { Token } from '../model/token.ts';
+import type { TokenScope } from './principal.ts';
 
 /** Under authorityKey. */
 export interface AuthorityRecord {
@@ -39,4 +41,11 @@ export interface JoinTokenRecord {
   readonly tenants: readonly string[];
   /** Who made it. */
   readonly by: string;
+}
+
+/** Under tokenKey: an API token. */
+export interface TokenRecord extends Omit<Token, 'scope'> {
+  readonly scope: TokenScope;
+  /** SHA-256 of the secret, base64url. */
+  readonly hash: string;
 }

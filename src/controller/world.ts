@@ -22,8 +22,8 @@ import { MultiMap } from './multi-map.ts';
 import { QuotaBook } from './quota-book.ts';
 import { type PortRecord, parseRecord, type Records, type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { SubnetUse } from './subnet-use.ts';
-import type { TokenRecord } from './tokens.ts';
 import { TrustBook } from './trust-book.ts';
+import type { TokenRecord } from './trust-record.ts';
 import { Views } from './views.ts';
 
 /** One object's change, as the world saw it. A port behind another changes with that one's binding: before is after then. */
