@@ -34,7 +34,7 @@ export const withOidc = (command: Command): Command =>
     .option('--oidc-scope <scope>', 'asked for besides openid and offline_access (repeatable)', collect)
     .option('--oidc-ca <file>', 'authorities of the provider’s certificate besides those that machines trust, PEM');
 
-/** The provider that was typed. @throws USAGE */
+/** The provider that was typed. @throws USAGE, INVALID */
 export async function oidcOf(typed: OidcTyped): Promise<Oidc | undefined> {
   const { oidcIssuer: issuer, oidcClientId: clientId } = typed;
   if (issuer === undefined) {
@@ -51,6 +51,12 @@ export async function oidcOf(typed: OidcTyped): Promise<Oidc | undefined> {
     userClaim: typed.oidcUserClaim ?? 'sub',
     groupsClaim: typed.oidcGroupsClaim ?? 'groups',
     prefix: typed.oidcPrefix ?? 'oidc:',
-    ...(typed.oidcCa !== undefined && { ca: readCa(typed.oidcCa, '--oidc-ca') }),
+    ...(typed.oidcCa !== undefined && { ca: await caOf(typed.oidcCa) }),
   });
+}
+
+/** What is none would be noticed only when somebody logs in. */
+async function caOf(file: string): Promise<string> {
+  const { bundleText, parseBundle } = await import('../trust/bundle.ts');
+  return bundleText(parseBundle(readCa(file, '--oidc-ca')));
 }
