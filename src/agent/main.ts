@@ -9,6 +9,7 @@ import { Guard } from '../gateway/guard.ts';
 import { controlPlaneOf } from '../gateway/uplinks.ts';
 import { ensureBpffs, openBpf, removeOtherPins } from '../kernel/bpf.ts';
 import { openNetlink } from '../kernel/netlink.ts';
+import { ensureSocketFolder } from '../listen/unix-socket.ts';
 import { parseIp } from '../model/address.ts';
 import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
@@ -111,6 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { name, controller, own } = await openMembership(options);
   const features = kernelFeatures(release());
   await requireAlone(options.socket);
+  ensureSocketFolder(options.socket);
   await using open = new AsyncDisposableStack();
 
   const nl = open.use(openNetlink());

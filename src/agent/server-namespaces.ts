@@ -2,7 +2,7 @@
  * Network namespaces in which a server's own programs are on a network, apart from the host's own routing: `ip netns exec`
  * and systemd's `NetworkNamespacePath=` find them by name. One that is not there is made, and goes with the last port in it.
  */
-import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { linkByName, linkSet } from '../kernel/link.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { lastingIdentity, makeNetns, type Netns, openNetns, ownNetns, removeNetns } from '../kernel/netns.ts';
@@ -44,7 +44,8 @@ export class ServerNamespaces {
   ensure(name: string): Netns {
     const netns = serverNetnsIfThere(name);
     if (netns) return netns;
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    // It is everybody's, as "ip netns" makes it, whatever the process's mask.
+    if (mkdirSync(folder, { recursive: true }) !== undefined) chmodSync(folder, 0o755);
     const path = pathOf(name);
     const others = this.#begunBefore(name);
     if (others) return others;

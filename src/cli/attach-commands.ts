@@ -1,7 +1,5 @@
 /** `heddle attach` and `heddle detach`: workloads of this host, through its agent's socket. */
-import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
-import { openLocal } from '../client/local.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import {
   type Attached,
@@ -10,16 +8,9 @@ import {
   type AttachRequest,
   placeOf,
 } from '../model/local-api.ts';
-import {
-  collect,
-  defaults,
-  integer,
-  makeCommand,
-  printJson,
-  requireTenant,
-  type Typed,
-  withShared,
-} from './command.ts';
+import { userId } from './accounts.ts';
+import { agentRequest } from './agent-request.ts';
+import { collect, integer, makeCommand, printJson, requireTenant, type Typed, withShared } from './command.ts';
 import { withHint } from './exit.ts';
 import { fileForm, fileKeys, fileText } from './file-text.ts';
 import { parseLabels } from './flags.ts';
@@ -43,16 +34,6 @@ type Common = Omit<Pick<AttachRequest, keyof AttachRequest>, 'kind'>;
 /** A namespace as its path: a path stays, a number is a process, anything else a name of `ip netns`. */
 const netnsOf = (target: string): string =>
   target.includes('/') ? target : /^\d+$/.test(target) ? `/proc/${target}/ns/net` : `/run/netns/${target}`;
-
-/** A request to this host's agent. @throws AGENT_UNREACHABLE, and what the agent refuses */
-export async function agentRequest<T>(
-  typed: Pick<Typed, 'agent'>,
-  method: string,
-  path: string,
-  options: object = {},
-): Promise<T> {
-  return (await openLocal(typed.agent ?? defaults.agent).request(method, path, options)) as T;
-}
 
 export function attachCommand(io: Io): Command {
   const group = makeCommand('attach', 'Put a workload of this host on a network', [
@@ -87,7 +68,9 @@ function tapCommand(io: Io): Command {
       'heddle attach tap --tenant acme --network web --port vm1 --standby',
     ],
   )
-    .option('--owner <user>', 'who may open it besides root: a user’s name or number', userId)
+    .option('--owner <user>', 'who may open it besides root: a user’s name or number', (user) =>
+      userId(user, '--owner'),
+    )
     .option('--queues <number>', 'how often it may be open at once, each time for a queue', integer)
     .option('--standby', 'the port is another host’s, from which its guest is about to move here');
   return withCommon(command, 'the tap’s name; one that is there is taken, and left on detach').action(
@@ -214,19 +197,6 @@ async function attach(io: Io, typed: Typed, body: AttachRequest): Promise<void> 
       ['device', device],
     ]),
   );
-}
-
-/** A user's number. @throws USAGE */
-function userId(user: string): number {
-  if (/^\d+$/.test(user)) {
-    const uid = Number(user);
-    if (uid <= 0xffff_fffe) return uid;
-    throw new HeddleError('USAGE', { problem: `--owner ${user}: user numbers end at 4294967294` });
-  }
-  // By way of the C library, which knows users of directories too.
-  const { status, stdout } = spawnSync('id', ['-u', '--', user], { encoding: 'utf8' });
-  if (status !== 0) throw new HeddleError('USAGE', { problem: `--owner ${user}: there is no such user` });
-  return Number(stdout);
 }
 
 /** Other writes stay and will be applied; an attach that is not applied in time undoes itself. */

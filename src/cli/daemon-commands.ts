@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Agent } from '../agent/main.ts';
 import { HeddleError } from '../model/errors.ts';
 import { defaultRates } from '../model/rates.ts';
+import { groupId } from './accounts.ts';
 import { type AuthorityTyped, authorityOf, withAuthority } from './authority-flags.ts';
 import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
 import type { Io } from './io.ts';
@@ -20,6 +21,8 @@ async function serve(
   io: Io,
   start: (onFatal: (cause: unknown) => void, onEnd: () => void) => Promise<AsyncDisposable>,
 ): Promise<void> {
+  // What a daemon makes is for its owner alone, unless it says otherwise.
+  process.umask(0o077);
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
   io.signal.addEventListener('abort', () => resolve(), { once: true });
   await using _daemon = await start(reject, resolve);
@@ -95,7 +98,7 @@ export function controllerCommand(io: Io): Command {
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
       const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
-      for (const file of [db, typed.socket]) mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+      mkdirSync(dirname(db), { recursive: true, mode: 0o700 });
       const names = typed.tlsName ?? [];
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
       const bounds = {
@@ -171,6 +174,7 @@ interface AgentTyped {
   joinTokenFile?: string;
   stateDir: string;
   socket: string;
+  socketGroup?: number;
   bpfDir: string;
   vxlanPort: number;
   guard?: string[];
@@ -204,6 +208,11 @@ export function agentCommand(io: Io): Command {
     .option('--vtep <address>', 'its underlay address; default: the source address of the default route')
     .option('--state-dir <folder>', 'attachments and the last known state', '/var/lib/heddle/agent')
     .option('--socket <path>', 'unix socket of the local API', defaults.agent)
+    .option(
+      '--socket-group <group>',
+      'a group whose members may read what it tells there, and attach taps of their own; default: root alone may',
+      (group) => groupId(group, '--socket-group'),
+    )
     .option('--bpf-dir <folder>', 'a bpffs, for programs and maps; mounted if it is not', '/sys/fs/bpf/heddle')
     .option('--vxlan-port <port>', 'UDP port of VXLAN', integer, 4789)
     .option(

@@ -6,7 +6,7 @@ import { ipFamily, parseIp } from '../model/address.ts';
 import { type DnsLookup, type DnsLookupQuery, lookupTypes } from '../model/dns-lookup.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { Port } from '../model/kinds.ts';
-import { agentRequest } from './attach-commands.ts';
+import { agentRequest } from './agent-request.ts';
 import { controllerClient, makeCommand, printJson, requireTenant, type Typed, withShared } from './command.ts';
 import type { Io } from './io.ts';
 import { referredNames } from './show.ts';

@@ -5,7 +5,7 @@ import type { Grade, Outcome } from '../agent/doctor/finding.ts';
 import type { SiteOptions } from '../agent/doctor/open-site.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { HostSetting } from '../model/host-setting.ts';
-import { agentRequest } from './attach-commands.ts';
+import { agentRequest } from './agent-request.ts';
 import { integer, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import { type Io, paint } from './io.ts';
 import { progress } from './progress.ts';

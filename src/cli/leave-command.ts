@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { LeavePlan, Left } from '../model/leave.ts';
-import { agentRequest } from './attach-commands.ts';
+import { agentRequest } from './agent-request.ts';
 import { makeCommand, printJson, type Typed, withShared } from './command.ts';
 import { withHint } from './exit.ts';
 import type { Io } from './io.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Condition } from '../model/condition.ts';
 import { HeddleError, toProblem } from '../model/errors.ts';
-import { agentRequest } from './attach-commands.ts';
+import { agentRequest } from './agent-request.ts';
 import { controllerClient, defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import type { Io } from './io.ts';
 import { type Answer, type Asked, type OwnStatus, ownTroubles } from './status-problems.ts';

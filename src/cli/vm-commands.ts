@@ -5,7 +5,7 @@ import { openLocal } from '../client/local.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { AttachmentDetails } from '../model/local-api.ts';
 import { qemuArguments } from '../vm/qemu-args.ts';
-import { agentRequest } from './attach-commands.ts';
+import { agentRequest } from './agent-request.ts';
 import { defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import type { Io } from './io.ts';
 

@@ -9,7 +9,7 @@ const tokenFile = (dir: string): string => `${dir}/user-token`;
 /** Leaves what that user needs in the lab's folder, if there is one. */
 export async function giveAccess(client: Client, dir: string, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const { ca } = await client.authority();
-  writeFileSync(caFile(dir), ca);
+  writeFileSync(caFile(dir), ca, { mode: 0o644 });
   const [uid, gid] = [Number(env.SUDO_UID), Number(env.SUDO_GID)];
   if (!(uid > 0) || !(gid > 0)) return;
   const body = { user: 'admin', description: 'who made the lab' };

@@ -292,14 +292,14 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
   using stack = new DisposableStack();
   try {
     onProgress?.(`making ${plan.hosts.length} hosts and their underlay`);
-    for (const host of plan.hosts) mkdirSync(host.engine?.plugins ?? host.dir, { recursive: true });
+    for (const host of plan.hosts) mkdirSync(host.engine?.plugins ?? host.dir, { recursive: true, mode: 0o755 });
     const { port, listener } = await listenAtFree(firstPort);
     stack.defer(() => void listener.close());
     const saved: Saved = { options: labOptions, apiPort: port };
-    writeFileSync(`${plan.dir}/lab.json`, JSON.stringify(saved));
-    mkdirSync(plan.bpfDir);
-    await must(['mount', '-t', 'bpf', `heddle-lab-${plan.name}`, plan.bpfDir]);
-    for (const host of plan.hosts) mkdirSync(`${plan.bpfDir}/${host.name}`);
+    writeFileSync(`${plan.dir}/lab.json`, JSON.stringify(saved), { mode: 0o644 });
+    mkdirSync(plan.bpfDir, { mode: 0o700 });
+    await must(['mount', '-t', 'bpf', '-o', 'mode=0700', `heddle-lab-${plan.name}`, plan.bpfDir]);
+    for (const host of plan.hosts) mkdirSync(`${plan.bpfDir}/${host.name}`, { mode: 0o700 });
     await makeUnderlay(plan);
     signal?.throwIfAborted();
     const lab = new Lab(saved);

@@ -37,7 +37,7 @@ const descriptor = (server: Server): number => (server as unknown as { _handle: 
 
 /** Starts a program in a session of its own, and notes its pid and start. The pid is the program's: nsenter execs it. */
 export async function startDaemon(spec: DaemonSpec): Promise<number> {
-  const log = openSync(spec.log, 'a');
+  const log = openSync(spec.log, 'a', 0o600);
   try {
     const child = spawn('nsenter', [`--net=${netnsPath(spec.netns)}`, '--', ...spec.argv], {
       cwd: '/',
@@ -50,7 +50,7 @@ export async function startDaemon(spec: DaemonSpec): Promise<number> {
     child.once('error', (cause) => reject(new HeddleError('LAB_FAILED', { problem: 'cannot run nsenter' }, cause)));
     await promise;
     child.unref();
-    writeFileSync(spec.pidFile, `${child.pid} ${startTicks(child.pid!) ?? '0'}\n`);
+    writeFileSync(spec.pidFile, `${child.pid} ${startTicks(child.pid!) ?? '0'}\n`, { mode: 0o644 });
     return child.pid!;
   } finally {
     closeSync(log);

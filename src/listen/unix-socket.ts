@@ -15,12 +15,21 @@ export interface UnixSocketOptions {
 }
 
 /**
+ * Makes the folder of a socket, if it is not there: others may pass it, on their way to a socket that is for them too, and see
+ * nothing of what is in it.
+ */
+export function ensureSocketFolder(path: string): void {
+  // The process's mask would take that away, as it shall of all else.
+  if (mkdirSync(dirname(path), { recursive: true, mode: 0o711 }) !== undefined) chmodSync(dirname(path), 0o711);
+}
+
+/**
  * Listens on a socket that only root can open, or members of one group too; its folder is made, and a socket that a killed
  * process has left is replaced.
  * @throws USAGE if somebody listens there, if something else is in the way, or it cannot be made
  */
 export async function listenUnix(server: Server, path: string, { group }: UnixSocketOptions = {}): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  ensureSocketFolder(path);
   const problem = await inTheWay(path);
   if (problem !== undefined) throw new HeddleError('USAGE', { problem });
   rmSync(path, { force: true });

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { HeddleError } from '../model/errors.ts';
 
@@ -51,6 +52,7 @@ const fromFirst = `
 export function openDatabase(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
+    if (path !== ':memory:') closeToOthers(path);
     db = new DatabaseSync(path, { timeout: 0 });
     // In exclusive mode the lock is taken by the first write transaction and kept until the process ends, however it ends.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
@@ -68,6 +70,19 @@ export function openDatabase(path: string): DatabaseSync {
   } catch (cause) {
     if (db?.isOpen) db.close();
     throw explain(cause, path);
+  }
+}
+
+/**
+ * Whoever may read it reads all tenants' objects. What SQLite puts beside it gets the same mode. One that is there is not
+ * opened for that: closing it would give up this process's lock of it.
+ */
+function closeToOthers(path: string): void {
+  try {
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
+  } catch (cause) {
+    throw broken(`${path} cannot be opened: ${(cause as Error).message}`, cause);
   }
 }
 

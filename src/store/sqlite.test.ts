@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -139,6 +139,22 @@ it('refuses a file of a newer schema and a folder that does not exist', async ()
   db.close();
   await assert.rejects(openSqlite(dir.file('newer')), (e) => hasCode(e, 'STORE_BROKEN') && /schema 99/.test(e.message));
   await assert.rejects(openSqlite(dir.file('no/db')), (e) => hasCode(e, 'STORE_BROKEN') && /opened/.test(e.message));
+});
+
+it('is for its owner alone, whatever the process’s mask and the mode that an older program gave it', async () => {
+  using dir = scratch();
+  const modes = () => ['db', 'db-wal'].map((name) => statSync(dir.file(name)).mode & 0o777);
+  const mask = process.umask(0);
+  try {
+    for (const before of [undefined, 0o644]) {
+      if (before !== undefined) chmodSync(dir.file('db'), before);
+      await using store = await openSqlite(dir.file('db'));
+      await store.txn({ ops: [put] });
+      assert.deepEqual(modes(), [0o600, 0o600]);
+    }
+  } finally {
+    process.umask(mask);
+  }
 });
 
 it('opens a copy that was taken while the store was in use with its log', async () => {
