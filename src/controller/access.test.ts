@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fastify } from 'fastify';
+import { type Kind, kinds } from '../model/kinds.ts';
 import { requireRights } from './admission.ts';
 import type { Principal } from './principal.ts';
 import { routeRights } from './route-rights.ts';
@@ -155,4 +156,52 @@ describe('the tenant next door', () => {
       }
       assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
     });
+});
+
+describe('ids of another tenant’s objects', () => {
+  const nowhere = '01a1fbe3-73c1-7595-93b3-860e40bdeaf6';
+  const tenantKinds = (Object.keys(kinds) as Kind[]).filter((kind) => kinds[kind].scope === 'tenant');
+  for (const kind of tenantKinds) {
+    const { refersTo, plural, filters, mutable } = kinds[kind];
+    for (const [field, target] of Object.entries(refersTo).filter(([, other]) => kinds[other].scope === 'tenant'))
+      it(`as ${field} of a ${kind} are as ones that nobody has`, async () => {
+        await using api = await openTwoTenants();
+        const globex = api.world.find('tenant', '-', 'globex')!.record.id;
+        const theirs = api.world.find(target, globex, 'it')!.record.id;
+        const chief = api.as(users['tenant-admin']);
+        const path = `/v1/tenants/acme/${plural}`;
+        const isList = field === 'subnets';
+        const body = legalBody(api, { method: 'POST', url: `/v1/tenants/:tenant/${plural}` });
+        const bodyOf = (id: string) => ({ [field]: isList ? [id] : id });
+        const refusals: (() => Parameters<typeof chief.refused>)[] = [];
+        for (const id of [theirs, nowhere]) {
+          refusals.push(() => ['NOT_FOUND', 'POST', path, { ...body, ...bodyOf(id) }]);
+          if (mutable.includes(field)) refusals.push(() => ['NOT_FOUND', 'PATCH', `${path}/it`, bodyOf(id)]);
+          if (filters.includes(field)) refusals.push(() => ['NOT_FOUND', 'GET', `${path}?${field}=${id}`]);
+        }
+        const details = [];
+        for (const refusal of refusals) details.push(JSON.stringify(await chief.refused(...refusal())));
+        const half = details.length / 2;
+        assert.deepEqual(
+          details.slice(0, half).map((text) => text.replace(theirs, nowhere)),
+          details.slice(half),
+        );
+        const document = { kind, tenant: 'acme', name: 'new', ...body, ...bodyOf(theirs) };
+        const { problems } = (await chief.refused('DOCUMENTS_REFUSED', 'POST', '/v1/apply', {
+          documents: [{ ...document, name: 'new' }],
+        })) as { problems: { code: string }[] };
+        assert.equal(problems[0]!.code, 'NOT_FOUND');
+      });
+  }
+
+  // That is how routers of two tenants meet: somebody has told the id.
+  it('as peers of a router are taken, and connect nothing by themselves', async () => {
+    await using api = await openTwoTenants();
+    const { id } = await api.ok('GET', '/v1/tenants/globex/routers/it');
+    const chief = api.as(users['tenant-admin']);
+    const path = '/v1/tenants/acme/routers/it';
+    const router = await chief.ok('PATCH', path, { peers: [id] });
+    assert.deepEqual([router.peers, router.activePeers], [[id], []]);
+    await chief.refused('NOT_FOUND', 'PATCH', path, { peers: [nowhere] });
+  });
 });
