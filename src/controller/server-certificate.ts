@@ -25,6 +25,7 @@ export class ServerCertificate implements Disposable {
   readonly #names: readonly ServerName[];
   readonly #timer: NodeJS.Timeout;
   #current: KeyedCertificate | undefined;
+  #validFrom = 0;
   #renewAt = 0;
   /** The renewal under way: one at a time, and each of the authority as it is then. */
   #renewing: Promise<void> = Promise.resolve();
@@ -43,10 +44,10 @@ export class ServerCertificate implements Disposable {
     return this.#current!;
   }
 
-  /** Renews it if it is time. What fails is logged, and tried again at the next look. */
+  /** Renews it if it is time, or if the clock was set back to before it. What fails is logged, and tried again at the next look. */
   async look(): Promise<void> {
     const { now, log } = this.#options;
-    if (now().getTime() < this.#renewAt) return;
+    if (now().getTime() >= this.#validFrom && now().getTime() < this.#renewAt) return;
     await this.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
   }
 
@@ -59,7 +60,8 @@ export class ServerCertificate implements Disposable {
     const { authority, now, onRenewed, log } = this.#options;
     const renew = async () => {
       this.#current = await issueServer(authority(), this.#names, now());
-      const { validToDate } = new X509Certificate(this.#current.certificate);
+      const { validFromDate, validToDate } = new X509Certificate(this.#current.certificate);
+      this.#validFrom = validFromDate.getTime();
       this.#renewAt = (now().getTime() + validToDate.getTime()) / 2;
       onRenewed();
       log.info({ until: validToDate.toISOString() }, 'the controller has a new certificate');
