@@ -151,11 +151,13 @@ it('says of a host’s stream that it was the host, and of the controller’s ow
     return socket;
   };
   const settled = async (what: RegExp): Promise<AuditRecord> => {
-    for (;;) {
+    // Nothing of it waits for anything but turns.
+    for (let i = 0; i < 200; i++) {
       const found = (await auditOf(api, 'who=host:h1')).find((record) => what.test(JSON.stringify(record)));
       if (found) return found;
       await turn();
     }
+    assert.fail(`no record of the host has ${what}`);
   };
   const first = connect({ mtuBytes: 1400 });
   const moved = await settled(/mtuBytes/);
