@@ -27,7 +27,7 @@ const ofAll = { host: 'glance', condition: 'glance' } as const;
  * The table: what a role may in the installation, and in a tenant: of a tenant's role in that one, of a role of the
  * installation in each. What is not named, it may not even see.
  */
-export const rights: Readonly<Record<Office, { readonly installation: Levels; readonly tenant: Levels }>> = {
+const rights: Readonly<Record<Office, { readonly installation: Levels; readonly tenant: Levels }>> = {
   admin: {
     installation: {
       ...{ tenant: 'write', host: 'write', grant: 'write' },

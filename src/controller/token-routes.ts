@@ -21,7 +21,7 @@ import type { World } from './world.ts';
 
 export const tokensPath = '/v1/tokens';
 
-export interface TokenContext {
+interface TokenContext {
   readonly store: Pick<Store, 'txn'>;
   readonly world: World;
   readonly now: () => Date;
