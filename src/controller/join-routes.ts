@@ -16,7 +16,13 @@ import { readRequest } from '../trust/request.ts';
 import type { Authority } from './authority.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { decideJoin, decideRevocation } from './join.ts';
-import { createJoinToken, deleteJoinToken, type JoinTokenContext, listJoinTokens } from './join-tokens.ts';
+import {
+  createJoinToken,
+  deleteJoinToken,
+  findJoinToken,
+  type JoinTokenContext,
+  listJoinTokens,
+} from './join-tokens.ts';
 import { joinTokenKey } from './keys.ts';
 import type { Principal } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
@@ -59,6 +65,8 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     parseNothing(request.query as RawQuery);
     checkJoin(request.body);
     const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
+    // Costs less than to read what a stranger has sent.
+    findJoinToken(world, rest.token, ctx.now());
     const { fingerprint: key } = await readRequest(csr);
     const turn = joinTokenKey(rest.token.slice(0, 16));
     const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));

@@ -23,7 +23,7 @@ export interface JoinTokenContext {
   readonly randomBytes: (n: number) => Uint8Array;
 }
 
-/** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT */
+/** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
 export async function createJoinToken(
   { store, world, now, randomBytes }: JoinTokenContext,
   { ttlMs = joinTokenTtlMs.default, uses = 1, name, tenants = [] }: JoinTokenInput,
@@ -48,11 +48,12 @@ export async function createJoinToken(
   };
   const swept = expired.slice(0, SWEPT_AT_ONCE).map((token) => ({ delete: joinTokenKey(token.record.id) }));
   const key = joinTokenKey(id);
-  const { revision } = await store.txn({
+  const { committed, revision } = await store.txn({
     compare: [{ key, exists: false }],
     ops: [{ put: { key, value: JSON.stringify(record) } }, ...swept],
   });
   await world.reached(revision);
+  if (!committed) throw new HeddleError('BUSY', { tries: 1 });
   return { ...joinTokenView(record), token: joinTokenText({ id, secret, pin }) };
 }
 
