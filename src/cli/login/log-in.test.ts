@@ -121,8 +121,9 @@ describe('with an API token', () => {
     await enter({ pin, ...how, context: 'prod' });
     assert.equal((await enter(how)).context, 'prod', 'that of the address');
     assert.equal((await enter({ ...how, context: 'prod' }, undefined)).address, address);
-    await refusedKept(enter({ ...how, context: 'other' }), 'USAGE', /--pin/);
-    assert.equal(kept().contexts.size, 1);
+    assert.equal((await enter({ ...how, context: 'other' })).context, 'other');
+    assert.deepEqual([...kept().contexts.keys()], ['prod', 'other']);
+    assert.equal(kept().current, 'other');
   });
 
   it('nobody is kept whose token does not count', async () => {

@@ -1,7 +1,8 @@
 import { openClient } from '../../client/client.ts';
-import { HeddleError } from '../../model/errors.ts';
+import { HeddleError, hasCode } from '../../model/errors.ts';
 import { parseName } from '../../model/ids.ts';
 import type { Whoami } from '../../model/login.ts';
+import { withHint } from '../exit.ts';
 import type { Io } from '../io.ts';
 import { nameFor, parseAddress } from './address.ts';
 import { authorityOf, type Known } from './authority.ts';
@@ -31,7 +32,9 @@ export async function logIn(io: Io, file: string, typed: string | undefined, how
   const first = await authorityOf(io, address, how, before?.ca);
   const nobody = openClient(address, { ca: first });
   // All of them, by a connection that the first has proven: there are two while one takes over from the other.
-  const { ca } = await nobody.authority({ signal });
+  const { ca } = await nobody.authority({ signal }).catch((e: unknown) => {
+    throw hasCode(e, 'CONTROLLER_UNREACHABLE') ? withHint(e, anew) : e;
+  });
   const credential = await credentialOf(io, how, await nobody.loginSettings({ signal }));
   const token = credential.oidc?.idToken ?? credential.token!;
   const you = await openClient(address, { ca, token }).whoami({ signal });
@@ -42,10 +45,12 @@ export async function logIn(io: Io, file: string, typed: string | undefined, how
   return { context: name, address, you };
 }
 
+const anew = 'is it running? If its authority is another one by now: --pin <pin>, as "heddle ca status" shows it there';
+
 interface Place {
   readonly name: string;
   readonly address: string;
-  /** The context that is there, of the same address. */
+  /** A context that is there, of the same address. */
   readonly before: Context | undefined;
 }
 
@@ -58,8 +63,8 @@ function placeOf(contexts: Contexts, typed: string | undefined, named: string | 
     return { name, address: parseAddress(before.address), before };
   }
   const address = parseAddress(typed);
-  const [same] = [...contexts.contexts].find(([, its]) => its.address === address) ?? [];
-  const name = parseName(named ?? same ?? nameFor(address));
-  const there = contexts.contexts.get(name);
-  return { name, address, before: there?.address === address ? there : undefined };
+  const there = named === undefined ? undefined : contexts.contexts.get(named);
+  if (there?.address === address) return { name: named!, address, before: there };
+  const [same, before] = [...contexts.contexts].find(([, its]) => its.address === address) ?? [];
+  return { name: parseName(named ?? same ?? nameFor(address)), address, before };
 }
