@@ -10,10 +10,13 @@ const shop = { Id: id('5'), Name: 'shop' };
 const web = { Id: id('3'), Name: 'web' };
 /** One whose name begins as the id of the other tenant's does, and one that is a whole id of theirs. */
 const odd = { Id: id('6'), Name: '33' };
-const networks = [shop, web, odd, { Id: id('b'), Name: 'bridge' }, { Id: id('0'), Name: 'host' }];
+/** As an older engine may have let one be called. */
+const standard = { Id: id('4'), Name: 'default' };
+const networks = [shop, web, odd, standard, { Id: id('b'), Name: 'bridge' }, { Id: id('0'), Name: 'host' }];
 const tenants = new Map([
   [shop.Id, 'globex'],
   [odd.Id, 'globex'],
+  [standard.Id, 'globex'],
   [web.Id, 'acme'],
 ]);
 
@@ -167,6 +170,7 @@ const attacks: readonly Attack[] = [
   ['privileged', run({ Privileged: true }), run({})],
   ['spelled otherwise', run({ privileged: true }), run({})],
   ['spelled with the sign for kelvin', run({ 'Networ\u212aMode': 'web' }), run({})],
+  ['spelled with the long s', run({ 'Sy\u017fctls': null }), run({ Sysctls: null })],
   ['spelled otherwise to take it back', run({ networkmode: '' }), run({})],
   ['with all rights on links', run({ CapAdd: ['NET_ADMIN'] }), run({ CapAdd: ['CAP_NET_RAW'] })],
   ['with all rights', run({ CapAdd: ['all'] }), run({ CapAdd: ['chown'], CapDrop: ['ALL'] })],
@@ -177,6 +181,11 @@ const attacks: readonly Attack[] = [
     'by a mount',
     run({ Mounts: [{ Type: 'bind', Source: '/run', Target: '/x' }] }),
     run({ Mounts: [{ Type: 'volume', Source: 'data', Target: '/x' }] }),
+  ],
+  [
+    'by a mount of no kind',
+    run({ Mounts: [{ Source: '/run', Target: '/x' }] }),
+    run({ Mounts: [{ Type: 'tmpfs', Target: '/x', TmpfsOptions: { SizeBytes: 1 } }] }),
   ],
   [
     'by a volume with options',

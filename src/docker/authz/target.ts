@@ -18,10 +18,9 @@ export interface Target {
 export function parseTarget(uri: string): Target {
   const [raw = '', ...rest] = uri.split('?');
   const query = rest.join('?');
-  // The engine takes addresses with a host before the path too, and cleans paths; none of its clients sends those.
-  if (!raw.startsWith('/') || /[#\\]/.test(uri)) throw problem('it is no plain path');
   const decoded = decode(raw);
-  if (/\p{Cc}|\/\/|\/\.{1,2}(\/|$)/u.test(decoded)) throw problem('it is no plain path');
+  // The engine takes addresses with a host before the path too, and cleans paths; none of its clients sends those.
+  if (/[#\\]/.test(uri) || /\p{Cc}|\/\/|\/\.{1,2}(\/|$)/u.test(decoded)) throw problem('it is no plain path');
   // Engines of before Go 1.17 part a query there too.
   if (query.includes(';')) throw problem('a query with a semicolon is not taken');
   return { path: withoutVersion(decoded), query: new URLSearchParams(query) };
