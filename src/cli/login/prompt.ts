@@ -19,13 +19,14 @@ export async function askSecret(io: Io, question: string): Promise<string> {
 }
 
 async function ask(io: Io, question: string, isShown: boolean): Promise<string> {
-  io.err(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   // Its own echo is that of the line editor; without it nothing is shown.
   const lines = createInterface({ input: process.stdin, output: isShown ? process.stderr : nowhere, terminal: true });
   // In raw mode the terminal sends no signal.
   lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
+    // From here on nothing is echoed, however soon it is typed.
+    io.err(question);
     return await lines.question('', { signal: io.signal });
   } finally {
     lines.close();
