@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeNetns, removeNetns } from '../kernel/netns.ts';
 import { parseIp, parseMac } from '../model/address.ts';
-import { HeddleError } from '../model/errors.ts';
+import { HeddleError, hasCode } from '../model/errors.ts';
 import type { NetworkId, PortId } from '../model/ids.ts';
 import type { Attachment } from '../model/local-api.ts';
 import { Attacher } from './attach.ts';
@@ -145,4 +145,30 @@ test('an attach that waits while its host leaves has no record afterwards', asyn
     leaves = false;
     await assert.rejects(attacher.attach({ ...request, ...more }), { code: 'HOST_LEAVES' });
   }
+});
+
+test('the owner of taps has as many as the caller may have made for it, and root’s are not counted', async () => {
+  const tap = (uid: number | undefined, n: number) => ({ kind: 'tap', port: `${uid}-${n}`, uid, ifname: `tap${n}` });
+  const records = [tap(70_001, 1), tap(70_001, 2), tap(70_002, 3), tap(undefined, 4)] as never as Attachment[];
+  const made: Attachment[] = [];
+  const attacher = new Attacher({
+    attachments: { all: () => records, put: (a: Attachment) => made.push(a) },
+    reconciler: { state: { told: new Map(), networks: new Map() } },
+    devices: { leftOf: async () => {} },
+    users: { hold: () => ({ [Symbol.dispose]: () => {} }) },
+    leases: { ready: async () => ({ subnets: [] }) },
+    allocation: { any: async (_: object, __: object, take: (leased: object[]) => object) => take([]) },
+    client: { get: async () => Promise.reject(new HeddleError('NOT_FOUND', { kind: 'port', name: 'vm1' })) },
+    book: { asking: () => undefined },
+    hostName: 'h1',
+    leaves: () => false,
+  } as never);
+  const request = { kind: 'tap', tenant: 'acme', network: 'web', owner: 70_001 } as const;
+  const limit = { code: 'TAP_LIMIT', message: /user 70001 has 2 taps on this host/ };
+  for (const one of [request, { ...request, port: 'vm1' }]) await assert.rejects(attacher.attach(one, 2), limit);
+  assert.equal(made.length, 0);
+  // One more, or no bound: what fails then is what this test has no twin of.
+  for (const most of [3, undefined])
+    await assert.rejects(attacher.attach(request, most), (e) => !hasCode(e, 'TAP_LIMIT'));
+  assert.equal(made.filter((a) => a.state === 'attaching').length, 2);
 });

@@ -1,5 +1,5 @@
 /** Loading a BPF object: its maps and programs pinned, so that they outlive the agent and a later one finds them. */
-import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { HeddleError } from '../model/errors.ts';
 import { bpf, check, type Pointer, withLog } from './bpf-library.ts';
 import { type BpfMap, type MapShape, mapOfFd } from './bpf-map.ts';
@@ -14,11 +14,22 @@ const BPF_FS_MAGIC = 0xcafe4a11;
 /** By what a bpffs that was mounted here is known; others' have names of their own. */
 const mountName = 'heddle';
 
-/** Makes sure that a bpffs is at `dir`, which is made if need be. */
+/** Makes sure that a bpffs is at `dir`, which is made if need be. @throws HOST_MISMATCH if others have made it, KERNEL */
 export function ensureBpffs(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  requireOwn(dir);
   if (statfsSync(dir).type >>> 0 === BPF_FS_MAGIC) return;
   mount(mountName, dir, 'bpf', 0, 'mode=0700');
+}
+
+/** Whose folder it is may put other maps in the place of those that are pinned there. @throws HOST_MISMATCH */
+function requireOwn(dir: string): void {
+  const { uid, mode } = statSync(dir);
+  // In a sticky one everybody's things are safe from others.
+  if (uid === process.geteuid!() && ((mode & 0o022) === 0 || (mode & 0o1000) !== 0)) return;
+  throw new HeddleError('HOST_MISMATCH', {
+    problem: `user ${uid} or others may change what is in ${dir}: remove it, or choose another --bpf-dir`,
+  });
 }
 
 /** Takes a bpffs off that {@link ensureBpffs} has mounted, unless something is in it or in use; one that was there stays. */
@@ -70,10 +81,11 @@ export interface BpfOptions {
  * Loads the object. Maps already pinned in `pinDir` are used with all their rows, the others are made and pinned;
  * programs are pinned in place of older ones, each in one step.
  * @throws KERNEL with libbpf's log, which ends in the verifier's for a refused program, and with EINVAL when a pinned map
- * has another shape; INTERNAL when a map is not of its `shapes` entry
+ * has another shape; INTERNAL when a map is not of its `shapes` entry; HOST_MISMATCH if others may change the directory
  */
 export function openBpf({ object, pinDir, shapes = {} }: BpfOptions): BpfObject {
   mkdirSync(pinDir, { recursive: true, mode: 0o700 });
+  requireOwn(pinDir);
   const opened = withLog((): Pointer => bpf.open(object, null));
   if (opened.result === null) throw kernelError(2, 'open BPF object', object, opened.log);
   const handle = opened.result;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -79,6 +79,27 @@ test('who leaves takes off the bpffs that it mounted, when it is empty, and no o
     assert.ok(isMounted(own), 'it was there before');
   } finally {
     execFileSync('sh', ['-c', 'while umount "$1" 2>/dev/null; do :; done', 'sh', own]);
+  }
+});
+
+test('nothing is pinned where somebody else may put other maps in its place', () => {
+  const place = join(mounted, 'place');
+  for (const [uid, mode, isOwn] of [
+    [0, 0o755, true],
+    [65_534, 0o700, false],
+    [0, 0o770, false],
+    [0, 0o777, false],
+    [0, 0o1777, true],
+  ] as const) {
+    mkdirSync(place);
+    chmodSync(place, mode);
+    chownSync(place, uid, -1);
+    if (isOwn) ensureBpffs(place);
+    else {
+      assert.throws(() => ensureBpffs(place), { code: 'HOST_MISMATCH', message: /may change what is in/ });
+      assert.throws(() => openBpf({ object: 'none', pinDir: place }), { code: 'HOST_MISMATCH' });
+    }
+    rmdirSync(place);
   }
 });
 
