@@ -1,4 +1,5 @@
-import type { AuditLine, AuditPage, AuditRecord } from '../model/audit.ts';
+import type { AuditEnd, AuditLine, AuditPage, AuditRecord } from '../model/audit.ts';
+import { fromProblem, hasCode } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import type { CallOptions, Connection } from './connection.ts';
 
@@ -36,7 +37,10 @@ export interface AuditClient {
   audit(options?: AuditFilter & AuditPart & CallOptions): Promise<AuditPage>;
   /** All of them, the oldest first, as they are read. */
   auditRecords(options?: AuditFilter & CallOptions): AsyncIterable<AuditRecord>;
-  /** Every one that comes, with `since` or `after` from there on, until `signal` aborts. @throws CONTROLLER_UNREACHABLE when the connection ends */
+  /**
+   * Every one that comes, with `since` or `after` from there on, until `signal` aborts; of a user who has logged in it goes on
+   * with the next token. @throws CONTROLLER_UNREACHABLE when the connection ends, and why it may not go on
+   */
   followAudit(options?: AuditFilter & Pick<AuditPart, 'after'> & CallOptions): AsyncIterable<AuditLine>;
 }
 
@@ -53,9 +57,24 @@ export function auditClient({ request, lines }: Connection): AuditClient {
         after = next;
       }
     },
-    async *followAudit({ signal, deadlineMs, ...filter } = {}) {
-      const query = { ...filter, follow: true };
-      for await (const line of lines('/v1/audit', { query, signal, deadlineMs })) yield JSON.parse(line) as AuditLine;
+    async *followAudit({ signal, deadlineMs, after, ...filter } = {}) {
+      const newest = async () => (await page({ limit: 1, signal, deadlineMs })).items[0]?.id ?? '0';
+      let from = after ?? (filter.since === undefined ? await newest() : undefined);
+      for (let again = true; again; ) {
+        again = false;
+        const query = { ...filter, after: from, follow: true };
+        for await (const line of lines('/v1/audit', { query, signal, deadlineMs })) {
+          const told = JSON.parse(line) as AuditLine | AuditEnd;
+          if ('problem' in told) {
+            const why = fromProblem(told.problem);
+            if (!hasCode(why, 'UNAUTHENTICATED')) throw why;
+            again = true;
+            break;
+          }
+          if ('id' in told) from = told.id;
+          yield told;
+        }
+      }
     },
   };
 }

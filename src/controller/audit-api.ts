@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type AuditLine, type AuditPage, type AuditRecord, auditLimits } from '../model/audit.ts';
-import { HeddleError } from '../model/errors.ts';
+import { type AuditEnd, type AuditLine, type AuditPage, type AuditRecord, auditLimits } from '../model/audit.ts';
+import { HeddleError, toProblem } from '../model/errors.ts';
 import { type AuditEntry, type AuditExtent, type AuditFilter, isAsked } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden } from './access.ts';
@@ -113,24 +113,41 @@ async function follow(
   const gone = whenGone(reply);
   const out = new PassThrough();
   out.write('\n'); // the headers go with it: who follows knows at once that it does
-  const beat = setInterval(() => out.write('\n'), HEARTBEAT_MS);
+  /** Aborted when nobody reads any more, or whoever does may not. */
+  const over = new AbortController();
+  gone.addEventListener('abort', () => over.abort());
+  // Rights end, and tokens, while an answer does not.
+  const readerNow = () => readerOf(world, request.accessNow(), query);
+  const beat = setInterval(() => {
+    out.write('\n');
+    try {
+      readerNow();
+    } catch (e) {
+      over.abort(e);
+    }
+  }, HEARTBEAT_MS);
   const write = async (line: AuditLine) => {
     if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
   };
-  // What may be read is asked anew with each part that is sent: rights end while an answer does not.
   const reader = readerOf(world, request.access, query);
   const pump = async () => {
-    for await (const { entries, forgottenAtMs } of store.audit.watch(reader.filter, after, gone)) {
-      const { filter, readsAll } = readerOf(world, request.accessNow(), query);
+    for await (const { entries, forgottenAtMs } of store.audit.watch(reader.filter, after, over.signal)) {
+      const { filter, readsAll } = readerNow();
       if (forgottenAtMs !== undefined) await write({ forgottenUntil: timeText(forgottenAtMs)! });
       for (const entry of entries) {
         const record = recordOf(entry, readsAll);
         if (readsAll || filter.tenants?.includes(record.tenant ?? '')) await write(record);
       }
     }
+    over.signal.throwIfAborted();
   };
   pump()
-    .catch((e: unknown) => gone.aborted || reply.log.warn({ err: e }, 'follow ended'))
+    .catch((e: unknown) => {
+      if (gone.aborted) return;
+      reply.log.info({ err: e }, 'follow ended');
+      const end: AuditEnd = { problem: toProblem(e) };
+      out.write(`${JSON.stringify(end)}\n`);
+    })
     .finally(() => {
       clearInterval(beat);
       out.end();

@@ -5,7 +5,7 @@ import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { pino } from 'pino';
-import type { AuditLine, AuditRecord } from '../model/audit.ts';
+import type { AuditEnd, AuditLine, AuditRecord } from '../model/audit.ts';
 import { PROTOCOL } from '../model/host-state.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { anyEdit } from './any-edit-suite.ts';
@@ -272,7 +272,8 @@ it('shows the administrators of a tenant what is of the tenant, and of others no
   assert.equal((await auditOf(api.as(users.admin))).length > read.length, true);
 });
 
-it('follows what comes, of what was asked for and may be read, until that is over', async () => {
+it('follows what comes, of what was asked for and may be read, until that is over', async (test) => {
+  test.mock.timers.enable({ apis: ['setInterval'] });
   await using api = await openTwoTenants();
   const { token } = await api.ok('POST', '/v1/tokens', { user: 'ada' });
   await api.app.listen({ host: '127.0.0.1', port: 0 });
@@ -286,14 +287,17 @@ it('follows what comes, of what was asked for and may be read, until that is ove
     assert.equal(answer.headers.get('content-type'), 'application/x-ndjson');
     return linesOf(answer.body!);
   };
-  const next = async (lines: AsyncGenerator<AuditLine>) => {
+  const next = async (lines: AsyncGenerator<AuditLine | AuditEnd>) => {
     const { value, done } = await lines.next();
-    return done ? 'end' : 'action' in value ? `${value.action} ${value.tenantName}/${value.name}` : value;
+    if (done) return 'end';
+    if ('problem' in value) return value.problem.code;
+    return 'action' in value ? `${value.action} ${value.tenantName}/${value.name}` : value;
   };
   const all = await follow('kind=network');
   const { last } = await api.store.audit.extent();
   const behind = await follow(`kind=network&after=${last - 3}&refused=true`);
   const adas = await follow('kind=network', { authorization: `Bearer ${token}` });
+  const idle = await follow('kind=router', { authorization: `Bearer ${token}` });
   await api.ok('POST', '/v1/tenants/globex/networks', { name: 'a' });
   await api.ok('POST', `${t}/networks`, { name: 'b' });
   await api.request('POST', `${t}/networks`, { name: 'b' });
@@ -305,7 +309,9 @@ it('follows what comes, of what was asked for and may be read, until that is ove
   assert.equal(await next(behind), 'refused acme/b');
   await api.ok('DELETE', `${t}/grants/ada`);
   await api.ok('POST', `${t}/networks`, { name: 'c' });
-  assert.equal(await next(adas), 'end', 'the grant is gone');
+  assert.deepEqual([await next(adas), await next(adas)], ['FORBIDDEN', 'end'], 'the grant is gone');
+  test.mock.timers.tick(10_000);
+  assert.deepEqual([await next(idle), await next(idle)], ['FORBIDDEN', 'end'], 'also where nothing comes');
   assert.equal(await next(all), 'create acme/c');
   stop.abort();
 });
@@ -475,12 +481,12 @@ it('answers a refusal that cannot be recorded, and counts it; a write that canno
   assert.match((await api.request('GET', '/metrics')).body, /^heddle_audit_failed_total 1$/m);
 });
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLine> {
+async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLine | AuditEnd> {
   let rest = '';
   const decoder = new TextDecoder();
   for await (const chunk of body) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop()!;
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as AuditLine;
+    for (const line of lines) if (line !== '') yield JSON.parse(line) as AuditLine | AuditEnd;
   }
 }

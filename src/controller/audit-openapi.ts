@@ -28,7 +28,7 @@ const listAudit: Operation = {
   responses: {
     200: {
       description:
-        'A page; followed, one JSON object a line, empty lines between them as a sign of life, and {"forgottenUntil": time} where records of up to that time may have been forgotten before they could be sent. Who may read one tenant alone is not told of others who they are, nor where',
+        'A page; followed, one JSON object a line, empty lines between them as a sign of life, and {"forgottenUntil": time} where records of up to that time may have been forgotten before they could be sent; if the server ends it, the last line is {"problem": why}. Who may read one tenant alone is not told of others who they are, nor where',
       content: {
         'application/json': { schema: ref('AuditPage') },
         'application/x-ndjson': { schema: ref('AuditRecord') },

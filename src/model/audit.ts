@@ -1,5 +1,6 @@
 /** Records of what was done and of what was refused, as `heddle audit` shows them. */
 import { type Static, Type } from '#typebox';
+import type { Problem } from './errors.ts';
 import { limits, strict } from './fields.ts';
 import type { Kind } from './kinds.ts';
 
@@ -130,3 +131,5 @@ export type AuditPage = Static<typeof AuditPage>;
 
 /** A line of a followed answer: a record, or that those of up to a time were forgotten before they could be sent. */
 export type AuditLine = AuditRecord | { readonly forgottenUntil: string };
+/** The last line of one that the server ends: why. */
+export type AuditEnd = { readonly problem: Problem };
