@@ -14,13 +14,11 @@ import {
 import { connect } from 'node:net';
 import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
-import { reportError } from '../../src/cli/exit.ts';
-import { buildProgram } from '../../src/cli/program.ts';
-import { openLocal } from '../../src/client/local.ts';
 import { layoutHash } from '../../src/datapath/layouts.ts';
-import { asUser, asUserWhile, type TestUser } from '../../src/kernel/test-user.ts';
+import { asUser, type TestUser } from '../../src/kernel/test-user.ts';
 import { agentDaemon } from '../../src/lab/daemons.ts';
-import { startDaemon } from '../../src/lab/processes.ts';
+import { startDaemon, until } from '../../src/lab/processes.ts';
+import { run } from '../../src/lab/run.ts';
 import { project } from '../cli/heddle.ts';
 import { Rig } from './rig.ts';
 
@@ -90,6 +88,7 @@ async function reaches({ path, kind }: Thing): Promise<boolean> {
 
 test('no file, folder, socket or pin of a controller and an agent is for others than root, whatever mask they began with', async () => {
   const { dir, bpfDir } = rig.lab.plan;
+  await until('the state is on disk', 10_000, () => existsSync(`${rig.stateDir('h1')}/host-state.json`) || undefined);
   const all = [...under(dir)];
   const has = (path: string) =>
     assert.ok(
@@ -118,38 +117,19 @@ test('no file, folder, socket or pin of a controller and an agent is for others 
   }
   writeFileSync(join(dir, 'h1/state/new'), '', { mode: 0o644 });
   assert.deepEqual(openThings(dir), ['h1/state/new 644']);
+  rmSync(join(dir, 'h1/state/new'));
 });
 
-const socket = () => rig.lab.host('h1').agentSocket;
-
-/** A command as a user types it; a process of its own would need to read this checkout as that user. */
-async function heddle(user: TestUser, ...words: string[]) {
-  const said = { out: '', err: '' };
-  const io = {
-    out(text: string) {
-      said.out += text;
-    },
-    err(text: string) {
-      said.err += text;
-    },
-    colour: false,
-    signal: new AbortController().signal,
-  };
-  const argv = [...words, '--agent', socket()];
-  const code = await asUserWhile(user, async () => {
-    try {
-      await buildProgram(io).parseAsync(argv, { from: 'user' });
-      return 0;
-    } catch (e) {
-      return reportError(io, e, words.includes('--json'));
-    }
-  });
-  return { code, ...said };
+/** A command as a user types it. */
+async function heddle({ uid, gid = uid, groups = [] }: TestUser, ...words: readonly string[]) {
+  const program = [process.execPath, '--disable-warning=ExperimentalWarning', join(project, 'test/cli/as-user.ts')];
+  const agent = ['--agent', rig.lab.host('h1').agentSocket];
+  return run([...program, JSON.stringify({ uid, gid, groups }), ...words, ...agent]);
 }
 const ours = ['--tenant', 'acme', '--network', 'web'];
 
 test('without --socket-group nobody but root gets in, and is told so', async () => {
-  const { code, err } = await heddle(alice, 'attach', 'tap', ...ours);
+  const { code, stderr } = await heddle(alice, 'attach', 'tap', ...ours);
   assert.equal(code, 1);
   assert.match(
     err,
@@ -165,10 +145,10 @@ test('members of the group have taps of their own, and touch nothing else', asyn
   const trace = await rig.quietTrace('h1');
 
   const made = await heddle(alice, 'attach', 'tap', ...ours, '--port', 'vm1', '--ifname', 'tap-vm1', '--json');
-  assert.equal(made.code, 0, made.err);
+  assert.equal(made.code, 0, made.stderr);
   assert.equal(rig.links('h1').find((l) => l.name === 'tap-vm1')?.tap?.owner, alice.uid);
   await rig.portIs('vm1', 'up');
-  const unnamed = JSON.parse((await heddle(bob, 'attach', 'tap', ...ours, '--json')).out) as { ifname: string };
+  const unnamed = JSON.parse((await heddle(bob, 'attach', 'tap', ...ours, '--json')).stdout) as { ifname: string };
   assert.equal(rig.links('h1').find((l) => l.name === unnamed.ifname)?.tap?.owner, bob.uid);
 
   const secret = 'password: hunter2';
@@ -177,10 +157,8 @@ test('members of the group have taps of their own, and touch nothing else', asyn
     await heddle(alice, 'attach', 'list', '--json'),
     await heddle({ uid: 0 }, 'attach', 'list', '--json'),
   ];
-  for (const name of ['tap-root', 'vm1', 'tap-first']) assert.match(seen.out, new RegExp(name));
-  assert.deepEqual([seen.out.includes(secret), whole.out.includes(secret)], [false, true]);
-  const status = await asUserWhile(alice, () => openLocal(socket()).request('GET', '/v1/status'));
-  assert.equal((status as { synced: boolean }).synced, true);
+  for (const name of ['tap-root', 'vm1', 'tap-first']) assert.match(seen.stdout, new RegExp(name));
+  assert.deepEqual([seen.stdout.includes(secret), whole.stdout.includes(secret)], [false, true]);
 
   for (const [words, why] of [
     [['detach', 'h1-tap-root'], /user 70001 may not detach port h1-tap-root: only whose tap it is may, and root/],
@@ -192,23 +170,23 @@ test('members of the group have taps of their own, and touch nothing else', asyn
     [['attach', 'tap', ...ours, '--ifname', 'eth7'], /may not attach a tap named eth7/],
     [['attach', 'tap', ...ours, '--port', 'vm1', '--standby'], /may not attach a tap that stands by/],
   ] as const) {
-    const { code, err } = await heddle(alice, ...words);
-    assert.deepEqual([code, /\[FORBIDDEN\]/.test(err)], [1, true], err);
-    assert.match(err, why);
+    const { code, stderr } = await heddle(alice, ...words);
+    assert.deepEqual([code, /\[FORBIDDEN\]/.test(stderr)], [1, true], stderr);
+    assert.match(stderr, why);
   }
   // One that belongs to another, or to nobody: it is not taken.
   for (const owner of [[], ['user', `${bob.uid}`]]) {
     await rig.lab.host('h1').exec(['ip', 'tuntap', 'add', 'dev', 'tap-own', 'mode', 'tap', ...owner]);
-    const { code, err } = await heddle(alice, 'attach', 'tap', ...ours, '--ifname', 'tap-own');
+    const { code, stderr } = await heddle(alice, 'attach', 'tap', ...ours, '--ifname', 'tap-own');
     assert.deepEqual(
-      [code, /owner: tap-own is there and has (no owner|owner 70002), not 70001/.test(err)],
+      [code, /owner: tap-own is there and has (no owner|owner 70002), not 70001/.test(stderr)],
       [1, true],
       err,
     );
     await rig.lab.host('h1').exec(['ip', 'link', 'del', 'tap-own']);
   }
   const out = await heddle(stranger, 'attach', 'list');
-  assert.deepEqual([out.code, /be root, or a member of group 70000/.test(out.err)], [1, true], out.err);
+  assert.deepEqual([out.code, /be root, or a member of group 70000/.test(out.stderr)], [1, true], out.stderr);
 
   for (const [user, port] of [
     [alice, 'vm1'],
@@ -225,7 +203,7 @@ test('the commands that docs/guides/virtual-machines.md shows to members of the 
   const lines = [...text.matchAll(/^\$ heddle (.+)$/gm)].map(([, words]) => words!.split(' '));
   assert.ok(lines.length >= 4, 'the page has its commands');
   for (const words of lines) {
-    const { code, err } = await heddle(alice, ...words);
-    assert.equal(code, 0, `heddle ${words.join(' ')}: ${err}`);
+    const { code, stderr } = await heddle(alice, ...words);
+    assert.equal(code, 0, `heddle ${words.join(' ')}: ${stderr}`);
   }
 });
