@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   lstatSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statfsSync,
   writeFileSync,
 } from 'node:fs';
@@ -132,7 +134,7 @@ test('without --socket-group nobody but root gets in, and is told so', async () 
   const { code, stderr } = await heddle(alice, 'attach', 'tap', ...ours);
   assert.equal(code, 1);
   assert.match(
-    err,
+    stderr,
     /^heddle: this user may not open the agent's socket \S+: be root; or .*--socket-group.* \[FORBIDDEN\]/,
   );
 });
@@ -181,7 +183,7 @@ test('members of the group have taps of their own, and touch nothing else', asyn
     assert.deepEqual(
       [code, /owner: tap-own is there and has (no owner|owner 70002), not 70001/.test(stderr)],
       [1, true],
-      err,
+      stderr,
     );
     await rig.lab.host('h1').exec(['ip', 'link', 'del', 'tap-own']);
   }
