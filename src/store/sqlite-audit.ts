@@ -7,21 +7,18 @@ import type {
   AuditExtent,
   AuditFilter,
   AuditForgotten,
-  AuditKept,
   AuditLog,
   AuditRow,
   AuditSlice,
   AuditSort,
 } from './audit-contract.ts';
 import { isAsked } from './audit-contract.ts';
+import { AuditSorts, NO_TENANT } from './sqlite-audit-sorts.ts';
 
 /** Ids that one step of a read looks at, rows that one step of a watch gives, and that one step forgets. */
 const STEP = { look: 20_000, watch: 256, forget: 1000 } as const;
 /** What a row takes besides its record, about. */
 const ROW_BYTES = 160;
-/** What rows of no tenant have in its place, and what tenants are counted as of which nothing is kept. */
-const NO_TENANT = '-';
-const GONE = '';
 
 interface Row {
   readonly id: number;
@@ -29,14 +26,6 @@ interface Row {
   readonly revision: number | null;
   readonly inside: number;
   readonly record: string;
-}
-interface SortRow {
-  readonly refused: number;
-  readonly tenant: string;
-  readonly bytes: number;
-  readonly forgotten: number;
-  readonly forgotten_id: number;
-  readonly forgotten_at: number;
 }
 
 interface Options {
@@ -54,9 +43,7 @@ export class SqliteAudit implements AuditLog {
   readonly #sql: ReturnType<typeof statements>;
   /** Reads, by which filters they have. */
   readonly #reads = new Map<string, StatementSync>();
-  readonly #sorts = new Map<string, AuditKept>();
-  /** Those that the transaction under way has changed, as they were. */
-  #before = new Map<string, AuditKept | undefined>();
+  readonly #sorts: AuditSorts;
   /** When the first row was appended; undefined: there was none. */
   #beganAt: number | undefined;
   #last: number;
@@ -69,10 +56,10 @@ export class SqliteAudit implements AuditLog {
     this.#now = now;
     this.#guard = guard;
     this.#sql = statements(db);
-    for (const row of this.#sql.sorts.all() as unknown as SortRow[]) this.#sorts.set(keyOf(row), keptOf(row));
+    this.#sorts = new AuditSorts(db);
     const last = this.#sql.last.get() as { id: number; at: number } | undefined;
     // The last ones may be forgotten.
-    const forgotten = [...this.#sorts.values()].map((sort) => sort.forgotten);
+    const forgotten = this.#sorts.all().map((sort) => sort.forgotten);
     this.#last = forgotten.reduce((most, { id }) => Math.max(most, id), last?.id ?? 0);
     this.#at = forgotten.reduce((most, { atMs }) => Math.max(most, atMs), last?.at ?? 0);
     this.#beganAt = (this.#sql.began.get() as { at: number } | undefined)?.at;
@@ -96,26 +83,25 @@ export class SqliteAudit implements AuditLog {
       const of = [refused ? 1 : 0, tenant ?? NO_TENANT, who, inside ? 1 : 0] as const;
       this.#sql.insert.run(++this.#last, this.#at, revision ?? null, ...of, ...about, record);
       const sort = { refused, tenant };
-      const { bytes = 0 } = grown.get(keyOf(sort)) ?? {};
-      grown.set(keyOf(sort), { sort, bytes: bytes + ROW_BYTES + Buffer.byteLength(record) });
+      const key = `${refused} ${tenant}`;
+      const bytes = (grown.get(key)?.bytes ?? 0) + ROW_BYTES + Buffer.byteLength(record);
+      grown.set(key, { sort, bytes });
     }
     for (const { sort, bytes } of grown.values()) {
-      const kept = this.#kept(sort);
-      this.#set({ ...kept, bytes: kept.bytes + bytes });
+      const kept = this.#sorts.of(sort);
+      this.#sorts.set({ ...kept, bytes: kept.bytes + bytes });
     }
   }
 
   /** What is kept in memory beside the file; called, it is as it was, for a transaction that is rolled back. */
   keep(): () => void {
     const [beganAt, last, at] = [this.#beganAt, this.#last, this.#at];
-    this.#before = new Map();
+    const undo = this.#sorts.keep();
     return () => {
+      undo();
       this.#beganAt = beganAt;
       this.#last = last;
       this.#at = at;
-      for (const [key, kept] of this.#before)
-        if (kept) this.#sorts.set(key, kept);
-        else this.#sorts.delete(key);
     };
   }
 
@@ -161,7 +147,7 @@ export class SqliteAudit implements AuditLog {
   }
 
   async extent(): Promise<AuditExtent> {
-    return { beganAtMs: this.#beganAt, last: this.#last, sorts: [...this.#sorts.values()] };
+    return { beganAtMs: this.#beganAt, last: this.#last, sorts: this.#sorts.all() };
   }
 
   async forget(
@@ -170,7 +156,7 @@ export class SqliteAudit implements AuditLog {
   ): Promise<AuditForgotten | undefined> {
     const told = this.#guard(() =>
       this.#inTransaction(() => {
-        const kept = this.#kept(sort);
+        const kept = this.#sorts.of(sort);
         const of = [sort.tenant ?? NO_TENANT, sort.refused ? 1 : 0, kept.forgotten.id] as const;
         const oldest = this.#sql.oldest.all(...of, STEP.forget) as unknown as (Row & { size: number })[];
         let { bytes } = kept;
@@ -183,10 +169,10 @@ export class SqliteAudit implements AuditLog {
         if (!first || !last) return undefined;
         this.#sql.forget.run(...of, last.id);
         const count = kept.forgotten.count + gone.length;
-        this.#set({ ...kept, bytes, forgotten: { count, id: last.id, atMs: last.at } });
+        this.#sorts.set({ ...kept, bytes, forgotten: { count, id: last.id, atMs: last.at } });
         const done = { count: gone.length, firstAtMs: first.at, lastAtMs: last.at };
         this.write([tell(done)], undefined, this.#now());
-        if (this.#kept(sort).bytes === 0) this.#fold(this.#kept(sort));
+        if (this.#sorts.of(sort).bytes === 0) this.#sorts.fold(sort);
         return done;
       }),
     );
@@ -218,39 +204,10 @@ export class SqliteAudit implements AuditLog {
     }
   }
 
-  #kept(sort: AuditSort): AuditKept {
-    return this.#sorts.get(keyOf(sort)) ?? { ...sort, bytes: 0, forgotten: { count: 0, id: 0, atMs: 0 } };
-  }
-
-  #set(kept: AuditKept): void {
-    const { bytes, forgotten, refused, tenant = NO_TENANT } = kept;
-    this.#change(keyOf(kept), kept);
-    this.#sql.setSort.run(refused ? 1 : 0, tenant, bytes, forgotten.count, forgotten.id, forgotten.atMs);
-  }
-
-  #change(key: string, kept: AuditKept | undefined): void {
-    if (!this.#before.has(key)) this.#before.set(key, this.#sorts.get(key));
-    if (kept) this.#sorts.set(key, kept);
-    else this.#sorts.delete(key);
-  }
-
-  /** Tenants of which nothing is kept, and which may be gone, are counted as one. */
-  #fold({ refused, tenant, forgotten: { count, id, atMs } }: AuditKept): void {
-    if (tenant === undefined || tenant === GONE) return;
-    const { forgotten } = this.#kept({ refused, tenant: GONE });
-    const all = {
-      count: forgotten.count + count,
-      id: Math.max(forgotten.id, id),
-      atMs: Math.max(forgotten.atMs, atMs),
-    };
-    this.#set({ refused, tenant: GONE, bytes: 0, forgotten: all });
-    this.#sql.dropSort.run(refused ? 1 : 0, tenant);
-    this.#change(keyOf({ refused, tenant }), undefined);
-  }
-
   /** When the newest was appended of what a filter may ask for and was forgotten behind an id; undefined if none was. */
   #forgottenBeyond(filter: AuditFilter, beyond: number): number | undefined {
-    const times = [...this.#sorts.values()]
+    const times = this.#sorts
+      .all()
       .filter((sort) => isAsked(filter, sort) && sort.forgotten.id > beyond)
       .map(({ forgotten }) => forgotten.atMs);
     return times.length === 0 ? undefined : Math.max(...times);
@@ -311,27 +268,7 @@ const entryOf = ({ id, at, revision, inside, record }: Row): AuditEntry => ({
   record,
 });
 
-const keyOf = ({ refused, tenant = NO_TENANT }: { refused: boolean | number; tenant?: string | undefined }): string =>
-  `${refused ? 1 : 0} ${tenant}`;
-
-const keptOf = ({
-  refused,
-  tenant,
-  bytes,
-  forgotten: count,
-  forgotten_id: id,
-  forgotten_at: atMs,
-}: SortRow): AuditKept => ({
-  refused: refused === 1,
-  tenant: tenant === NO_TENANT ? undefined : tenant,
-  bytes,
-  forgotten: { count, id, atMs },
-});
-
 const statements = (db: DatabaseSync) => ({
-  sorts: db.prepare('SELECT * FROM audit_sort'),
-  setSort: db.prepare('INSERT OR REPLACE INTO audit_sort VALUES (?, ?, ?, ?, ?, ?)'),
-  dropSort: db.prepare('DELETE FROM audit_sort WHERE refused = ? AND tenant = ?'),
   began: db.prepare('SELECT at FROM audit_began'),
   begin: db.prepare('INSERT INTO audit_began VALUES (?)'),
   last: db.prepare('SELECT id, at FROM audit ORDER BY id DESC LIMIT 1'),
