@@ -9,7 +9,7 @@ import {
   otherSubject,
   type Subject,
 } from './audit-subjects.ts';
-import { appliedPrefix, parseObjectKey, quotaPrefix } from './keys.ts';
+import { appliedPrefix, hostTrustPrefix, parseObjectKey, quotaPrefix } from './keys.ts';
 import { parseRecord } from './records.ts';
 import { keyOf } from './transaction.ts';
 import type { World } from './world.ts';
@@ -52,13 +52,20 @@ export function auditedStore(store: Store, { world, rowOf }: Options): Store {
     }
     if (key.startsWith(appliedPrefix)) return adopted(key.slice(appliedPrefix.length), value, keys);
     if (isBookkeeping(key)) return undefined;
-    if (key.startsWith(quotaPrefix)) return otherSubject(key, limitsOf(key.slice(quotaPrefix.length)), value);
+    if (key.startsWith(quotaPrefix) || key.startsWith(hostTrustPrefix))
+      return otherSubject(key, heldBeside(key), value);
     return store.get(key).then((before) => otherSubject(key, before?.value, value));
   }
 
-  function limitsOf(tenant: string): string | undefined {
-    const { quotas } = world;
-    return quotas.revisionOf(tenant) > 0n ? JSON.stringify(quotas.limitsOf(tenant)) : undefined;
+  /** What the world has of a tenant or a host beside the object. */
+  function heldBeside(key: string): string | undefined {
+    const { quotas, trust } = world;
+    if (key.startsWith(quotaPrefix)) {
+      const tenant = key.slice(quotaPrefix.length);
+      return quotas.revisionOf(tenant) > 0n ? JSON.stringify(quotas.limitsOf(tenant)) : undefined;
+    }
+    const { record, revision } = trust.host(key.slice(hostTrustPrefix.length));
+    return revision > 0n ? JSON.stringify(record) : undefined;
   }
 
   function adopted(key: string, value: string | undefined, keys: ReadonlySet<string>): Subject | undefined {
