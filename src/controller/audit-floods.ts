@@ -43,8 +43,10 @@ export class Floods {
     this.#sources.set(source, bucket);
     if (this.#sources.size > SOURCES_MAX) this.#sources.delete(this.#sources.keys().next().value!);
     const now = this.#now();
-    const admitted = hasRoom(bucket, floodBounds.source, now) && hasRoom(this.#all, floodBounds.all, now);
-    if (admitted) for (const each of [bucket, this.#all]) take(each, each === bucket ? 'source' : 'all', now);
+    const own = fullAfter(bucket, floodBounds.source, now);
+    const all = fullAfter(this.#all, floodBounds.all, now);
+    const admitted = own !== undefined && all !== undefined;
+    if (admitted) [bucket.fullAtMs, this.#all.fullAtMs] = [own, all];
     else this.#count(source, who, from, now);
     return admitted;
   }
@@ -67,8 +69,12 @@ export class Floods {
 }
 
 type Bound = (typeof floodBounds)['source' | 'all'];
-const hasRoom = ({ fullAtMs }: Bucket, { atOnce, perSecond }: Bound, now: Date): boolean =>
-  Math.max(fullAtMs, now.getTime()) + 1000 / perSecond <= now.getTime() + (atOnce * 1000) / perSecond;
-function take(bucket: Bucket, bound: keyof typeof floodBounds, now: Date): void {
-  bucket.fullAtMs = Math.max(bucket.fullAtMs, now.getTime()) + 1000 / floodBounds[bound].perSecond;
+
+/** When it is full again if one more is taken out; undefined if there is none. A clock that was set back empties it at most. */
+function fullAfter(bucket: Bucket, { atOnce, perSecond }: Bound, now: Date): number | undefined {
+  const [nowMs, eachMs] = [now.getTime(), 1000 / perSecond];
+  const emptyMs = nowMs + atOnce * eachMs;
+  bucket.fullAtMs = Math.min(Math.max(bucket.fullAtMs, nowMs), emptyMs);
+  const next = bucket.fullAtMs + eachMs;
+  return next <= emptyMs ? next : undefined;
 }
