@@ -18,6 +18,9 @@ it('admits so many of one source at once, then so many a second, and as many aga
   ms += (1000 * source.atOnce) / source.perSecond;
   assert.equal(admitted(floods, 1, 500), source.atOnce);
   assert.equal(admitted(floods, 2, 500), source.atOnce, 'another source');
+  const nobody = (i: number) => floods.admits({ kind: 'nobody' }, `2001:db8::${i.toString(16)}`);
+  const one = Array.from({ length: 500 }, (_, i) => nobody(i)).filter(Boolean);
+  assert.equal(one.length, source.atOnce, 'all addresses of an IPv6 /64 are one');
 });
 
 it('admits so many of all, from however many sources', () => {
@@ -27,6 +30,7 @@ it('admits so many of all, from however many sources', () => {
   assert.equal(round(), all.atOnce);
   ms += 1_000;
   assert.equal(round(), all.perSecond);
+  assert.ok(floods.admits({ kind: 'nobody' }, '192.0.2.1'), 'who is known hides nobody, and the other way round');
   const unrecorded = floods.taken();
   assert.equal(
     unrecorded.reduce((sum, { count }) => sum + count, 0),

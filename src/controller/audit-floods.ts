@@ -1,6 +1,10 @@
 import type { Who } from '../model/audit.ts';
+import { clientOf } from './rate-limit.ts';
 
-/** Refusals of one source, and of all, that are recorded one by one: so many at once, and so many a second for ever. */
+/**
+ * Refusals of one source, and of all, that are recorded one by one: so many at once, and so many a second for ever. Those of
+ * nobody are counted apart, so that they hide nothing of who is known.
+ */
 export const floodBounds = {
   source: { atOnce: 200, perSecond: 2 },
   all: { atOnce: 2000, perSecond: 20 },
@@ -28,7 +32,7 @@ export class Floods {
   readonly #now: () => Date;
   /** In the order of their last refusal. */
   readonly #sources = new Map<string, Bucket>();
-  readonly #all: Bucket = { fullAtMs: 0 };
+  readonly #all = { known: { fullAtMs: 0 }, nobody: { fullAtMs: 0 } };
   #unrecorded = new Map<string, Unrecorded>();
 
   constructor(now: () => Date) {
@@ -37,16 +41,17 @@ export class Floods {
 
   /** Whether a refusal of a source is to be recorded; else it is counted. Cost: one look-up. */
   admits(who: Who, from: string): boolean {
-    const source = `${who.kind} ${who.name ?? ''} ${from}`;
+    const source = `${who.kind} ${who.name ?? ''} ${clientOf(from)}`;
     const bucket = this.#sources.get(source) ?? { fullAtMs: 0 };
     this.#sources.delete(source);
     this.#sources.set(source, bucket);
     if (this.#sources.size > SOURCES_MAX) this.#sources.delete(this.#sources.keys().next().value!);
     const now = this.#now();
     const own = fullAfter(bucket, floodBounds.source, now);
-    const all = fullAfter(this.#all, floodBounds.all, now);
+    const everybody = this.#all[who.kind === 'nobody' ? 'nobody' : 'known'];
+    const all = fullAfter(everybody, floodBounds.all, now);
     const admitted = own !== undefined && all !== undefined;
-    if (admitted) [bucket.fullAtMs, this.#all.fullAtMs] = [own, all];
+    if (admitted) [bucket.fullAtMs, everybody.fullAtMs] = [own, all];
     else this.#count(source, who, from, now);
     return admitted;
   }
