@@ -132,10 +132,6 @@ test('two users of one engine have their own tenant’s networks and containers,
       ['logs', 'thief'],
     ],
     [
-      ['cp', 'safe:/etc/passwd', '-'],
-      ['cp', 'thief:/etc/passwd', '-'],
-    ],
-    [
       ['restart', 'safe'],
       ['restart', 'thief'],
     ],
@@ -153,6 +149,9 @@ test('two users of one engine have their own tenant’s networks and containers,
     await mayNot('bob', ...attack);
     await may('bob', ...twin);
   }
+  // What it asks first is answered without a body, and so without our words.
+  assert.notEqual((await as('bob', 'cp', 'safe:/etc/passwd', '-')).code, 0);
+  await may('bob', 'cp', 'thief:/etc/passwd', '-');
   const [safe, thief] = await Promise.all(
     ['safe', 'thief'].map((name) => rig.docker('h1', 'inspect', '--format', '{{.Id}}', name)),
   );

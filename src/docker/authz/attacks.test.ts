@@ -36,6 +36,7 @@ const container = (digit: string, name: string, on: Record<string, string>, host
 const containers = [
   container('a', 'front', { shop: shop.Id }),
   container('c', 'fresh', { shop: '' }),
+  container('0', 'logged', { shop: shop.Id }, { LogConfig: { Type: 'syslog' }, Runtime: 'runsc' }),
   container('d', 'db', { web: web.Id }),
   container('e', 'both', { shop: shop.Id, web: web.Id }),
   container('f', 'lost', {}),
@@ -45,7 +46,7 @@ const containers = [
   container('7', 'beside', {}, { NetworkMode: `container:${id('a')}` }),
   container('8', 'spy', {}, { NetworkMode: 'container:db' }),
   container('9', 'self', {}, { NetworkMode: 'container:self' }),
-  container('0', 'open', { shop: shop.Id }, { ReadonlyPaths: [] }),
+  container('b', 'open', { shop: shop.Id }, { ReadonlyPaths: [] }),
 ];
 const execs = new Map([
   [id('a'), id('a')],
@@ -250,7 +251,7 @@ const attacks: readonly Attack[] = [
   ['one that is to be on another’s', post('/containers/later/start'), post('/containers/fresh/start')],
   ['one that an administrator gave more', exec('root'), exec('front')],
   ['one with the host in it', exec('mounted'), exec('front')],
-  ['one that may change the kernel', exec('open'), exec('front')],
+  ['one that may change the kernel', exec('open'), exec('logged')],
   ['one in another’s namespace', exec('spy'), exec('beside')],
   ['one in its own', exec('self'), exec('beside')],
   ['one that is not there', exec('nobody'), exec('front')],

@@ -65,7 +65,8 @@ const common: Known = {
   Mounts: mounts,
 };
 const asked: Known = { ...common, MaskedPaths: asItIs, ReadonlyPaths: asItIs };
-const found: Known = { ...common, MaskedPaths: isThere, ReadonlyPaths: isThere };
+/** Log and runtime may be the engine's default, and are nothing that whoever is in the container has. */
+const found: Known = { ...common, LogConfig: true, Runtime: true, MaskedPaths: isThere, ReadonlyPaths: isThere };
 
 /**
  * @param value a container's HostConfig: as a user asks for it, or as the engine shows it
