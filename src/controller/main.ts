@@ -63,6 +63,7 @@ export async function startController({
   db,
   listen: wanted,
   oidc,
+  names = [],
   announce = onTerminal,
   ...options
 }: ControllerOptions): Promise<Controller> {
@@ -73,7 +74,7 @@ export async function startController({
   const storeBytes = () => sizeOf(db);
   const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'));
   const login = oidc ? { oidc: oidc.settings } : {};
-  const own = { storeBytes, sealingKey, login, names: namesOf(wanted) };
+  const own = { storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
   const { app, authority, presence, audit } = stack.use(assembly);
