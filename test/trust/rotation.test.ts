@@ -69,7 +69,7 @@ test('the authority is rotated and the one before retired: no packet and no writ
   await stage.lab.allOnline(20_000);
   const tallies = await Promise.all(streams.map((stream) => stream.stop()));
   for (const { sent, received } of tallies) assert.equal(received, sent);
-  assert.ok(written > 10, `${written}`);
+  assert.ok(written > 2, `${written}`);
   t.diagnostic(`${tallies.map(({ sent }) => sent).join(' and ')} pings, ${written} ports made and deleted`);
 });
 
