@@ -57,7 +57,7 @@ async function run<T extends Task>(tasks: readonly T[]): Promise<Refusal<T>[]> {
   return refusals;
 }
 
-function tooFar<T>([first, ...others]: readonly Refusal<T>[]): Refusal<T> {
-  const { task, error } = first!;
-  return { task, error: new HeddleError('CHAIN_LIMIT', { left: others.length + 1, problem: error.message }, error) };
+function tooFar<T>(refusals: readonly Refusal<T>[]): Refusal<T> {
+  const { task, error } = refusals[0]!;
+  return { task, error: new HeddleError('CHAIN_LIMIT', { left: refusals.length, problem: error.message }, error) };
 }
