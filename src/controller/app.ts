@@ -56,8 +56,9 @@ export function buildApp(
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     refuseForeignHost(request.headers.host, request.headers.origin);
-    if (!request.is404) refuseConditions(request);
-    if (rateLimit && !request.is404) rate(rateLimit, request);
+    if (request.is404) return;
+    if (rateLimit) rate(rateLimit, request);
+    refuseConditions(request);
   });
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
