@@ -1,4 +1,4 @@
-/** `npm run bench -- datapath | attach | docker`: measures Heddle beside what it is compared with. Needs root. */
+/** `npm run bench -- datapath | attach | docker | restart`: measures Heddle beside what it is compared with. Needs root. */
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
@@ -11,7 +11,8 @@ import { measureDatapath } from './datapath.ts';
 import { measureDocker } from './docker.ts';
 import { allPaths } from './paths/all.ts';
 import type { Site } from './paths/path.ts';
-import { attachTable, datapathTable, dockerTable } from './table.ts';
+import { measureRestart } from './restart.ts';
+import { attachTable, datapathTable, dockerTable, restartTable } from './table.ts';
 
 const progress = (text: string) => void process.stderr.write(`bench: ${text}\n`);
 
@@ -97,11 +98,24 @@ async function docker(flags: DockerFlags, signal: AbortSignal): Promise<void> {
   process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : dockerTable(result));
 }
 
+interface RestartFlags {
+  json?: boolean;
+  ports: number;
+  count: number;
+}
+
+async function restart({ json, ports, count }: RestartFlags, signal: AbortSignal): Promise<void> {
+  await prepare();
+  const result = await measureRestart(newSite(signal), { ports, count }, () => new Date());
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : restartTable(result));
+}
+
 const examples = [
   'datapath',
   'datapath --json --rounds 15 --paths host,docker-overlay,heddle',
   'attach --json',
   'docker --json',
+  'restart --ports 1000',
 ];
 
 function program(signal: AbortSignal): Command {
@@ -133,6 +147,13 @@ function program(signal: AbortSignal): Command {
     .option('--seconds <s>', 'length of one measurement of traffic', number(0.2, 'any'), 1)
     .option('--quick', 'one short round, to see that it works')
     .action((flags: DockerFlags) => docker(flags, signal));
+  program
+    .command('restart')
+    .description('how soon a killed agent is in step again, on a network of many ports')
+    .option('--json', 'print one JSON object')
+    .option('--ports <n>', 'ports that it knows', number(1), 10_000)
+    .option('--count <n>', 'restarts, of which the median counts', number(1), 7)
+    .action((flags: RestartFlags) => restart(flags, signal));
   return program;
 }
 

@@ -1,10 +1,12 @@
 /** The result of a run as a table for people. */
+
 import { table } from '../src/cli/table.ts';
 import type { AttachResult } from './attach.ts';
 import type { DatapathResult } from './datapath.ts';
 import { type DockerResult, dockerFigures } from './docker.ts';
 import { networkNames } from './docker-networks.ts';
 import { type MetricName, metrics } from './metrics.ts';
+import type { RestartResult } from './restart.ts';
 
 /** Medians with their ratio to the path's baseline, one line for each path. */
 export function datapathTable(result: DatapathResult): string {
@@ -35,6 +37,13 @@ export function attachTable(result: AttachResult): string {
     String(result[name].p99),
   ]);
   return `${table(['milliseconds', 'p50', 'p99'], lines)}\nKernel ${result.kernel}, ${result.date}. ${result.count} repetitions.\n`;
+}
+
+/** One line. */
+export function restartTable({ ports, in_step_ms, kernel, date, count }: RestartResult): string {
+  const figures = [String(ports), ...[in_step_ms.median, in_step_ms.min, in_step_ms.max].map(String)];
+  const head = ['ports', 'in step after, ms', 'least', 'most'];
+  return `${table(head, [figures])}\nKernel ${kernel}, ${date}. Median of ${count} restarts.\n`;
 }
 
 /** Figures as lines, networks as columns; × is Heddle's over that network's. */

@@ -75,6 +75,15 @@ install_modules() {
   hand_over node_modules
 }
 
+# One file of TypeBox's many modules: scripts/typebox.mts says why.
+bundle_typebox() {
+  bundle=build/typebox.mjs
+  [ ! -f "$bundle" ] || [ scripts/typebox.mts -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
+  node_modules/.bin/esbuild scripts/typebox.mts --bundle --format=esm --platform=node --log-level=warning --outfile="$bundle"
+  cp scripts/typebox.mts build/typebox.d.mts
+  hand_over build
+}
+
 build_object() {
   object_stale || return 0
   say "compiling the eBPF object"
@@ -83,7 +92,7 @@ build_object() {
   hand_over build
 }
 
-if [ "$purpose" = modules ]; then install_modules; exit 0; fi
+if [ "$purpose" = modules ]; then install_modules; bundle_typebox; exit 0; fi
 
 packages="iproute2 iputils-ping libbpf1 nftables util-linux mount"
 # clang only where the object is to be built: a host that got it with the release does not need a compiler.
@@ -106,6 +115,7 @@ else
   say "this is no Debian: see to it that these are there: $packages"
 fi
 install_modules
+bundle_typebox
 build_object
 if [ "$purpose" = test ] && [ -f scripts/vm-kernel.sh ]; then sh scripts/vm-kernel.sh; fi
 finished=$(date +%s)

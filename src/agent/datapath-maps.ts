@@ -154,11 +154,7 @@ export class DatapathMaps {
   }
 
   *#read(): Generator<MapRow> {
-    for (const map of planned) {
-      const array = isArray(maps[map]);
-      for (const [key, value] of this.#map(map).entries())
-        if (!array || value.some((b) => b !== 0)) yield { map, key, value };
-    }
+    for (const map of planned) for (const [key, value] of this.#map(map).entries()) yield { map, key, value };
   }
 
   #map = (name: MapName): BpfMap => this.#object.map(name);

@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
 import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { inTheWay, listenUnix } from '../listen/unix-socket.ts';
+import { compileCheck } from '../listen/validate.ts';
+import { withoutSchemas } from '../listen/without-schemas.ts';
 import { DnsLookupQuery } from '../model/dns-lookup.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
 import type { HostSetting } from '../model/host-setting.ts';
@@ -43,7 +45,7 @@ export async function serveLocalApi(
     // User data and keys at their largest, escaped.
     bodyLimit: 256 * 1024,
     frameworkErrors: refuse,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, discriminator: true } },
+    ...withoutSchemas,
   });
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((request) => {
@@ -53,13 +55,9 @@ export async function serveLocalApi(
   serveObserved(app as never, () => observed);
   app.get('/v1/status', async () => status());
   app.get('/v1/setting', async () => setting());
-  app.get('/v1/dns', { schema: { querystring: DnsLookupQuery } }, async (request) =>
-    dns.lookUp(request.query as DnsLookupQuery),
-  );
+  app.get('/v1/dns', async ({ query }) => dns.lookUp(checked<DnsLookupQuery>(checks.lookup, query)));
   app.get('/v1/attachments', async (): Promise<AttachmentList> => ({ items: attachments.all() }));
-  app.post('/v1/attachments', { schema: { body: attachBody } }, async (request) =>
-    attacher.attach(request.body as AttachRequest),
-  );
+  app.post('/v1/attachments', async ({ body }) => attacher.attach(checked<AttachRequest>(checks.attach, body)));
   app.get('/v1/attachments/:port', async (request): Promise<AttachmentDetails> => {
     const { port, tenant } = named(request);
     return attacher.details(port, tenant);
@@ -69,10 +67,11 @@ export async function serveLocalApi(
     return attacher.detach(attacher.find(port, tenant).port);
   });
   app.get('/v1/leave', async () => leave.plan);
-  app.post('/v1/leave', { schema: { body: LeaveRequest } }, async (request, reply) => {
+  app.post('/v1/leave', async ({ body }, reply) => {
+    const leaving = checked<LeaveRequest>(checks.leave, body);
     // Whether the answer was sent, or whoever asked is gone.
     reply.raw.once('close', () => leave.answered());
-    return leave.run(request.body as LeaveRequest);
+    return leave.run(leaving);
   });
   await app.ready();
   await listenUnix(app.server, socket);
@@ -85,29 +84,26 @@ export async function serveLocalApi(
   };
 }
 
+const checks = {
+  lookup: compileCheck(DnsLookupQuery),
+  attach: compileCheck(AttachRequest),
+  leave: compileCheck(LeaveRequest),
+};
+
+/** @throws INVALID and other codes of a check */
+function checked<T>(check: (value: unknown) => void, value: unknown): T {
+  check(value);
+  return value as T;
+}
+
 /** The attachment that a request is about. */
 const named = (request: FastifyRequest) => ({
   ...(request.params as { port: string }),
   ...(request.query as { tenant?: string }),
 });
 
-/** The same shapes, so that what is wrong is told of the one that `kind` names. */
-const attachBody = {
-  type: 'object',
-  required: ['kind'],
-  discriminator: { propertyName: 'kind' },
-  oneOf: AttachRequest.anyOf,
-};
-
 /** Fastify's own errors as ours. */
 function known(e: FastifyError): unknown {
-  const invalid = e.validation?.[0];
-  if (invalid)
-    return new HeddleError(
-      'INVALID',
-      { field: invalid.instancePath.slice(1).replaceAll('/', '.'), problem: invalid.message ?? 'invalid' },
-      e,
-    );
   if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: 64 * 1024 }, e);
   if (e instanceof SyntaxError || /^FST_ERR_(CTP|BAD_URL|MAX_PARAM)/.test(e.code))
     return new HeddleError('BAD_REQUEST', { problem: e.message }, e);

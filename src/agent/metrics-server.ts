@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import Fastify, { LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
+import { withoutSchemas } from '../listen/without-schemas.ts';
 import { HeddleError } from '../model/errors.ts';
 
 /** Most connections at once: scrapers need one each. */
@@ -27,6 +28,7 @@ export async function serveMetrics(
     });
   const app = Fastify({
     loggerInstance: log as never,
+    ...withoutSchemas,
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: 10_000,
     forceCloseConnections: true,

@@ -20,7 +20,7 @@ export class RowTable {
   readonly #desired = new Map<string, MapRow>();
   readonly #owner = new Map<string, RowOwner>();
   readonly #owned = new Map<RowOwner, string[]>();
-  readonly #actual = new Map<string, MapRow>();
+  #actual = new Map<string, MapRow>();
   /** Keys to look at in the next `apply`. */
   readonly #dirty = new Set<string>();
   #orphansLeft = false;
@@ -30,13 +30,13 @@ export class RowTable {
     const found = new Map<string, MapRow>();
     for (const row of rows) found.set(rowKey(row.map, row.key), row);
     let drift = 0;
-    for (const key of new Set([...found.keys(), ...this.#actual.keys()])) {
-      if (same(found.get(key), this.#actual.get(key))) continue;
+    const differs = (key: string): void => {
       drift++;
       if (this.#desired.has(key)) this.#dirty.add(key);
-    }
-    this.#actual.clear();
-    for (const [key, row] of found) this.#actual.set(key, row);
+    };
+    for (const [key, row] of found) if (!same(row, this.#actual.get(key))) differs(key);
+    for (const key of this.#actual.keys()) if (!found.has(key)) differs(key);
+    this.#actual = found;
     this.#orphansLeft = true;
     return drift;
   }

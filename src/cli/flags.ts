@@ -1,5 +1,5 @@
 /** Flags of the kinds' commands, derived from the schemas of the kinds table. */
-import type { TSchema } from 'typebox';
+import type { TSchema } from '#typebox';
 import { HeddleError } from '../model/errors.ts';
 import { type Kind, kinds, type Route } from '../model/kinds.ts';
 import { fileForm, fileKeys, fileText } from './file-text.ts';

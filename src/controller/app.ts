@@ -8,6 +8,7 @@ import {
   LogController,
 } from 'fastify';
 import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
+import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { registerApply } from './apply-routes.ts';
@@ -35,6 +36,7 @@ export function buildApp(
 ): FastifyInstance {
   const app = fastify({
     loggerInstance: logger,
+    ...withoutSchemas,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     bodyLimit: limits.bodyBytes,
     genReqId: requestIdOf,

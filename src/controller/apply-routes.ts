@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
+import { Type } from '#typebox';
+import { compileCheck } from '../listen/validate.ts';
 import { ApplyInput, type ApplyResult } from '../model/apply.ts';
 import { documentLimits } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -13,7 +14,6 @@ import { HostPlans } from './plan-hosts.ts';
 import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
 import type { RouteContext } from './routes.ts';
 import { must } from './rules.ts';
-import { compileCheck } from './validate.ts';
 import { waitForHosts } from './wait.ts';
 
 /** What a document says is looked at one by one, so that each refusal has its number. */

@@ -1,5 +1,6 @@
 /** A set of documents becomes a sequence of writes: in whatever order they come, and as a whole or not at all. */
 import { isDeepStrictEqual } from 'node:util';
+import { compileCheck } from '../listen/validate.ts';
 import type { ObjectChange } from '../model/change.ts';
 import { type Document, documentName, laterFields } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -19,7 +20,6 @@ import { type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { must, type Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
 import { settle, type Task } from './settle.ts';
-import { compileCheck } from './validate.ts';
 import type { World } from './world.ts';
 
 /** How a set is applied. */

@@ -1,13 +1,13 @@
 /** How an installation is said to be. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { compileCheck } from '../listen/validate.ts';
 import { Condition } from '../model/condition.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostHealth } from '../model/host-state.ts';
 import type { AssembleOptions } from './assemble.ts';
 import type { Connected } from './presence.ts';
 import { openFurnishedApi, type TestApi } from './test-api.ts';
-import { compileCheck } from './validate.ts';
 
 const version = '1.2.3';
 const health: HostHealth = { nowMs: 0, maps: [{ name: 'fdb', entries: 5, max: 100 }], troubles: [] };

@@ -1,11 +1,12 @@
 /** Documents as they come, as what is wanted: read, and in the order in which it can be made. */
+
+import { compileCheck } from '../listen/validate.ts';
 import { DocumentHead } from '../model/apply.ts';
 import { documentName } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
 import { type Kind, kinds, referentsFirst } from '../model/kinds.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
-import { compileCheck } from './validate.ts';
 
 /** A document, read: what it says of which object. */
 export interface Wanted {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { compileCheck } from '../listen/validate.ts';
 import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/history.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { differenceSince } from './difference.ts';
@@ -9,7 +10,6 @@ import { parsePoint } from './point.ts';
 import { parseDiffQuery, parseHistoryQuery, parseWaitMs, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
 import { fastifyPath, type RouteContext } from './routes.ts';
-import { compileCheck } from './validate.ts';
 import { waitForHosts } from './wait.ts';
 
 /** History of every kind's objects, what is different since, and the way back. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { fastify } from 'fastify';
+import { compileCheck } from '../listen/validate.ts';
 import { registerRoutes } from './app.ts';
 import { openapiDocument } from './openapi.ts';
 import { openFurnishedApi } from './test-api.ts';
-import { compileCheck } from './validate.ts';
 
 it('describes every route that is registered, and no other', async () => {
   const app = fastify({ exposeHeadRoutes: false });

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type TObject, Type } from 'typebox';
+import { type TObject, Type } from '#typebox';
+import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
 import { type HostInput, type Inputs, type Kind, kinds } from '../model/kinds.ts';
@@ -14,7 +15,6 @@ import { concernedHosts } from './publisher.ts';
 import { parseCounters, parseListQuery, parseNothing, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
 import type { PortRecord } from './records.ts';
 import { must } from './rules.ts';
-import { compileCheck } from './validate.ts';
 import { viewOf } from './view.ts';
 import { waitForHosts } from './wait.ts';
 import { streamWatch } from './watch.ts';

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WebSocket } from 'ws';
 import { hostsOf } from '../compile/binding.ts';
+import { compileCheck } from '../listen/validate.ts';
 import { parseIp } from '../model/address.ts';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import {
@@ -25,7 +26,6 @@ import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
 import type { Publisher } from './publisher.ts';
 import type { HostRecord, Stored } from './records.ts';
-import { compileCheck } from './validate.ts';
 import type { World } from './world.ts';
 import type { Writer } from './writer.ts';
 

@@ -1,5 +1,5 @@
 /** What a container's port is called, by what its engine says of it. Pure. */
-import { Check } from 'typebox/value';
+import { Check } from '#typebox';
 import type { WorkloadPort } from '../agent/workloads.ts';
 import { limits } from '../model/fields.ts';
 import { isUuid, namePattern } from '../model/ids.ts';

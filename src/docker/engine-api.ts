@@ -1,7 +1,6 @@
 /** The part of the Docker engine's API that Heddle uses, over its unix socket. Only what is read is checked. */
 import { type IncomingMessage, request } from 'node:http';
-import { type Static, type TSchema, Type } from 'typebox';
-import { Check } from 'typebox/value';
+import { Check, type Static, type TSchema, Type } from '#typebox';
 import { readLines, readText } from '../client/transport.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 

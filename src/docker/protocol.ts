@@ -2,7 +2,7 @@
  * The requests of Docker's plug-in protocol, version 1: what libnetwork's remote drivers send (drivers/remote/api,
  * ipams/remote/api). Fields that are not read are not checked.
  */
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, type TSchema, Type } from '#typebox';
 
 /** Go writes an empty map, list or pointer as null. */
 const OrNull = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));

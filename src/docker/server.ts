@@ -1,7 +1,7 @@
 /** The plug-in's socket: HTTP with JSON bodies, as Docker's plug-in client speaks it. Knows methods only by name. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { Compile, type Validator } from 'typebox/compile';
+import { Compile, type Validator } from '#typebox';
 import { listenUnix } from '../listen/unix-socket.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
 import { type Methods, type Reply, requests } from './protocol.ts';

@@ -6,7 +6,11 @@ import { errnoName, kernelError } from './libc.ts';
 
 const PERCPU_TYPES = new Set([5, 6, 10, 21]); // PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 const ARRAY = 2; // BPF_MAP_TYPE_ARRAY
+const BATCHED_TYPES = new Set([1, ARRAY]); // HASH
+/** Rows of a first call. */
+const BATCH = 4096;
 const ENOENT = 2;
+const ENOSPC = 28;
 const FULL = new Set(['E2BIG', 'ENOSPC', 'ENOMEM']);
 
 /** What a map must be like; sizes in bytes. */
@@ -38,7 +42,7 @@ export interface BpfMap extends Disposable {
   delete(key: Uint8Array): boolean;
   /** All keys. Collected before it returns, so that deleting while going through them skips none. */
   keys(): Uint8Array[];
-  /** All rows that are still there when they are read; of a per-CPU map use `keys` and `lookupPerCpu`. */
+  /** All rows that are still there when they are read, of an array those that are not zeros; of a per-CPU map use `keys` and `lookupPerCpu`. */
   entries(): [key: Uint8Array, value: Uint8Array][];
 }
 
@@ -60,6 +64,11 @@ function mapInfo(fd: number, object: string) {
 function pooled(size: number): Uint8Array {
   const { buffer, byteOffset } = Buffer.allocUnsafe(size);
   return new Uint8Array(buffer, byteOffset, size);
+}
+
+function isZero(bytes: Uint8Array, from: number, size: number): boolean {
+  for (let i = from; i < from + size; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 /** Takes over `fd`; `close` is false when someone else closes it. */
@@ -101,14 +110,28 @@ export function mapOfFd(name: string, fd: number, close: boolean): BpfMap {
     return found;
   }
 
-  /** An array has all its rows: one call reads them, where one by one takes two for each. */
-  function arrayEntries(): [Uint8Array, Uint8Array][] {
-    const { keySize, valueSize, maxEntries } = shape;
-    const [keys, values] = [new Uint8Array(maxEntries * keySize), new Uint8Array(maxEntries * valueSize)];
-    const count = Uint32Array.of(maxEntries);
-    check(bpf.lookupBatch(fd, null, new Uint8Array(keySize), keys, values, count, null), 'list', object);
+  /** Thousands of rows a call, where one by one takes two calls for each. */
+  function batches(): [Uint8Array, Uint8Array][] {
+    const { keySize, valueSize } = shape;
     const row = (all: Uint8Array, size: number, i: number) => all.subarray(i * size, (i + 1) * size);
-    return Array.from({ length: count[0]! }, (_, i) => [row(keys, keySize, i), row(values, valueSize, i)]);
+    const found: [Uint8Array, Uint8Array][] = [];
+    let after: Uint8Array | null = null;
+    for (let most = BATCH; ; ) {
+      const [keys, values] = [new Uint8Array(most * keySize), new Uint8Array(most * valueSize)];
+      const count = Uint32Array.of(most);
+      const last = new Uint8Array(Math.max(keySize, 4));
+      const r: number = bpf.lookupBatch(fd, after, last, keys, values, count, null);
+      // The rows of one of a hash's buckets come together.
+      if (r === -ENOSPC) most *= 2;
+      else {
+        if (r !== -ENOENT) check(r, 'list', object);
+        for (let i = 0; i < count[0]!; i++)
+          if (type !== ARRAY || !isZero(values, i * valueSize, valueSize))
+            found.push([row(keys, keySize, i), row(values, valueSize, i)]);
+        if (r === -ENOENT) return found;
+        after = last;
+      }
+    }
   }
 
   function update(key: Uint8Array, value: Uint8Array, flags: number): void {
@@ -152,7 +175,7 @@ export function mapOfFd(name: string, fd: number, close: boolean): BpfMap {
     keys,
     entries() {
       only(false);
-      if (type === ARRAY) return arrayEntries();
+      if (BATCHED_TYPES.has(type)) return batches();
       return keys().flatMap((key) => {
         const value = read(key);
         return value ? [[key, value] as [Uint8Array, Uint8Array]] : [];

@@ -1,5 +1,5 @@
 /** An address that several ports of a network may have, and one has at a time. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Address, Id, Labels, limits, Name, Ref, strict, system } from './fields.ts';
 
 const ports = Type.Array(Name, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { linkLocal, macOfSlaac, parseIp, parseMac, parsePrefix, slaacAddress } from './address.ts';
+import fc from 'fast-check';
+import { ipBytes, ipText, linkLocal, macOfSlaac, parseIp, parseMac, parsePrefix, slaacAddress } from './address.ts';
 import { hasCode } from './errors.ts';
 
 it('reads addresses that a port can have, in canonical text', () => {
@@ -60,4 +61,16 @@ it('makes an address of a MAC and finds the MAC again, where there is one', () =
   // No such bytes in the middle; a group's; nobody's; of IPv4.
   for (const ip of ['fd00::5', 'fd00::5054:fe:fe12:3456', 'fd00::300:ff:fe00:1', 'fd00::200:ff:fe00:0', '10.0.0.5'])
     assert.equal(macOfSlaac(parseIp(ip)), undefined, ip);
+});
+
+it('gives the bytes of an address in canonical text, as they were', () => {
+  const group = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  // Runs of zeros at every place.
+  const holes = fc.uint8Array({ minLength: 16, maxLength: 16, max: 1 }).map((bytes) => bytes.map((b) => b * 0x5a));
+  fc.assert(
+    fc.property(fc.oneof(group, holes, fc.uint8Array({ minLength: 4, maxLength: 4 })), (bytes) =>
+      assert.deepEqual(ipBytes(ipText(bytes)), bytes),
+    ),
+  );
+  assert.equal(ipText(new Uint8Array(16)), '::');
 });

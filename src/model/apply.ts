@@ -1,5 +1,5 @@
 /** What is said when a set of documents is applied, and what is answered. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { KindName, ObjectChange } from './change.ts';
 import { documentLimits } from './document.ts';
 import { strict } from './fields.ts';

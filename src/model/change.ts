@@ -1,5 +1,5 @@
 /** How an object differs from what it was: what apply and rollback do, and what is different since. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Id, strict } from './fields.ts';
 import { type Kind, kinds } from './kinds.ts';
 

@@ -1,5 +1,5 @@
 /** Whether an installation is well, as one controller sees it: what `heddle status` shows. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { strict } from './fields.ts';
 
 /** From which share on something counts as nearly full. */

@@ -1,5 +1,5 @@
 /** Bodies of the agent's `GET /v1/dns`. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Ref, strict } from './fields.ts';
 
 /** Types of records that can be asked for. */

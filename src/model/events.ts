@@ -1,5 +1,5 @@
 /** What happened to objects, as `heddle events` shows it: kept in memory by the controller, bounded, and gone with it. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Id, limits, Name, strict } from './fields.ts';
 import { type Kind, kinds } from './kinds.ts';
 

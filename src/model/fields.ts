@@ -1,5 +1,5 @@
 /** Fields that several kinds and requests share, and the limits of all. */
-import { Type } from 'typebox';
+import { Type } from '#typebox';
 import { namePattern } from './ids.ts';
 
 /** Limits of the API; each is enforced at the edge and shown in OpenAPI. */

@@ -1,5 +1,5 @@
 /** The shapes of history: what was, when, and what is different since. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { FieldChange, ObjectChange } from './change.ts';
 import { Id, Revision, strict } from './fields.ts';
 

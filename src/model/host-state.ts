@@ -3,8 +3,7 @@
  *
  * The state is a set of items, each with its own key, so that a snapshot and a delta are the same thing in two sizes.
  */
-import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type Static, Type } from '#typebox';
 import type { Ip, Mac } from './address.ts';
 import { HeddleError } from './errors.ts';
 import { limits } from './fields.ts';

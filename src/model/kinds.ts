@@ -4,7 +4,7 @@
  *
  * `input` is what a client may write, `output` what it reads: the input's fields, filled in, plus what the system gives.
  */
-import { type Static, type TObject, Type } from 'typebox';
+import { type Static, type TObject, Type } from '#typebox';
 import { AddressInput, SharedAddress } from './address-schema.ts';
 import { Address, Id, Labels, limits, Mtu, Name, Ref, Revision, strict, system } from './fields.ts';
 import { VNI_MAX } from './ids.ts';

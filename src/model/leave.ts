@@ -1,5 +1,5 @@
 /** What `heddle leave` and the agent say to each other: a server leaves Heddle. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { strict } from './fields.ts';
 
 /** Body of `POST /v1/leave`. */

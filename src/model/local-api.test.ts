@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Check } from 'typebox/value';
+import { Check } from '#typebox';
 import { limits } from './fields.ts';
 import { AttachRequest } from './local-api.ts';
 

@@ -1,5 +1,5 @@
 /** The bodies of the agent's local API: what its socket takes and gives. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import type { Ip, Mac as MacText } from './address.ts';
 import type { Problem } from './errors.ts';
 import { Address, Labels, limits, Mac, Ref, strict } from './fields.ts';

@@ -1,5 +1,5 @@
 /** What a port is: what a client may write of it and what it reads, and what of that an attachment may say too. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Address, Id, Labels, limits, Mac, Name, Ref, Revision, strict, system } from './fields.ts';
 
 const dnsNames = Type.Array(

@@ -1,5 +1,5 @@
 /** How much a tenant may have. What counts is said by each kind's entry in the table of kinds; nothing else names units. */
-import { type TObject, Type } from 'typebox';
+import { type TObject, Type } from '#typebox';
 import { Id, Revision, strict } from './fields.ts';
 import { type KindSpec, kinds } from './kinds.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Value } from 'typebox/value';
+import { Check } from '#typebox';
 import { SubnetDhcp } from './subnet-dhcp.ts';
 
 test('a boot server is an IPv4 address or a name, and what is nearly an address is neither', () => {
@@ -19,7 +19,7 @@ test('a boot server is an IPv4 address or a name, and what is nearly an address 
     'fd00::1',
   ];
   assert.deepEqual(
-    [...good, ...bad].filter((bootServer) => Value.Check(SubnetDhcp, { bootServer })),
+    [...good, ...bad].filter((bootServer) => Check(SubnetDhcp, { bootServer })),
     good,
   );
 });

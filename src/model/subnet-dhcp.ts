@@ -1,5 +1,5 @@
 /** What a subnet's workloads are told by DHCP and router advertisements besides what follows from the network. */
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from '#typebox';
 import { Address, strict } from './fields.ts';
 
 /** Limits of one subnet, so that everything fits an answer of the size that every client takes. */

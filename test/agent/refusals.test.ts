@@ -41,7 +41,7 @@ const refusals: { why: string; code: Code; text: RegExp; body: Partial<Extract<A
       body: { target: `/proc/${rig.lab.pid('h1')}/ns/net` },
     },
     { why: 'an empty target', code: 'INVALID', text: /target/, body: { target: '' } },
-    { why: 'an unknown field', code: 'INVALID', text: /additional/, body: { tap: 'x' } as never },
+    { why: 'an unknown field', code: 'INVALID', text: /no field/, body: { tap: 'x' } as never },
     { why: 'an unknown kind', code: 'INVALID', text: /kind/, body: { kind: 'pair' as never } },
     { why: 'an interface name with a slash', code: 'IFNAME_INVALID', text: /"a\/b"/, body: { ifname: 'a/b' } },
     { why: 'an interface name with a pattern', code: 'IFNAME_INVALID', text: /"a%d"/, body: { ifname: 'a%d' } },

@@ -1,5 +1,5 @@
-/** 10,000 ports in one network, ten of them on this host, the others behind a segment elsewhere: memory, and how soon an agent is in step. */
-// exclusive: measures memory and time
+/** 10,000 ports in one network, ten of them on this host, the others behind a segment elsewhere: memory, and agents that start again. */
+// exclusive: measures memory
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -11,7 +11,7 @@ import { openStage, type Stage, type Station } from '../traffic/stage.ts';
 const ports = 10_000;
 const attached = 10;
 const atOnce = 16;
-const most = { rssMiB: 250, syncMs: 2000 };
+const most = { rssMiB: 250 };
 
 let stage: Stage;
 let local: Station[];
@@ -97,18 +97,13 @@ test('all of them are elsewhere, in the kernel, soon after their segment’s hos
   }
 });
 
-test('a restarted agent is in step within two seconds, and stays small', async (t) => {
-  const took: number[] = [];
-  for (let n = 0; n < 3; n++) {
-    await stage.lab.kill('h1');
-    const began = performance.now();
-    await stage.lab.start('h1');
-    await inStep();
-    took.push(Math.round(performance.now() - began));
-  }
-  t.diagnostic(`in step ${took.join(', ')} ms after its start; ${rssMiB('h1').toFixed(0)} MiB`);
-  // The best of three: what else the machine did meanwhile is no property of the agent.
-  assert.ok(Math.min(...took) < most.syncMs, `${took} ms`);
+test('a restarted agent is in step again, and stays small', async (t) => {
+  await stage.lab.kill('h1');
+  const began = performance.now();
+  await stage.lab.start('h1');
+  await inStep();
+  // How soon is for `npm run bench -- restart` to say, on a machine that does nothing else.
+  t.diagnostic(`in step ${(performance.now() - began).toFixed(0)} ms after its start; ${rssMiB('h1').toFixed(0)} MiB`);
   assert.ok(rssMiB('h1') < most.rssMiB);
   assert.equal((await status()).ports.up, attached);
   await stage.ping(local[0]!, local[9]!.ip4);

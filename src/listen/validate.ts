@@ -1,5 +1,4 @@
-import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile, type TSchema } from '#typebox';
 import { HeddleError } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 
@@ -10,11 +9,36 @@ interface Fault {
   readonly message: string;
 }
 
-/** A check of a JSON value against a schema: nothing is coerced, removed or filled in. @throws INVALID and the codes below */
-export function compileCheck(schema: TSchema): (value: unknown) => void {
+/** @throws INVALID and the codes below */
+type Check = (value: unknown) => void;
+
+/**
+ * A check of a JSON value against a schema: nothing is coerced, removed or filled in. Of objects that are told apart by their
+ * `kind`, what is wrong is told of the one that it names.
+ */
+export function compileCheck(schema: TSchema): Check {
+  const kinds = kindsOf(schema);
+  if (kinds) return checkByKind(kinds);
   const check = Compile(schema);
   return (value) => {
     if (!check.Check(value)) throw refusal(check.Errors(value), value);
+  };
+}
+
+/** The members of a union of objects by what they have for `kind`. */
+function kindsOf(schema: TSchema): Map<unknown, TSchema> | undefined {
+  const { anyOf = [] } = schema as { anyOf?: (TSchema & { properties?: { kind?: { const?: unknown } } })[] };
+  const kinds = new Map(anyOf.map((member) => [member.properties?.kind?.const, member]));
+  return kinds.size < 2 || kinds.has(undefined) ? undefined : kinds;
+}
+
+function checkByKind(kinds: ReadonlyMap<unknown, TSchema>): Check {
+  const checks = new Map([...kinds].map(([kind, member]) => [kind, compileCheck(member)]));
+  return (value) => {
+    const check = checks.get((value as { kind?: unknown } | null | undefined)?.kind);
+    if (!check)
+      throw new HeddleError('INVALID', { field: 'kind', problem: `must be one of ${[...kinds.keys()].join(', ')}` });
+    check(value);
   };
 }
 
