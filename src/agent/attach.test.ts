@@ -42,7 +42,8 @@ test('an attach that is undone because its address was refused does not make the
         take([{ ip: parseIp('10.0.0.5'), mac: parseMac('02:00:00:00:00:05') }]),
     },
     uploads: {
-      async tell() {
+      async tell() {},
+      async tellSoon() {
         for (const a of all.values())
           if (a.state === 'attached') all.set(a.port, { ...a, local: { ...a.local!, refused } } as Attachment);
       },
@@ -77,7 +78,7 @@ test('the address of a tap that is detached is this host’s again only while th
       },
       devices: { left: () => undefined },
       leases: { tend: async () => {} },
-      uploads: { tell: async () => {} },
+      uploads: { tell: async () => {}, tellSoon: async () => {} },
       connected: () => connected,
       leaves: () => false,
     } as never);
