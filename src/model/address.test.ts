@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { ipBytes, ipText, linkLocal, macOfSlaac, parseIp, parseMac, parsePrefix, slaacAddress } from './address.ts';
+import {
+  type Ip,
+  ipBytes,
+  ipText,
+  linkLocal,
+  macOfSlaac,
+  parseIp,
+  parseMac,
+  parsePrefix,
+  slaacAddress,
+} from './address.ts';
 import { hasCode } from './errors.ts';
 
 it('reads addresses that a port can have, in canonical text', () => {
@@ -73,4 +83,6 @@ it('gives the bytes of an address in canonical text, as they were', () => {
     ),
   );
   assert.equal(ipText(new Uint8Array(16)), '::');
+  for (const text of ['::ffff:192.0.2.1', '::192.0.2.1', '64:ff9b::192.0.2.1'])
+    assert.deepEqual([...ipBytes(text as Ip).subarray(12)], [192, 0, 2, 1], text);
 });

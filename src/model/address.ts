@@ -71,6 +71,8 @@ export const ipFamily = (ip: string): 4 | 6 => (ip.includes(':') ? 6 : 4);
 /** The address's 4 or 16 bytes, network order. */
 export function ipBytes(ip: Ip): Uint8Array {
   if (ipFamily(ip) === 4) return Uint8Array.from(ip.split('.'), Number);
+  // With an IPv4 address in it, as the kernel writes some.
+  if (ip.includes('.')) return Uint8Array.from(ipaddr.parse(ip).toByteArray());
   // An agent that starts does this for every address that it knows, and the text is canonical: a parser that expects
   // anything takes ten times as long.
   const bytes = new Uint8Array(16);
