@@ -131,7 +131,8 @@ export class Presence {
 
   /**
    * Resolves when all of the hosts (id → name) have applied the revision.
-   * @throws WAIT_TIMEOUT with the names of those that have not
+   * @param signal ends the wait, also if it aborted before
+   * @throws WAIT_TIMEOUT with the names of those that have not when the time is over, or the wait is ended
    */
   async applied(
     hosts: ReadonlyMap<string, string>,
@@ -145,6 +146,7 @@ export class Presence {
     const waiting = { left, revision, done: resolve };
     const timer = setTimeout(resolve, timeoutMs);
     signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
     this.#waiting.add(waiting);
     try {
       await promise;
