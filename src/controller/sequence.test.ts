@@ -168,6 +168,8 @@ const large = [
   { kind: 'network', tenant: 'acme', name: 'large' },
   { kind: 'subnet', tenant: 'acme', name: 'large4', network: 'large', cidr: '10.8.0.0/16' },
 ];
+/** What a host's lease has. */
+const held = Array.from({ length: 200 }, (_, n) => `10.0.0.${n + 2}`);
 for (const [what, limits, documents, other] of [
   [
     'a tenant with a quota',
@@ -182,11 +184,19 @@ for (const [what, limits, documents, other] of [
     (n: number) => ({ kind: 'network', tenant: 'acme', name: `n${n}` }),
     (n: number) => ['networks', { name: `o${n}` }],
   ],
+  [
+    "a host's lease",
+    {},
+    (n: number) => ({ ...port(`p${n}`, [held[n]!]), host: 'h1' }),
+    (n: number) => ['leases', { network: 'web', host: 'h1', size: n % 2 }],
+  ],
 ] as const)
   it(`is decided twice at most, however many others write to ${what} all the time`, async () => {
     await using api = await openTestApi();
     await api.ok('POST', '/v1/apply', { documents: [...net, ...large] });
     await api.ok('PATCH', `${t}/quota`, { limits });
+    await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
+    await api.ok('POST', `${t}/leases`, { network: 'web', host: 'h1', size: 0, addresses: held });
     let attempts = 0;
     const { sequences } = api.writer;
     const write = sequences.write.bind(sequences);
