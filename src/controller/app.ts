@@ -12,6 +12,7 @@ import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
 import { registerApply } from './apply-routes.ts';
+import { ClientGone } from './gone.ts';
 import { registerHistory } from './history-routes.ts';
 import { parseJsonBodies } from './json-body.ts';
 import { type ObserveContext, registerObserve } from './observe-routes.ts';
@@ -96,8 +97,16 @@ function rate(limit: RateLimit, { method, routeOptions, query, ip }: FastifyRequ
   if (ip && !isFree) limit.take(ip, isRead ? 'read' : 'write');
 }
 
+/** As others call it: no answer of ours has it, since nobody reads this one. */
+const CLIENT_GONE_STATUS = 499;
+
 /** Answers with the error as a problem, and logs it. */
 function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (e instanceof ClientGone) {
+    request.log.info({ method: request.method, path: request.url }, e.message);
+    reply.code(CLIENT_GONE_STATUS).send();
+    return;
+  }
   const problem = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
   request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: request.url };

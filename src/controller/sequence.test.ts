@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
+import { ClientGone } from './gone.ts';
 import type { Connected } from './presence.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
@@ -125,7 +126,7 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
   await assertNoLeak(api.store);
 });
 
-it('is not begun if its client goes while it waits', async () => {
+it('is not begun if its client goes while it waits, and that is nobody’s problem', async () => {
   await using open = await openHeld();
   const { api } = open;
   const { sequences } = api.writer;
@@ -148,11 +149,14 @@ it('is not begun if its client goes while it waits', async () => {
   });
   const [socket] = await connected;
   const { ended } = await came.promise;
-  const refused = assert.rejects(ended, { code: 'BUSY' });
+  const refused = assert.rejects(ended, ClientGone);
   client.abort();
   await Promise.all([assert.rejects(answer), once(socket, 'close')]);
   await open.goOn();
   await refused;
+  const { body: metrics } = await api.request('GET', '/metrics');
+  assert.match(metrics, /^heddle_http_requests_total\{route="\/v1\/apply",method="POST",code="499"\} 1$/m);
+  assert.doesNotMatch(metrics, /^heddle_http_problems_total\{/m);
   assert.equal((await api.request('GET', `${t}/ports/p1`)).status, 404);
 });
 

@@ -46,7 +46,7 @@ export class Sequences {
    * Writes in the order of the steps, in as few transactions as are legal. If somebody writes in between, it is decided
    * again on a new copy.
    * @param gone whoever it is for does not wait any more: it is not begun then
-   * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY
+   * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY; the signal's reason
    */
   async write<T>(gone: AbortSignal, decide: Decide<T>): Promise<SequenceWritten<T>> {
     const changes: WorldChange[] = [];
