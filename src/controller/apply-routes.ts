@@ -41,9 +41,9 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const wanted = parseDocuments(documents);
     const application = new Application(wanted, { set: set ?? 'default', prune, tenant, take, isOnline });
     if (plan || dryRun) {
-      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence) => {
+      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence, ends) => {
         const plans = plan ? new HostPlans(sequence.world) : undefined;
-        const changes = await application.decide(sequence);
+        const changes = await application.decide(sequence, ends);
         return { changes, ...(plans && { hosts: plans.changed() }) };
       });
       return { revision: String(revision), ...result };

@@ -54,19 +54,21 @@ export class Application {
   /**
    * Decides the writes. What is refused is tried again after the others: so the order in which documents come has no meaning.
    * @returns what changes, since it was decided first, in the order of the documents' kinds, deletes last
-   * @throws DOCUMENTS_REFUSED with all that is refused in the end
+   * @param gone ends it
+   * @throws DOCUMENTS_REFUSED with all that is refused in the end; the reason of `gone`
    */
-  readonly decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
+  readonly decide = async (sequence: Sequence, gone: AbortSignal): Promise<ObjectChange[]> => {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
     this.#before ??= wanted.map((w) => stateOf(world, w));
-    const gone = options.prune ? unnamed(world, wanted, options) : [];
-    for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored));
-    const refusals = await settle([
+    const pruned = options.prune ? unnamed(world, wanted, options) : [];
+    for (const stored of pruned) this.#removed.set(stored.record.id, documentOf(world, stored));
+    const works = [
       ...wanted.map((w) => ({ ...workOf(w, () => makeFirst(sequence, w, options)), letGo: () => letGo(sequence, w) })),
       ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
-      ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
-    ]);
+      ...pruned.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
+    ];
+    const refusals = await settle(works, gone);
     if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
     return [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),

@@ -21,10 +21,12 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
       return objectHistory(ctx, kind, await scopeOf(kind, request), refOf(kind, request), query);
     });
 
-  app.get(diffPath, async (request) => {
+  app.get(diffPath, async (request, reply) => {
+    const gone = whenGone(reply);
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
     const revision = await parsePoint(store, 'since', since, Date.now());
-    return differenceSince(ctx, revision, tenant === undefined ? undefined : await tenantEver(ctx, tenant), limit);
+    const scope = tenant === undefined ? undefined : await tenantEver(ctx, tenant);
+    return differenceSince(ctx, revision, scope, limit, gone);
   });
 
   const check = compileCheck(RollbackSchema);

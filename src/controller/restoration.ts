@@ -40,15 +40,17 @@ export class Restoration {
   readonly #sequence: Sequence;
   readonly #to: bigint;
   readonly #touched: Touched;
+  readonly #gone: AbortSignal;
 
-  /** @param touched gets what is written */
-  constructor(sequence: Sequence, to: bigint, touched: Touched) {
+  /** @param touched gets what is written @param gone ends it */
+  constructor(sequence: Sequence, to: bigint, touched: Touched, gone: AbortSignal) {
     this.#sequence = sequence;
     this.#to = to;
     this.#touched = touched;
+    this.#gone = gone;
   }
 
-  /** @throws ROLLBACK_REFUSED */
+  /** @throws ROLLBACK_REFUSED; the reason of `gone` */
   async restore(pairs: readonly Pair[]): Promise<void> {
     const wanted = pairs.filter(isWanted).map((pair): Wanted => ({ pair, wish: wishOf(pair.kind, pair.before) }));
     const going = wanted.filter(({ wish, pair }) => !wish && pair.after);
@@ -77,7 +79,7 @@ export class Restoration {
 
   /** @throws ROLLBACK_REFUSED */
   async #settle(all: readonly Return[]): Promise<void> {
-    const refusals = await settle(all);
+    const refusals = await settle(all, this.#gone);
     if (refusals.length === 0) return;
     const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
       ...{ kind, name: record.name, code: error.code, problem: error.message },

@@ -160,6 +160,40 @@ it('is not begun if its client goes while it waits, and that is nobody’s probl
   assert.equal((await api.request('GET', `${t}/ports/p1`)).status, 404);
 });
 
+/** All sequences are for a client that goes when it is told to. */
+function ofOneClient({ writer: { sequences } }: TestApi) {
+  const client = new AbortController();
+  const write = sequences.write.bind(sequences);
+  const when = { decided: () => {} };
+  sequences.write = (_, decide) =>
+    write(client.signal, async (sequence, gone) => {
+      const result = await decide(sequence, gone);
+      when.decided();
+      return result;
+    });
+  return { goes: () => client.abort(new ClientGone()), when };
+}
+
+it('ends if its client goes while it is decided', async () => {
+  await using api = await openTestApi();
+  const client = ofOneClient(api);
+  client.when.decided = client.goes;
+  assert.equal((await api.request('POST', '/v1/apply', { documents: net })).status, 499);
+  assert.equal((await api.store.extent()).revision, 0n, 'nothing was written');
+});
+
+it('is brought to its end if its client goes when something is written, also if it must be decided anew', async () => {
+  let goes = () => {};
+  await using open = await openInterrupted('/port/', async (api) => {
+    goes();
+    await takeSecond(api);
+  });
+  const { api } = open;
+  ({ goes } = ofOneClient(api));
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1')] });
+  assert.deepEqual((await api.ok('GET', `${t}/ports/p1`)).addresses, ['10.0.0.3']);
+});
+
 it('holds up nobody who writes what it does not', async () => {
   await using open = await openHeld();
   const { api } = open;
@@ -205,9 +239,9 @@ for (const [what, limits, documents, other] of [
     const { sequences } = api.writer;
     const write = sequences.write.bind(sequences);
     sequences.write = (gone, decide) =>
-      write(gone, (sequence) => {
+      write(gone, (sequence, ends) => {
         attempts++;
-        return decide(sequence);
+        return decide(sequence, ends);
       });
     let isDone = false;
     const others = Array.from({ length: 4 }, async (_, i) => {

@@ -26,11 +26,16 @@ const TRIED_AGAIN = 20_000;
 /**
  * Runs all; those that are refused are tried again after the others, as long as something comes of it.
  * @returns what is refused in the end; CHAIN_LIMIT alone, if the end is too far
+ * @throws the reason of `gone`, if that aborts
  */
-export async function settle<T extends Task>(all: readonly T[], tries = TRIED_AGAIN): Promise<Refusal<T>[]> {
+export async function settle<T extends Task>(
+  all: readonly T[],
+  gone: AbortSignal,
+  tries = TRIED_AGAIN,
+): Promise<Refusal<T>[]> {
   let [left, triesLeft] = [all, tries];
   for (;;) {
-    const refusals = await run(left);
+    const refusals = await run(left, gone);
     // Two may wait for each other, as routers that exchange their networks.
     const isOn = refusals.length < left.length || refusals.map(({ task }) => task.letGo?.()).includes(true);
     if (refusals.length === 0 || !isOn) return refusals;
@@ -41,10 +46,13 @@ export async function settle<T extends Task>(all: readonly T[], tries = TRIED_AG
 }
 
 /** Each once. */
-async function run<T extends Task>(tasks: readonly T[]): Promise<Refusal<T>[]> {
+async function run<T extends Task>(tasks: readonly T[], gone: AbortSignal): Promise<Refusal<T>[]> {
   const refusals: Refusal<T>[] = [];
   for (const [i, task] of tasks.entries()) {
-    if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
+    if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) {
+      await turn();
+      gone.throwIfAborted();
+    }
     try {
       task.run();
     } catch (e) {
