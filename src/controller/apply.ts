@@ -44,6 +44,7 @@ export class Application {
   readonly #options: ApplyOptions;
   /** As it was when it was decided first. */
   #before: readonly State[] | undefined;
+  /** By id, what was to go, whenever it was decided. */
   readonly #removed = new Map<string, Document>();
 
   constructor(wanted: readonly Wanted[], options: ApplyOptions) {
@@ -72,12 +73,15 @@ export class Application {
     if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
     return [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w))),
-      ...[...this.#removed].map(([id, document]) => ({
-        action: 'delete' as const,
-        id,
-        ...headOf(document),
-        fields: documentChanges(document, undefined),
-      })),
+      ...[...this.#removed]
+        // Others may have kept it from going meanwhile.
+        .filter(([id, { kind }]) => !world.objects(kind).has(id))
+        .map(([id, document]) => ({
+          action: 'delete' as const,
+          id,
+          ...headOf(document),
+          fields: documentChanges(document, undefined),
+        })),
     ];
   };
 }

@@ -9,14 +9,15 @@ import { ClientGone } from './gone.ts';
 import type { Connected } from './presence.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
+import { keyOf } from './transaction.ts';
 import type { WorldChange } from './world.ts';
 
-/** A controller in whose store something happens once: right before the first transaction that writes such a key, if it is due. */
+/** A controller in whose store something happens once: right before the first transaction that writes, or deletes, such a key, if it is due. */
 async function openInterrupted(prefix: string, happens: (api: TestApi) => Promise<unknown>, isDue = true) {
   const store = await openSqlite(':memory:');
   const open = { isDue };
   const txn: Store['txn'] = async (t) => {
-    if (open.isDue && t.ops.some((op) => 'put' in op && op.put.key.startsWith(prefix))) {
+    if (open.isDue && t.ops.some((op) => keyOf(op).startsWith(prefix))) {
       open.isDue = false;
       await happens(api);
     }
@@ -87,6 +88,25 @@ it('says how much was written, if what others wrote meanwhile leaves no way on',
   await api.ok('DELETE', '/v1/tenants/acme/ports/other');
   await api.ok('POST', '/v1/apply', { documents });
   assert.deepEqual((await api.ok('GET', '/v1/tenants/acme/ports/p1')).addresses, ['10.0.0.2']);
+  await assertNoLeak(api.store);
+});
+
+it('says of what was to be pruned, and another set has taken meanwhile, not that it is gone', async () => {
+  const taken = { ...port('p1'), labels: { its: 'now' } };
+  const take = async ({ store }: TestApi) => {
+    await using other = await openTestApi({ store });
+    await other.ok('POST', '/v1/apply', { documents: [taken], set: 'other', take: true });
+  };
+  await using open = await openInterrupted('/port/', take, false);
+  const { api } = open;
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1'), port('p2')], set: 's' });
+  open.isDue = true;
+  const { changes } = await api.ok('POST', '/v1/apply', { documents: net, set: 's', prune: true });
+  assert.deepEqual(
+    changes.map(({ action, name }: { action: string; name: string }) => `${action} ${name}`),
+    ['unchanged acme', 'unchanged web', 'unchanged v4', 'delete p2'],
+  );
+  assert.deepEqual((await api.ok('GET', '/v1/tenants/acme/ports/p1')).labels, { its: 'now' });
   await assertNoLeak(api.store);
 });
 
