@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { HeddleError } from '../model/errors.ts';
 import type { Brand } from '../model/ids.ts';
 import { type Inputs, type Kind, referentsFirst } from '../model/kinds.ts';
-import { Withheld } from './addresses.ts';
+import { refusedTogether } from './addresses.ts';
 import type { Pair } from './difference.ts';
 import { nameKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
@@ -86,10 +85,11 @@ export class Restoration {
     }));
     const details = { to: String(this.#to), problems, written: 0 };
     // Hosts that hold, unused, what is needed are asked for it.
-    const leases = refusals.flatMap(({ error }) => (error instanceof Withheld ? error.leases : []));
-    throw leases.length < refusals.length
-      ? new HeddleError('ROLLBACK_REFUSED', details)
-      : new Withheld('ROLLBACK_REFUSED', details, leases);
+    throw refusedTogether(
+      'ROLLBACK_REFUSED',
+      details,
+      refusals.map(({ error }) => error),
+    );
   }
 
   #loosen({ pair, wish }: Wanted, names: ReadonlySet<string>): void {
