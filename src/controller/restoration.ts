@@ -9,7 +9,7 @@ import { loosened } from './loosened.ts';
 import { type AnyRecord, type PortRecord, type Stored, scopeOf } from './records.ts';
 import type { Decision, Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
-import { settle, type Task } from './settle.ts';
+import { patience, settle, type Task } from './settle.ts';
 import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
 
 /** Most problems that a refusal names. */
@@ -40,6 +40,7 @@ export class Restoration {
   readonly #to: bigint;
   readonly #touched: Touched;
   readonly #gone: AbortSignal;
+  readonly #tries = patience();
 
   /** @param touched gets what is written @param gone ends it */
   constructor(sequence: Sequence, to: bigint, touched: Touched, gone: AbortSignal) {
@@ -78,7 +79,7 @@ export class Restoration {
 
   /** @throws ROLLBACK_REFUSED */
   async #settle(all: readonly Return[]): Promise<void> {
-    const refusals = await settle(all, this.#gone);
+    const refusals = await settle(all, this.#gone, this.#tries);
     if (refusals.length === 0) return;
     const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
       ...{ kind, name: record.name, code: error.code, problem: error.message },

@@ -55,13 +55,21 @@ it('lets go what each holds of the other, only where nothing else helps', async 
 
 it('gives up a chain that is too long with one refusal, after so many tries', async () => {
   const { tasks, runs } = chain(100);
-  const [refusal, ...more] = await settle(tasks, stays, 500);
+  const [refusal, ...more] = await settle(tasks, stays, { left: 500 });
   assert.deepEqual(more, []);
   assert.equal(refusal?.task.name, 't0');
   assert.equal(refusal.error.code, 'CHAIN_LIMIT');
   assert.match(refusal.error.message, /94 in all.*there is no network t1\. Change some/);
   assert.ok(runs() <= 600, `${runs()}`);
   assert.deepEqual(await settle(chain(200).tasks, stays), [], 'by itself it has the patience for 200');
+});
+
+it('has one patience for all that belongs to one decision', async () => {
+  const tries = { left: 500 };
+  assert.deepEqual(await settle(chain(30).tasks, stays, tries), []);
+  assert.equal(tries.left, 65);
+  const [refusal] = await settle(chain(30).tasks, stays, tries);
+  assert.equal(refusal?.error.code, 'CHAIN_LIMIT');
 });
 
 it('is ended by what is no refusal', async () => {

@@ -23,24 +23,31 @@ const DECIDED_AT_ONCE = 50;
  */
 const TRIED_AGAIN = 20_000;
 
+/** How often tasks may yet be tried again, in all that is settled for one decision. */
+export interface Patience {
+  left: number;
+}
+export const patience = (): Patience => ({ left: TRIED_AGAIN });
+
 /**
  * Runs all; those that are refused are tried again after the others, as long as something comes of it.
+ * @param tries becomes less by what is tried again
  * @returns what is refused in the end; CHAIN_LIMIT alone, if the end is too far
  * @throws the reason of `gone`, if that aborts
  */
 export async function settle<T extends Task>(
   all: readonly T[],
   gone: AbortSignal,
-  tries = TRIED_AGAIN,
+  tries = patience(),
 ): Promise<Refusal<T>[]> {
-  let [left, triesLeft] = [all, tries];
+  let left = all;
   for (;;) {
     const refusals = await run(left, gone);
     // Two may wait for each other, as routers that exchange their networks.
     const isOn = refusals.length < left.length || refusals.map(({ task }) => task.letGo?.()).includes(true);
     if (refusals.length === 0 || !isOn) return refusals;
-    triesLeft -= refusals.length;
-    if (triesLeft < 0) return [tooFar(refusals)];
+    tries.left -= refusals.length;
+    if (tries.left < 0) return [tooFar(refusals)];
     left = refusals.map(({ task }) => task);
   }
 }
