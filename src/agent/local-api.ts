@@ -15,6 +15,9 @@ import type { Attachments } from './attachments.ts';
 import type { Dns } from './dns/start.ts';
 import type { Leave } from './leave/leave.ts';
 
+/** The largest body: user data and keys at their largest, escaped. */
+const BODY_BYTES = 256 * 1024;
+
 /** What the local API serves. */
 export interface LocalApi {
   readonly attacher: Attacher;
@@ -42,8 +45,7 @@ export async function serveLocalApi(
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     genReqId: requestIdOf,
-    // User data and keys at their largest, escaped.
-    bodyLimit: 256 * 1024,
+    bodyLimit: BODY_BYTES,
     frameworkErrors: refuse,
     ...withoutSchemas,
   });
@@ -104,7 +106,7 @@ const named = (request: FastifyRequest) => ({
 
 /** Fastify's own errors as ours. */
 function known(e: FastifyError): unknown {
-  if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: 64 * 1024 }, e);
+  if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: BODY_BYTES }, e);
   if (e instanceof SyntaxError || /^FST_ERR_(CTP|BAD_URL|MAX_PARAM)/.test(e.code))
     return new HeddleError('BAD_REQUEST', { problem: e.message }, e);
   return e;
