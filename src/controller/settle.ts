@@ -24,9 +24,10 @@ const DECIDED_AT_ONCE = 50;
 const TRIED_AGAIN = 20_000;
 
 /** How often tasks may yet be tried again, in all that is settled for one decision. */
-export interface Patience {
+interface Patience {
   left: number;
 }
+/** As a decision begins with it. */
 export const patience = (): Patience => ({ left: TRIED_AGAIN });
 
 /**
