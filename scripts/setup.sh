@@ -77,10 +77,13 @@ install_modules() {
 
 # One file of TypeBox's many modules: scripts/typebox.mts says why.
 bundle_typebox() {
-  bundle=build/typebox.mjs
-  [ ! -f "$bundle" ] || [ scripts/typebox.mts -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
-  node_modules/.bin/esbuild scripts/typebox.mts --bundle --format=esm --platform=node --log-level=warning --outfile="$bundle"
-  cp scripts/typebox.mts build/typebox.d.mts
+  bundle=build/typebox.mjs types=build/typebox.d.mts
+  [ ! -f "$bundle" ] || [ ! -f "$types" ] || [ scripts/typebox.mts -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
+  mkdir -p build
+  cp scripts/typebox.mts "$types"
+  # In its place only when it is whole: what is there is not made again.
+  PATH=$PWD/node_modules/.bin:$PATH esbuild scripts/typebox.mts --bundle --format=esm --platform=node --log-level=warning --outfile="$bundle.tmp"
+  mv "$bundle.tmp" "$bundle"
   hand_over build
 }
 

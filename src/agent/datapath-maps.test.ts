@@ -17,3 +17,11 @@ test('the next owner of a slot has none of its connections, and those of other s
   maps.resetCounters(7);
   assert.deepEqual([...rows], ['8/0', `8/${BEGUN_WORDS - 1}`]);
 });
+
+test('says how full maps are, without a call for each row', () => {
+  const rows = [[new Uint8Array(8), new Uint8Array(8)]];
+  const tally = { entries: () => [...rows, ...rows], keys: () => assert.fail('a call for each key') };
+  const other = { entries: () => [] };
+  const maps = new DatapathMaps({ map: (name: MapName) => (name === 'tally' ? tally : other) } as never);
+  assert.equal(maps.fill().find(({ name }) => name === 'tally')?.entries, 2);
+});

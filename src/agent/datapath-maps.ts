@@ -113,7 +113,7 @@ export class DatapathMaps {
     });
   }
 
-  /** The same of all slots, and the host itself. Cost: two reads for each count. */
+  /** The same of all slots, and the host itself. Cost: a call for thousands of counts. */
   tally(): bigint[] {
     const sums = reasons.map(() => 0n);
     for (const [key, value] of this.#map('tally').entries()) {
@@ -124,11 +124,11 @@ export class DatapathMaps {
     return sums;
   }
 
-  /** How full the maps are that fill as rows come; `tally` by what it takes to read it. */
+  /** How full the maps are that fill as rows come. Cost: that of reading `tally`, which the datapath writes itself. */
   fill(): { name: MapName; entries: number; max: number }[] {
     const rows = this.#table.sizes;
     const counted = planned.map((name) => [name, rows.get(name) ?? 0] as const);
-    return [...counted, ['tally', this.#map('tally').keys().length] as const]
+    return [...counted, ['tally', this.#map('tally').entries().length] as const]
       .filter(([name]) => !isArray(maps[name]))
       .map(([name, entries]) => ({ name, entries, max: maps[name].max }));
   }

@@ -16,6 +16,9 @@ import type { Dns } from './dns/start.ts';
 import type { Leave } from './leave/leave.ts';
 import { type Caller, LocalAccess, permitted, requireOwn, shownTo } from './local-access.ts';
 
+/** The largest body: user data and keys at their largest, escaped. */
+const BODY_BYTES = 256 * 1024;
+
 /** What the local API serves. */
 export interface LocalApi {
   readonly attacher: Pick<Attacher, 'attach' | 'detach' | 'details' | 'find'>;
@@ -48,8 +51,7 @@ export async function serveLocalApi(
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     genReqId: requestIdOf,
-    // User data and keys at their largest, escaped.
-    bodyLimit: 256 * 1024,
+    bodyLimit: BODY_BYTES,
     frameworkErrors: refuse,
     ...withoutSchemas,
   });
@@ -133,7 +135,7 @@ const named = (request: FastifyRequest) => ({
 
 /** Fastify's own errors as ours. */
 function known(e: FastifyError): unknown {
-  if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: 64 * 1024 }, e);
+  if (e.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new HeddleError('TOO_LARGE', { limitBytes: BODY_BYTES }, e);
   if (e instanceof SyntaxError || /^FST_ERR_(CTP|BAD_URL|MAX_PARAM)/.test(e.code))
     return new HeddleError('BAD_REQUEST', { problem: e.message }, e);
   return e;

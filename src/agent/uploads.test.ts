@@ -1,6 +1,7 @@
 /** What the controller is told of ports that were made or removed here, with a twin of it in memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { parseIp, parseMac } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -61,6 +62,7 @@ function rig(attachments: Attachment[], { revision = '50', synced = true } = {})
       get: async () => ({ host: 'h', revision: '50' }),
       async remove(_: string, id: PortId, { tenant }: { tenant: string }) {
         asked.push(`remove ${tenant}/${all.get(id)!.name}`);
+        await held.get(`remove ${all.get(id)!.name}`);
         if (world.removal) throw world.removal;
       },
     },
@@ -120,6 +122,30 @@ test('who waits for its own port waits for no other one', async () => {
   other.resolve();
   await r.uploads.tellSoon(b.port);
   assert.equal(r.all.get(b.port)?.local?.confirmed, '60');
+});
+
+test('who waits for a port to be released is not answered by the create that was under way', async () => {
+  const a = attachment('a', { local: local(1) });
+  using r = rig([a]);
+  const [create, remove] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  r.held.set('a', create.promise).set('remove a', remove.promise);
+  const asked = async (what: string) => {
+    while (!r.asked.includes(what)) await turn();
+  };
+  const made = r.uploads.tellSoon(a.port);
+  await asked('create acme/a');
+  r.all.set(a.port, { ...a, state: 'detaching' } as Attachment);
+  let isAnswered = false;
+  const released = r.uploads.tellSoon(a.port).then(() => {
+    isAnswered = true;
+  });
+  create.resolve();
+  await asked('remove acme/a');
+  await made;
+  assert.equal(isAnswered, false);
+  remove.resolve();
+  await released;
+  assert.ok(!r.all.has(a.port));
 });
 
 test('one that has let somebody wait in vain is not waited for again until it has taken something', async (t) => {

@@ -39,7 +39,7 @@ export class Uploads implements Disposable {
   readonly #parts: UploadParts;
   readonly #rounds: Rounds;
   /** Who waits for a port to be told. */
-  readonly #waiting = new Map<PortId, PromiseWithResolvers<void>>();
+  readonly #waiting = new Set<{ readonly port: PortId; readonly told: () => void }>();
   /** Somebody has waited in vain, and nothing was told since. */
   #isSlow = false;
 
@@ -71,19 +71,23 @@ export class Uploads implements Disposable {
   async tellSoon(port: PortId): Promise<void> {
     const round = this.tell();
     if (!this.#parts.connected() || this.#isSlow) return;
-    const told = this.#waiting.getOrInsertComputed(port, () => Promise.withResolvers());
-    const late = Promise.withResolvers<void>();
+    const { promise, resolve: told } = Promise.withResolvers<void>();
+    const waiting = { port, told };
+    this.#waiting.add(waiting);
     const timer = setTimeout(() => {
       this.#isSlow = true;
-      late.resolve();
+      told();
     }, tellMs).unref();
-    await Promise.race([round, told.promise, late.promise]);
+    await Promise.race([round, promise]);
     clearTimeout(timer);
+    this.#waiting.delete(waiting);
   }
-  #told(port: PortId): void {
+  /** The controller has taken something of a port; what changed of it meanwhile is still to be told. */
+  #took(port: PortId): void {
     this.#isSlow = false;
-    this.#waiting.get(port)?.resolve();
-    this.#waiting.delete(port);
+    const now = this.#parts.attachments.get(port);
+    if (now && isPending(now)) return;
+    for (const waiting of this.#waiting) if (waiting.port === port) waiting.told();
   }
   /** How many ports the controller has yet to be told of. */
   get pending(): number {
@@ -103,7 +107,7 @@ export class Uploads implements Disposable {
         // It may have changed while another one was told.
         const now = attachments.get(port) as A | undefined;
         if (!now || !isPending(now)) continue;
-        if (await work(now)) this.#told(port);
+        if (await work(now)) this.#took(port);
         else whole = false;
       }
     };

@@ -32,6 +32,18 @@ export class Withheld<C extends Code = Code> extends HeddleError<C> {
   }
 }
 
+/** One refusal of several things: Withheld if that is so of each of them, for nothing is given back in vain. */
+export function refusedTogether<C extends Code>(
+  code: C,
+  details: HeddleError<C>['details'],
+  refusals: readonly HeddleError[],
+): HeddleError<C> {
+  const leases = refusals.map((e) => (e instanceof Withheld ? e.leases : []));
+  return leases.every(({ length }) => length > 0)
+    ? new Withheld(code, details, [...new Set(leases.flat())])
+    : new HeddleError(code, details);
+}
+
 /**
  * An address that a client named.
  * @throws ADDRESS_INVALID, ADDRESS_OUTSIDE, ADDRESS_RESERVED, ADDRESS_TAKEN

@@ -18,6 +18,7 @@ import type { Audit } from './audit.ts';
 import { registerAudit } from './audit-api.ts';
 import { deedOf, recordRequests } from './audit-requests.ts';
 import { registerAuthority } from './authority-routes.ts';
+import { ClientGone } from './gone.ts';
 import { registerHistory } from './history-routes.ts';
 import { registerJoin, type TrustContext } from './join-routes.ts';
 import { parseJsonBodies } from './json-body.ts';
@@ -116,8 +117,16 @@ export function registerRoutes(
   );
 }
 
+/** As others call it: no answer of ours has it, since nobody reads this one. */
+const CLIENT_GONE_STATUS = 499;
+
 /** Answers with the error as a problem, and logs it. */
 function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (e instanceof ClientGone) {
+    request.log.info({ method: request.method, path: request.url }, e.message);
+    reply.code(CLIENT_GONE_STATUS).send();
+    return;
+  }
   const problem = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
   request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: request.url };

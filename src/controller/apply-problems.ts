@@ -1,7 +1,8 @@
 /** Refusals of documents: each with the document, the field, and what to do. */
 import type { DocumentProblem } from '../model/document-problem.ts';
-import { type Code, HeddleError, hasCode } from '../model/errors.ts';
+import { type Code, type HeddleError, hasCode } from '../model/errors.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
+import { refusedTogether } from './addresses.ts';
 
 /** What was refused: a document with its number, or an object that was to be pruned. */
 export interface Refused {
@@ -27,9 +28,8 @@ export function documentsRefused(refused: readonly Refused[]): HeddleError {
   const told = (own.length > 0 ? own : once).toSorted((a, b) => (a.document ?? 1e9) - (b.document ?? 1e9));
   const problems = told.slice(0, PROBLEMS_TOLD).map(problemOf);
   const more = told.length - problems.length;
-  // What could be given back by others is found by the cause.
-  const cause = refused.find(({ error }) => 'leases' in error)?.error;
-  return new HeddleError('DOCUMENTS_REFUSED', { problems, more, written: 0 }, cause);
+  const errors = told.map(({ error }) => error);
+  return refusedTogether('DOCUMENTS_REFUSED', { problems, more, written: 0 }, errors);
 }
 
 function problemOf(refused: Refused): DocumentProblem {

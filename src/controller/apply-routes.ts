@@ -50,9 +50,9 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, sees: readsIn(access), mayRemove };
     const application = new Application(wanted, how);
     if (plan || dryRun) {
-      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence) => {
+      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence, ends) => {
         const plans = plan ? new HostPlans(sequence.world, access) : undefined;
-        const changes = await application.decide(sequence);
+        const changes = await application.decide(sequence, ends);
         return { changes, ...(plans && { hosts: plans.changed() }) };
       });
       return { revision: String(revision), ...result };

@@ -48,6 +48,7 @@ export class Application {
   readonly #options: ApplyOptions;
   /** As it was when it was decided first. */
   #before: readonly State[] | undefined;
+  /** By id, what was to go, whenever it was decided. */
   readonly #removed = new Map<string, Document>();
 
   constructor(wanted: readonly Wanted[], options: ApplyOptions) {
@@ -58,28 +59,33 @@ export class Application {
   /**
    * Decides the writes. What is refused is tried again after the others: so the order in which documents come has no meaning.
    * @returns what changes, since it was decided first, in the order of the documents' kinds, deletes last
-   * @throws DOCUMENTS_REFUSED with all that is refused in the end
+   * @param gone ends it
+   * @throws DOCUMENTS_REFUSED with all that is refused in the end; the reason of `gone`
    */
-  readonly decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
+  readonly decide = async (sequence: Sequence, gone: AbortSignal): Promise<ObjectChange[]> => {
     const { world } = sequence;
     const [wanted, options] = [this.#wanted, this.#options];
     this.#before ??= wanted.map((w) => stateOf(world, w, options.sees));
-    const gone = options.prune ? unnamed(world, wanted, options) : [];
-    for (const stored of gone) this.#removed.set(stored.record.id, documentOf(world, stored, [], options.sees));
-    const refusals = await settle([
+    const pruned = options.prune ? unnamed(world, wanted, options) : [];
+    for (const stored of pruned) this.#removed.set(stored.record.id, documentOf(world, stored, [], options.sees));
+    const works = [
       ...wanted.map((w) => ({ ...workOf(w, () => makeFirst(sequence, w, options)), letGo: () => letGo(sequence, w) })),
       ...wanted.filter(hasLater).map((w) => workOf(w, () => write(sequence, w, options, w.fields))),
-      ...gone.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
-    ]);
+      ...pruned.map((stored) => removal(sequence, stored, this.#removed.get(stored.record.id)!, options)),
+    ];
+    const refusals = await settle(works, gone);
     if (refusals.length > 0) throw documentsRefused(refusals.map(({ task, error }) => ({ ...task, error })));
     return [
       ...wanted.map((w, i) => changeOf(w, this.#before![i]!, stateOf(world, w, options.sees))),
-      ...[...this.#removed].map(([id, document]) => ({
-        action: 'delete' as const,
-        id,
-        ...headOf(document),
-        fields: documentChanges(document, undefined),
-      })),
+      ...[...this.#removed]
+        // Others may have kept it from going meanwhile.
+        .filter(([id, { kind }]) => !world.objects(kind).has(id))
+        .map(([id, document]) => ({
+          action: 'delete' as const,
+          id,
+          ...headOf(document),
+          fields: documentChanges(document, undefined),
+        })),
     ];
   };
 }

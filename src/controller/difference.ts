@@ -25,18 +25,19 @@ const TURN = 256;
 /**
  * Every object that was written between two revisions, as it was at both: of those that are meant. Cost: what was written
  * between them; of others, a look at the key.
- * @throws COMPACTED
+ * @throws COMPACTED; the reason of `gone`, if that aborts
  */
 export async function pairsBetween(
   store: Pick<Store, 'watch'>,
   from: bigint,
   to: bigint,
   isMeant: (key: ObjectKey) => boolean,
+  gone: AbortSignal,
 ): Promise<Pair[]> {
   const texts = new Map<string, { of: ObjectKey; before: string | undefined; after: string | undefined }>();
   if (from < to)
     // Every revision changes some key, so the last one comes.
-    for await (const { revision, changes } of store.watch('/', from + 1n)) {
+    for await (const { revision, changes } of store.watch('/', from + 1n, gone)) {
       if (revision > to) break;
       for (const { key, value, previous } of changes) {
         const of = parseObjectKey(key);
@@ -45,8 +46,11 @@ export async function pairsBetween(
         texts.set(key, { of, before, after: value });
       }
       if (revision === to) break;
-      if (Number(revision) % TURN === 0) await setImmediate();
+      if (Number(revision) % TURN !== 0) continue;
+      await setImmediate();
+      gone.throwIfAborted();
     }
+  gone.throwIfAborted();
   return [...texts.values()].flatMap(({ of, before, after }) => {
     const [was, is] = [before, after].map((text) => (text === undefined ? undefined : parseRecord(of.kind, text)));
     return was || is ? { ...of, before: was, after: is } : [];
@@ -78,15 +82,16 @@ const byName = (a: ObjectChange, b: ObjectChange): number =>
   rank.get(a.kind)! - rank.get(b.kind)! ||
   (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id! < b.id! ? -1 : 1);
 
-/** @throws COMPACTED */
+/** @throws COMPACTED; the reason of `gone`, if that aborts */
 export async function differenceSince(
   { store, world }: { store: Pick<Store, 'watch' | 'extent' | 'writtenAt'>; world: World },
   since: bigint,
   isMeant: (key: ObjectKey) => boolean,
   limit: number,
+  gone: AbortSignal,
 ): Promise<Difference> {
   const { revision: now } = await store.extent();
-  const pairs = await pairsBetween(store, since, now, isMeant);
+  const pairs = await pairsBetween(store, since, now, isMeant, gone);
   const all = objectChanges(pairs, world);
   const [from, to] = await Promise.all([momentOf(store, since), momentOf(store, now)]);
   return { since: from, now: to, total: all.length, changes: all.slice(0, limit) };

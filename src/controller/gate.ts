@@ -13,10 +13,11 @@ export class Gate {
 
   /**
    * Does the work when all that came before is done; not at all, if whoever it is for goes before.
-   * @throws BUSY
+   * @throws BUSY; the signal's reason
    */
   async pass<T>(gone: AbortSignal, work: () => Promise<T>): Promise<T> {
-    if (this.#isTaken || gone.aborted) await this.#turn(gone);
+    gone.throwIfAborted();
+    if (this.#isTaken) await this.#turn(gone);
     this.#isTaken = true;
     try {
       return await work();
@@ -29,12 +30,11 @@ export class Gate {
   }
 
   async #turn(gone: AbortSignal): Promise<void> {
-    const busy = new HeddleError('BUSY', { waiting: this.#waiting.size });
-    if (gone.aborted || this.#waiting.size >= WAITING) throw busy;
+    if (this.#waiting.size >= WAITING) throw new HeddleError('BUSY', { waiting: this.#waiting.size });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const leave = () => {
       this.#waiting.delete(resolve);
-      reject(busy);
+      reject(gone.reason as Error);
     };
     gone.addEventListener('abort', leave);
     this.#waiting.add(resolve);

@@ -24,13 +24,14 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
         return objectHistory(ctx, kind, await scopeOf(place, request), refOf(kind, request), query);
       });
 
-  app.get(diffPath, async (request) => {
+  app.get(diffPath, async (request, reply) => {
+    const gone = whenGone(reply);
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
     const { access } = request;
     const revision = await parsePoint(store, 'since', since, Date.now());
     const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
     const isMeant = (key: ObjectKey) => isOf(key, scope) && access.reads(key.kind, key.scope, key.id);
-    return differenceSince(ctx, revision, isMeant, limit);
+    return differenceSince(ctx, revision, isMeant, limit, gone);
   });
 
   const check = compileCheck(RollbackSchema);

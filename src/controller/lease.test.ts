@@ -246,3 +246,23 @@ it('goes with a host that is gone, as do its ephemeral ports; its other ports ar
   assert.deepEqual((await lease(api, 'h2', 3)).addresses.includes('10.0.0.2'), true);
   await assertNoLeak(api.store);
 });
+
+it('gives back for a set of documents, and nothing for one that is refused all the same', async () => {
+  await using api = await openSmallApi();
+  for (const host of ['h1', 'h2']) {
+    await lease(api, host, 3, { network: 'small' });
+    connect(api, host);
+  }
+  await api.ok('POST', `${t}/networks`, { name: 'full' });
+  await api.ok('POST', `${t}/subnets`, { name: 'f', network: 'full', cidr: '10.8.0.0/30', gateway: null });
+  for (const name of ['f1', 'f2']) await api.ok('POST', `${t}/ports`, { name, network: 'full' });
+  const port = (name: string, more: object = {}) => ({ kind: 'port', tenant: 'acme', name, network: 'small', ...more });
+  for (const other of [port('outside', { addresses: ['192.0.2.1'] }), port('f3', { network: 'full' })])
+    for (const documents of [
+      [port('p1'), other],
+      [other, port('p1')],
+    ])
+      await api.refused('DOCUMENTS_REFUSED', 'POST', '/v1/apply', { documents });
+  await api.ok('POST', '/v1/apply', { documents: Array.from({ length: 6 }, (_, n) => port(`p${n}`)) });
+  await assertNoLeak(api.store);
+});

@@ -42,7 +42,7 @@ const getStatus = {
   tags: ['observe'],
   responses: {
     200: {
-      description: 'As it is now, or was a moment ago, at most a second',
+      description: 'As it is now, or as it was made up to a second ago, in 2 s at most',
       content: { 'application/json': { schema: ref('Condition') } },
     },
     ...problem,

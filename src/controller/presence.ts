@@ -133,7 +133,8 @@ export class Presence {
 
   /**
    * Resolves when all of the hosts (id → name) have applied the revision.
-   * @throws WAIT_TIMEOUT with the names of those that have not
+   * @param signal ends the wait, also if it aborted before
+   * @throws WAIT_TIMEOUT with the names of those that have not; the signal's reason
    */
   async applied(
     hosts: ReadonlyMap<string, string>,
@@ -143,10 +144,12 @@ export class Presence {
   ): Promise<void> {
     const left = new Map([...hosts].filter(([id]) => (this.#hosts.get(id)?.applied ?? -1n) < revision));
     if (left.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    // An abort before this is told to nobody.
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiting = { left, revision, done: resolve };
     const timer = setTimeout(resolve, timeoutMs);
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     this.#waiting.add(waiting);
     try {
       await promise;

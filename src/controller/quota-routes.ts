@@ -5,13 +5,13 @@ import { quotaPath } from './openapi.ts';
 import { parseIfMatch } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { quotaOf } from './quota.ts';
-import type { RouteContext } from './routes.ts';
+import { fastifyPath, type RouteContext } from './routes.ts';
 
 type Limits = Readonly<Record<string, number | null>>;
 
 /** What a tenant may have, and has: a resource of its own, beside the tenant, as others may change it than the tenant's name. */
 export function registerQuota(app: FastifyInstance, { world, writer }: Pick<RouteContext, 'world' | 'writer'>): void {
-  const path = quotaPath.replace('{tenant}', ':tenant');
+  const path = fastifyPath(quotaPath);
   const checkPatch = compileCheck(QuotaPatch);
   const tenantOf = (params: unknown): string => (params as { tenant: string }).tenant;
   const send = (reply: FastifyReply, tenant: string) => {

@@ -31,11 +31,9 @@ export class Recall {
       try {
         return await write();
       } catch (e) {
-        // Of several writes that were refused together, one may be for that.
-        const withheld = e instanceof Error && e.cause instanceof Withheld ? e.cause : e;
-        if (!(withheld instanceof Withheld) || deadline?.aborted) throw e;
+        if (!(e instanceof Withheld) || deadline?.aborted) throw e;
         deadline ??= AbortSignal.timeout(RECALL_MS);
-        if (!(await this.#recalled(withheld.leases, revision, deadline))) throw e;
+        if (!(await this.#recalled(e.leases, revision, deadline))) throw e;
       }
     }
   }

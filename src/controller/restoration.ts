@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { HeddleError } from '../model/errors.ts';
 import type { Brand } from '../model/ids.ts';
 import { type Inputs, type Kind, referentsFirst } from '../model/kinds.ts';
-import { Withheld } from './addresses.ts';
+import { refusedTogether } from './addresses.ts';
 import type { Pair } from './difference.ts';
 import { nameKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
@@ -10,7 +9,7 @@ import { loosened } from './loosened.ts';
 import { type AnyRecord, type PortRecord, type Stored, scopeOf } from './records.ts';
 import type { Decision, Rules } from './rules.ts';
 import type { Sequence } from './sequence.ts';
-import { settle, type Task } from './settle.ts';
+import { patience, settle, type Task } from './settle.ts';
 import { inputOf, inputWith, type Wish, wishOf } from './wishes.ts';
 
 /** Most problems that a refusal names. */
@@ -40,15 +39,18 @@ export class Restoration {
   readonly #sequence: Sequence;
   readonly #to: bigint;
   readonly #touched: Touched;
+  readonly #gone: AbortSignal;
+  readonly #tries = patience();
 
-  /** @param touched gets what is written */
-  constructor(sequence: Sequence, to: bigint, touched: Touched) {
+  /** @param touched gets what is written @param gone ends it */
+  constructor(sequence: Sequence, to: bigint, touched: Touched, gone: AbortSignal) {
     this.#sequence = sequence;
     this.#to = to;
     this.#touched = touched;
+    this.#gone = gone;
   }
 
-  /** @throws ROLLBACK_REFUSED */
+  /** @throws ROLLBACK_REFUSED; the reason of `gone` */
   async restore(pairs: readonly Pair[]): Promise<void> {
     const wanted = pairs.filter(isWanted).map((pair): Wanted => ({ pair, wish: wishOf(pair.kind, pair.before) }));
     const going = wanted.filter(({ wish, pair }) => !wish && pair.after);
@@ -77,17 +79,18 @@ export class Restoration {
 
   /** @throws ROLLBACK_REFUSED */
   async #settle(all: readonly Return[]): Promise<void> {
-    const refusals = await settle(all);
+    const refusals = await settle(all, this.#gone, this.#tries);
     if (refusals.length === 0) return;
     const problems = refusals.slice(0, PROBLEMS).map(({ task: { kind, record }, error }) => ({
       ...{ kind, name: record.name, code: error.code, problem: error.message },
     }));
     const details = { to: String(this.#to), problems, written: 0 };
     // Hosts that hold, unused, what is needed are asked for it.
-    const leases = refusals.flatMap(({ error }) => (error instanceof Withheld ? error.leases : []));
-    throw leases.length < refusals.length
-      ? new HeddleError('ROLLBACK_REFUSED', details)
-      : new Withheld('ROLLBACK_REFUSED', details, leases);
+    throw refusedTogether(
+      'ROLLBACK_REFUSED',
+      details,
+      refusals.map(({ error }) => error),
+    );
   }
 
   #loosen({ pair, wish }: Wanted, names: ReadonlySet<string>): void {

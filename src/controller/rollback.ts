@@ -36,7 +36,7 @@ interface RolledBack {
 /**
  * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
  * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
- * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY
+ * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY; the reason of `gone`
  */
 export async function rollback(
   { store, writer: { sequences } }: RollbackContext,
@@ -45,9 +45,9 @@ export async function rollback(
   const { to, isMeant, dryRun, gone } = options;
   const moment = await momentOf(store, to);
   const touched: Touched = new Map();
-  const decide = async (sequence: Sequence): Promise<ObjectChange[]> => {
-    const pairs = await pairsBetween(store, to, sequence.world.revision, isMeant);
-    await new Restoration(sequence, to, touched).restore(pairs);
+  const decide = async (sequence: Sequence, ends: AbortSignal): Promise<ObjectChange[]> => {
+    const pairs = await pairsBetween(store, to, sequence.world.revision, isMeant, ends);
+    await new Restoration(sequence, to, touched, ends).restore(pairs);
     return changesOf(touched, sequence.world);
   };
   const { result, revision, changes } = dryRun

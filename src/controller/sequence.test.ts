@@ -5,17 +5,19 @@ import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
+import { ClientGone } from './gone.ts';
 import type { Connected } from './presence.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
+import { keyOf } from './transaction.ts';
 import type { WorldChange } from './world.ts';
 
-/** A controller in whose store something happens once: right before the first transaction that writes such a key, if it is due. */
+/** A controller in whose store something happens once: right before the first transaction that writes, or deletes, such a key, if it is due. */
 async function openInterrupted(prefix: string, happens: (api: TestApi) => Promise<unknown>, isDue = true) {
   const store = await openSqlite(':memory:');
   const open = { isDue };
   const txn: Store['txn'] = async (t) => {
-    if (open.isDue && t.ops.some((op) => 'put' in op && op.put.key.startsWith(prefix))) {
+    if (open.isDue && t.ops.some((op) => keyOf(op).startsWith(prefix))) {
       open.isDue = false;
       await happens(api);
     }
@@ -89,6 +91,25 @@ it('says how much was written, if what others wrote meanwhile leaves no way on',
   await assertNoLeak(api.store);
 });
 
+it('says of what was to be pruned, and another set has taken meanwhile, not that it is gone', async () => {
+  const taken = { ...port('p1'), labels: { its: 'now' } };
+  const take = async ({ store }: TestApi) => {
+    await using other = await openTestApi({ store });
+    await other.ok('POST', '/v1/apply', { documents: [taken], set: 'other', take: true });
+  };
+  await using open = await openInterrupted('/port/', take, false);
+  const { api } = open;
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1'), port('p2')], set: 's' });
+  open.isDue = true;
+  const { changes } = await api.ok('POST', '/v1/apply', { documents: net, set: 's', prune: true });
+  assert.deepEqual(
+    changes.map(({ action, name }: { action: string; name: string }) => `${action} ${name}`),
+    ['unchanged acme', 'unchanged web', 'unchanged v4', 'delete p2'],
+  );
+  assert.deepEqual((await api.ok('GET', '/v1/tenants/acme/ports/p1')).labels, { its: 'now' });
+  await assertNoLeak(api.store);
+});
+
 it('leaves a legal state where it ends in the middle, and the same set makes the rest', async () => {
   for (const prefix of ['/network/', '/subnet/', '/port/', '/router/']) {
     await using open = await openInterrupted(prefix, () => Promise.reject(new Error('the disk is gone')));
@@ -125,7 +146,7 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
   await assertNoLeak(api.store);
 });
 
-it('is not begun if its client goes while it waits', async () => {
+it('is not begun if its client goes while it waits, and that is nobody’s problem', async () => {
   await using open = await openHeld();
   const { api } = open;
   const { sequences } = api.writer;
@@ -148,12 +169,49 @@ it('is not begun if its client goes while it waits', async () => {
   });
   const [socket] = await connected;
   const { ended } = await came.promise;
-  const refused = assert.rejects(ended, { code: 'BUSY' });
+  const refused = assert.rejects(ended, ClientGone);
   client.abort();
   await Promise.all([assert.rejects(answer), once(socket, 'close')]);
   await open.goOn();
   await refused;
+  const { body: metrics } = await api.request('GET', '/metrics');
+  assert.match(metrics, /^heddle_http_requests_total\{route="\/v1\/apply",method="POST",code="499"\} 1$/m);
+  assert.doesNotMatch(metrics, /^heddle_http_problems_total\{/m);
   assert.equal((await api.request('GET', `${t}/ports/p1`)).status, 404);
+});
+
+/** All sequences are for a client that goes when it is told to. */
+function ofOneClient({ writer: { sequences } }: TestApi) {
+  const client = new AbortController();
+  const write = sequences.write.bind(sequences);
+  const when = { decided: () => {} };
+  sequences.write = (_, decide) =>
+    write(client.signal, async (sequence, gone) => {
+      const result = await decide(sequence, gone);
+      when.decided();
+      return result;
+    });
+  return { goes: () => client.abort(new ClientGone()), when };
+}
+
+it('ends if its client goes while it is decided', async () => {
+  await using api = await openTestApi();
+  const client = ofOneClient(api);
+  client.when.decided = client.goes;
+  assert.equal((await api.request('POST', '/v1/apply', { documents: net })).status, 499);
+  assert.equal((await api.store.extent()).revision, 0n, 'nothing was written');
+});
+
+it('is brought to its end if its client goes when something is written, also if it must be decided anew', async () => {
+  let goes = () => {};
+  await using open = await openInterrupted('/port/', async (api) => {
+    goes();
+    await takeSecond(api);
+  });
+  const { api } = open;
+  ({ goes } = ofOneClient(api));
+  await api.ok('POST', '/v1/apply', { documents: [...net, port('p1')] });
+  assert.deepEqual((await api.ok('GET', `${t}/ports/p1`)).addresses, ['10.0.0.3']);
 });
 
 it('holds up nobody who writes what it does not', async () => {
@@ -168,6 +226,8 @@ const large = [
   { kind: 'network', tenant: 'acme', name: 'large' },
   { kind: 'subnet', tenant: 'acme', name: 'large4', network: 'large', cidr: '10.8.0.0/16' },
 ];
+/** What a host's lease has. */
+const held = Array.from({ length: 200 }, (_, n) => `10.0.0.${n + 2}`);
 for (const [what, limits, documents, other] of [
   [
     'a tenant with a quota',
@@ -182,18 +242,26 @@ for (const [what, limits, documents, other] of [
     (n: number) => ({ kind: 'network', tenant: 'acme', name: `n${n}` }),
     (n: number) => ['networks', { name: `o${n}` }],
   ],
+  [
+    "a host's lease",
+    {},
+    (n: number) => ({ ...port(`p${n}`, [held[n]!]), host: 'h1' }),
+    (n: number) => ['leases', { network: 'web', host: 'h1', size: n % 2 }],
+  ],
 ] as const)
   it(`is decided twice at most, however many others write to ${what} all the time`, async () => {
     await using api = await openTestApi();
     await api.ok('POST', '/v1/apply', { documents: [...net, ...large] });
     await api.ok('PATCH', `${t}/quota`, { limits });
+    await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
+    await api.ok('POST', `${t}/leases`, { network: 'web', host: 'h1', size: 0, addresses: held });
     let attempts = 0;
     const { sequences } = api.writer;
     const write = sequences.write.bind(sequences);
     sequences.write = (gone, decide) =>
-      write(gone, (sequence) => {
+      write(gone, (sequence, ends) => {
         attempts++;
-        return decide(sequence);
+        return decide(sequence, ends);
       });
     let isDone = false;
     const others = Array.from({ length: 4 }, async (_, i) => {

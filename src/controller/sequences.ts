@@ -21,8 +21,14 @@ interface Parts {
   readonly recall: Recall;
 }
 
-/** Gives a sequence its steps. Asked again on a newer world, it must give what is left to do; what it returns is of all. */
-type Decide<T> = (sequence: Sequence) => T | Promise<T>;
+/**
+ * Gives a sequence its steps. Asked again on a newer world, it must give what is left to do; what it returns is of all. It ends
+ * with the signal's reason when that aborts.
+ */
+type Decide<T> = (sequence: Sequence, gone: AbortSignal) => T | Promise<T>;
+
+/** Of what is begun: it is brought to its end, whoever waits for it. */
+const stays = new AbortController().signal;
 
 /** What a sequence of writes did. */
 interface SequenceWritten<T> {
@@ -45,29 +51,35 @@ export class Sequences {
   /**
    * Writes in the order of the steps, in as few transactions as are legal. If somebody writes in between, it is decided
    * again on a new copy.
-   * @param gone whoever it is for does not wait any more: it is not begun then
-   * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY
+   * @param gone whoever it is for does not wait any more: it ends, unless something is written already
+   * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY; the signal's reason
    */
   async write<T>(gone: AbortSignal, decide: Decide<T>): Promise<SequenceWritten<T>> {
     const changes: WorldChange[] = [];
+    const ends = () => (changes.length > 0 ? stays : gone);
+    const decideOn = async (sequence: Sequence): Promise<T> => {
+      const result = await decide(sequence, ends());
+      ends().throwIfAborted();
+      return result;
+    };
     try {
-      return await this.#parts.recall.retried(() => this.#gate.pass(gone, () => this.#written(decide, changes)));
+      return await this.#parts.recall.retried(() => this.#gate.pass(ends(), () => this.#written(decideOn, changes)));
     } catch (e) {
       throw saying(changes.length, e);
     }
   }
 
-  /** The same without writing: what was decided, on the world of which revision. @throws what `decide` throws, BUSY */
+  /** The same without writing: what was decided, on the world of which revision. @throws what `decide` throws, BUSY; the signal's reason */
   rehearse<T>(gone: AbortSignal, decide: Decide<T>): Promise<{ readonly result: T; readonly revision: bigint }> {
     return this.#gate.pass(gone, async () => {
       const { ctx } = this.#parts;
       const { revision } = ctx.world;
-      return { result: await decide(new Sequence(ctx)), revision };
+      return { result: await decide(new Sequence(ctx), gone), revision };
     });
   }
 
   /** Until all is written: at first without holding up anybody, then in the turns of what is to be written. */
-  async #written<T>(decide: Decide<T>, changes: WorldChange[]): Promise<SequenceWritten<T>> {
+  async #written<T>(decide: (sequence: Sequence) => Promise<T>, changes: WorldChange[]): Promise<SequenceWritten<T>> {
     let keys: readonly string[] = [];
     for (let i = 0; i < TRIES; i++) {
       const attempt = () => this.#attempt(decide, changes, i > 0);
@@ -79,7 +91,7 @@ export class Sequences {
   }
 
   /** Once; without a revision, if somebody else wrote what it was decided on. `isAgain`: that has happened before. */
-  async #attempt<T>(decide: Decide<T>, changes: WorldChange[], isAgain: boolean) {
+  async #attempt<T>(decide: (sequence: Sequence) => Promise<T>, changes: WorldChange[], isAgain: boolean) {
     const { ctx, underWay } = this.#parts;
     const sequence = new Sequence(ctx);
     const attempt = async () => {

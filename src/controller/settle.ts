@@ -23,28 +23,44 @@ const DECIDED_AT_ONCE = 50;
  */
 const TRIED_AGAIN = 20_000;
 
+/** How often tasks may yet be tried again, in all that is settled for one decision. */
+interface Patience {
+  left: number;
+}
+/** As a decision begins with it. */
+export const patience = (): Patience => ({ left: TRIED_AGAIN });
+
 /**
  * Runs all; those that are refused are tried again after the others, as long as something comes of it.
+ * @param tries becomes less by what is tried again
  * @returns what is refused in the end; CHAIN_LIMIT alone, if the end is too far
+ * @throws the reason of `gone`, if that aborts
  */
-export async function settle<T extends Task>(all: readonly T[], tries = TRIED_AGAIN): Promise<Refusal<T>[]> {
-  let [left, triesLeft] = [all, tries];
+export async function settle<T extends Task>(
+  all: readonly T[],
+  gone: AbortSignal,
+  tries = patience(),
+): Promise<Refusal<T>[]> {
+  let left = all;
   for (;;) {
-    const refusals = await run(left);
+    const refusals = await run(left, gone);
     // Two may wait for each other, as routers that exchange their networks.
     const isOn = refusals.length < left.length || refusals.map(({ task }) => task.letGo?.()).includes(true);
     if (refusals.length === 0 || !isOn) return refusals;
-    triesLeft -= refusals.length;
-    if (triesLeft < 0) return [tooFar(refusals)];
+    tries.left -= refusals.length;
+    if (tries.left < 0) return [tooFar(refusals)];
     left = refusals.map(({ task }) => task);
   }
 }
 
 /** Each once. */
-async function run<T extends Task>(tasks: readonly T[]): Promise<Refusal<T>[]> {
+async function run<T extends Task>(tasks: readonly T[], gone: AbortSignal): Promise<Refusal<T>[]> {
   const refusals: Refusal<T>[] = [];
   for (const [i, task] of tasks.entries()) {
-    if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await turn();
+    if (i % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) {
+      await turn();
+      gone.throwIfAborted();
+    }
     try {
       task.run();
     } catch (e) {
@@ -57,7 +73,7 @@ async function run<T extends Task>(tasks: readonly T[]): Promise<Refusal<T>[]> {
   return refusals;
 }
 
-function tooFar<T>([first, ...others]: readonly Refusal<T>[]): Refusal<T> {
-  const { task, error } = first!;
-  return { task, error: new HeddleError('CHAIN_LIMIT', { left: others.length + 1, problem: error.message }, error) };
+function tooFar<T>(refusals: readonly Refusal<T>[]): Refusal<T> {
+  const { task, error } = refusals[0]!;
+  return { task, error: new HeddleError('CHAIN_LIMIT', { left: refusals.length, problem: error.message }, error) };
 }

@@ -5,16 +5,19 @@ import fc from 'fast-check';
 import { growthKey, vniCursorKey } from './keys.ts';
 import { Turns, turnsOf } from './turns.ts';
 
-it('takes the turns of what is written: quotas first, in one order, and that of numbers only where one is taken', () => {
+it('takes the turns of what is written: quotas, then that of numbers, then leases, each in one order', () => {
   const keys = [
     vniCursorKey,
     '/network/t1/n1',
     growthKey('t2', 'ports'),
     growthKey('t1', 'networks'),
     growthKey('t2', 'x'),
+    '/lease/t1/l2',
+    '/lease/t2/l1',
+    '/lease/t1/l2',
   ];
-  assert.deepEqual(turnsOf(keys), ['quota/t1', 'quota/t2', 'vni']);
-  assert.deepEqual(turnsOf(keys.toReversed()), ['quota/t1', 'quota/t2', 'vni']);
+  assert.deepEqual(turnsOf(keys), ['quota/t1', 'quota/t2', 'vni', 'l1', 'l2']);
+  assert.deepEqual(turnsOf(keys.toReversed()), ['quota/t1', 'quota/t2', 'vni', 'l1', 'l2']);
   assert.deepEqual(turnsOf(['/port/t1/p1', growthKey('t1', 'ports')]), ['quota/t1']);
   assert.deepEqual(turnsOf(['/port/t1/p1']), []);
 });
@@ -22,7 +25,9 @@ it('takes the turns of what is written: quotas first, in one order, and that of 
 it('never does two works with a key in common at once, does all of them, and forgets them', async () => {
   const tenants = ['t1', 't2', 't3'];
   const work = fc.record({
-    keys: fc.uniqueArray(fc.constantFrom(vniCursorKey, ...tenants.map((t) => growthKey(t, 'ports')))),
+    keys: fc.uniqueArray(
+      fc.constantFrom(vniCursorKey, '/lease/t1/l1', '/lease/t1/l2', ...tenants.map((t) => growthKey(t, 'ports'))),
+    ),
     fails: fc.boolean(),
   });
   await fc.assert(

@@ -1,5 +1,5 @@
 import type { Inputs, Kind } from '../model/kinds.ts';
-import { growthPrefix, vniCursorKey } from './keys.ts';
+import { growthPrefix, objectPrefix, vniCursorKey } from './keys.ts';
 import type { PortRecord } from './records.ts';
 import type { World } from './world.ts';
 
@@ -10,7 +10,7 @@ export class Turns {
 
   /**
    * Does the work when all that came before with one of the keys is done. The keys are taken one after the other: quotas come
-   * first, so that no two wait for each other.
+   * first, then numbers, then leases, so that no two wait for each other.
    */
   take<T>([key, ...rest]: readonly string[], work: () => Promise<T>): Promise<T> {
     if (key === undefined) return work();
@@ -31,11 +31,14 @@ const vniTurn = 'vni';
 
 /** The turns of all who write one of these keys, as they are to be taken. */
 export function turnsOf(keys: readonly string[]): string[] {
-  const quotas = keys
-    .filter((key) => key.startsWith(growthPrefix))
-    .map((key) => quotaTurn(key.slice(growthPrefix.length).split('/')[0]!));
-  return [...new Set(quotas.sort()), ...(keys.includes(vniCursorKey) ? [vniTurn] : [])];
+  const quotas = under(growthPrefix, keys).map(([tenant]) => quotaTurn(tenant!));
+  const leases = under(objectPrefix('lease'), keys).map(([, id]) => id!);
+  return [...new Set([...quotas.sort(), ...(keys.includes(vniCursorKey) ? [vniTurn] : []), ...leases.sort()])];
 }
+
+/** The parts of the keys behind a prefix. */
+const under = (prefix: string, keys: readonly string[]): string[][] =>
+  keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length).split('/'));
 
 /** The turns of whoever may make more of a kind. */
 export function turnsOfGrowth({ tenant: tenants, quotas }: World, kind: Kind, scope: string): string[] {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { hostsOf } from '../compile/binding.ts';
 import { whenGone } from './gone.ts';
@@ -6,6 +7,9 @@ import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
 import type { PortRecord } from './records.ts';
 import type { World, WorldChange } from './world.ts';
+
+/** Hosts are gathered of so many changes at a time: others have their turn in between. */
+const CHANGES_AT_ONCE = 50;
 
 /**
  * Waits until the hosts that writes concern have applied the last of them, but for those that are away and have only been
@@ -22,9 +26,13 @@ export async function waitForHosts(
 ): Promise<void> {
   if (waitMs === undefined) return;
   const left = new Set(changes.flatMap(leftBy));
-  const concerned = changes.flatMap((change) => [...concernedHosts(world, change)]);
+  const concerned = new Set(before);
+  for (const [i, change] of changes.entries()) {
+    if (i % CHANGES_AT_ONCE === CHANGES_AT_ONCE - 1) await turn();
+    for (const id of concernedHosts(world, change)) concerned.add(id);
+  }
   const hosts = new Map<string, string>();
-  for (const id of new Set([...before, ...concerned])) {
+  for (const id of concerned) {
     const host = world.host.get(id)?.record;
     if (host && (presence.get(id) || left.has(id) || !isOnlyOrigin(world, id))) hosts.set(id, host.name);
   }

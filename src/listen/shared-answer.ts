@@ -1,6 +1,9 @@
-/** The longest that an answer holds if nobody says otherwise, milliseconds. */
+/** The longest that an answer holds after it was made, if nobody says otherwise, milliseconds. */
 const mostMsDefault = 1_000;
-/** An answer holds so many times as long as it took to make, so that those who ask have a tenth of the process's time at most. */
+/**
+ * An answer holds so many times as long as it took to make: while it costs less than 0.1 s, those who ask have a tenth of the
+ * process's time at most. What costs more is made again after the longest.
+ */
 const holdsTimes = 10;
 
 export interface SharedAnswerOptions {

@@ -107,9 +107,11 @@ function watching(open: Open): void {
     const store = await open();
     const stop = new AbortController();
     const aborted = collect(store, '/', 1n, 1, stop.signal);
-    const closed = collect(store, '/', 1n, 1);
+    const closed = collect(store, '/', 2n, 1);
     stop.abort();
     assert.deepEqual(await aborted, []);
+    await store.txn({ ops: [put('/a', '1')] });
+    assert.deepEqual(await collect(store, '/', 1n, 1, stop.signal), [], 'aborted before, with something to read');
     await store[Symbol.asyncDispose]();
     assert.deepEqual(await closed, []);
   });

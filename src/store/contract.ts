@@ -106,7 +106,8 @@ export interface Store extends AsyncDisposable {
   txn(txn: Txn): Promise<TxnResult>;
   /**
    * Every change under `prefix` of a revision ≥ `fromRevision`, one batch for each revision, in order and without gaps; it
-   * then waits for more, until `signal` aborts (the iteration ends) or the store is closed. @throws COMPACTED
+   * then waits for more, until `signal` aborts or the store is closed. An abort, also one before the call, ends the iteration
+   * without an error, soon and not at the end of what there is: who must have all of it looks at the signal. @throws COMPACTED
    */
   watch(prefix: string, fromRevision: bigint, signal?: AbortSignal): AsyncIterable<Batch>;
   /**

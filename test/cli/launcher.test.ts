@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,6 +14,18 @@ async function temporary(t: TestContext): Promise<string> {
   return dir;
 }
 
+/** A clone with what set-up takes of the packages; nothing is built. */
+async function clone(t: TestContext): Promise<string> {
+  const dir = await temporary(t);
+  await mkdir(join(dir, 'node_modules/.bin'), { recursive: true });
+  const files = ['heddle', 'package.json', 'package-lock.json', 'scripts/setup.sh', 'scripts/typebox.mts'];
+  for (const file of [...files, 'node_modules/.package-lock.json'])
+    await cp(join(project, file), join(dir, file), { preserveTimestamps: true });
+  for (const name of ['.bin/node', 'typebox'])
+    await symlink(join(project, 'node_modules', name), join(dir, 'node_modules', name));
+  return dir;
+}
+
 test('the launcher works through symbolic links and from any folder', async (t) => {
   const dir = await temporary(t);
   await symlink(launcher, join(dir, 'one'));
@@ -23,12 +35,42 @@ test('the launcher works through symbolic links and from any folder', async (t) 
   assert.match(JSON.parse(stdout).node, /^v26\./);
 });
 
-test('a clone that is not set up says what to run', async (t) => {
-  const dir = await temporary(t);
-  await cp(launcher, join(dir, 'heddle'));
-  const { code, stderr } = await run([join(dir, 'heddle'), 'version']);
-  assert.equal(code, 4);
-  assert.match(stderr, /scripts\/as-root\.sh setup/);
+test('a clone that is not set up, or not to its end, says what to run', async (t) => {
+  const [fresh, unbuilt] = [await temporary(t), await clone(t)];
+  await cp(launcher, join(fresh, 'heddle'));
+  for (const dir of [fresh, unbuilt]) {
+    const { code, stderr } = await run([join(dir, 'heddle'), 'version']);
+    assert.equal(code, 4);
+    assert.match(stderr, /^heddle: not set up yet\. Run: .*scripts\/as-root\.sh setup\n$/);
+  }
+});
+
+test('set-up builds what is not there whole, also after it was ended in the middle', async (t) => {
+  const dir = await clone(t);
+  const esbuild = join(dir, 'node_modules/.bin/esbuild');
+  const setUp = () => run(['sh', join(dir, 'scripts/setup.sh'), 'modules']);
+  const breaking =
+    'for word; do case $word in --outfile=*) echo export >"$(echo "$word" | cut -d= -f2)";; esac; done; exit 1';
+  await mkdir(join(dir, 'build'));
+  await writeFile(esbuild, `#!/bin/sh\n${breaking}\n`, { mode: 0o755 });
+  assert.notEqual((await setUp()).code, 0);
+  await rm(esbuild);
+  await symlink(join(project, 'node_modules/esbuild/bin/esbuild'), esbuild);
+  const built = async () => {
+    const files = (await readdir(join(dir, 'build'))).sort();
+    return Promise.all(files.map(async (file) => [file, await readFile(join(dir, 'build', file), 'utf8')]));
+  };
+  let whole: unknown;
+  for (const missing of ['typebox.mjs', 'typebox.d.mts']) {
+    assert.deepEqual(await setUp(), { code: 0, stdout: '', stderr: '' });
+    whole ??= await built();
+    assert.deepEqual(await built(), whole);
+    await rm(join(dir, 'build', missing));
+  }
+  assert.equal((await setUp()).code, 0);
+  assert.deepEqual(await built(), whole);
+  const { Compile } = await import(join(dir, 'build/typebox.mjs'));
+  assert.equal(typeof Compile, 'function');
 });
 
 test('set-up has nothing to say and nothing to do when all is there', async () => {
