@@ -15,7 +15,20 @@ const layers = {
   docker: ['model', 'client', 'kernel', 'agent', 'listen'],
   vm: ['model', 'client'],
   lab: ['model', 'client', 'kernel'],
-  cli: ['model', 'client', 'trust', 'compile', 'datapath', 'store', 'controller', 'agent', 'docker', 'vm', 'lab', 'kernel'],
+  cli: [
+    'model',
+    'client',
+    'trust',
+    'compile',
+    'datapath',
+    'store',
+    'controller',
+    'agent',
+    'docker',
+    'vm',
+    'lab',
+    'kernel',
+  ],
 };
 /** Test files, and suites that several of them run. */
 const tests = '(\\.test|-suite)\\.ts$';
