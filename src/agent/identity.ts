@@ -3,7 +3,7 @@ import { type Static, Type } from '#typebox';
 import type { Credentials } from '../client/credentials.ts';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
-import { readDurable, removeDurable, writeDurable } from './durable.ts';
+import { readDurable, writeDurable } from './durable.ts';
 
 const Identity = Type.Object(
   {
@@ -42,9 +42,6 @@ export function readIdentity(stateDir: string): Identity | undefined {
 /** Replaces it whole: key, certificate and authority belong together. */
 export const writeIdentity = (stateDir: string, identity: Identity): void =>
   writeDurable(file(stateDir), JSON.stringify(identity), { sync: true });
-
-/** The host has left: nobody is to speak as it. */
-export const removeIdentity = (stateDir: string): void => removeDurable(file(stateDir));
 
 /** What a client shows and asks for. */
 export const credentialsOf = ({ ca, cert, key }: Identity): Credentials => ({ ca, cert, key });

@@ -97,7 +97,7 @@ export class OwnCertificate implements AsyncDisposable {
 }
 
 /** When a certificate is to be renewed, milliseconds since 1970. */
-export function renewalOf({ issuedAt, cert }: Pick<Identity, 'issuedAt' | 'cert'>): number {
+function renewalOf({ issuedAt, cert }: Pick<Identity, 'issuedAt' | 'cert'>): number {
   const issued = Date.parse(issuedAt);
   return issued + (new X509Certificate(cert).validToDate.getTime() - issued) / 3;
 }

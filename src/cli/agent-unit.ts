@@ -16,7 +16,7 @@ const quoted = (word: string): string =>
   `"${word.replace(/[\\"$%]/g, (c) => (c === '$' || c === '%' ? c + c : `\\${c}`))}"`;
 
 /** The unit's text. Ending it ends the process alone: what the kernel carries goes on. */
-export const agentUnit = (argv: readonly string[]): string => `[Unit]
+const agentUnit = (argv: readonly string[]): string => `[Unit]
 Description=Heddle agent
 Documentation=file:${projectRoot}docs/README.md
 After=network-online.target
