@@ -47,7 +47,7 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     refuseDocuments(world, access, verb, wanted);
     const of = tenant === undefined || access.readsAll ? tenant : seenTenant(world, access, tenant);
     const mayRemove = ({ kind, record }: Stored) => access.may(verb, kind, kind === 'tenant' ? '-' : scopeOf(record));
-    const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, sees: readsIn(access), mayRemove };
+    const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, access, sees: readsIn(access), mayRemove };
     const application = new Application(wanted, how);
     if (plan || dryRun) {
       const { result, revision } = await writer.sequences.rehearse(gone, async (sequence, ends) => {

@@ -4,7 +4,8 @@ import { compileCheck } from '../listen/validate.ts';
 import type { ObjectChange } from '../model/change.ts';
 import { type Document, documentName, laterFields } from '../model/document.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type Kind, kinds, referentsFirst } from '../model/kinds.ts';
+import { type HostInput, type Kind, kinds, referentsFirst } from '../model/kinds.ts';
+import type { Access } from './access.ts';
 import type { Applied } from './applied.ts';
 import { merged, saidOf } from './apply-merge.ts';
 import { documentsRefused, type Refused } from './apply-problems.ts';
@@ -12,6 +13,7 @@ import { refuseImmutable, withPeers } from './apply-refs.ts';
 import { documentChanges, documentOf, type Sees } from './document-of.ts';
 import type { Wanted } from './document-set.ts';
 import { Draft } from './draft.ts';
+import { refuseGiving } from './given-tenants.ts';
 import { leaveToAgent } from './host.ts';
 import { appliedKey, objectKey } from './keys.ts';
 import { rules } from './kind-rules.ts';
@@ -33,6 +35,8 @@ export interface ApplyOptions {
   readonly take: boolean;
   /** The host's agent is connected. */
   readonly isOnline: (host: string) => boolean;
+  /** Of who applies it. */
+  readonly access: Access;
   /** Of which tenants' objects names are told. */
   readonly sees: Sees;
   /** It may be deleted by who applies the set. */
@@ -127,7 +131,9 @@ function check(kind: Kind, value: unknown): void {
   known(value);
 }
 
-/** Brings one object to what its document says of these fields. @throws the codes of the kind's rules, IMMUTABLE, SET_TAKEN */
+type Given = Partial<Pick<HostInput, 'tenants'>>;
+
+/** Brings one object to what its document says of these fields. @throws the codes of the kind's rules, IMMUTABLE, SET_TAKEN, FORBIDDEN */
 function write(sequence: Sequence, wanted: Wanted, options: ApplyOptions, said: Wanted['fields']): void {
   const { world, ctx } = sequence;
   const { kind, name, tenant } = wanted;
@@ -146,11 +152,13 @@ function write(sequence: Sequence, wanted: Wanted, options: ApplyOptions, said: 
     refuseImmutable(world, kind, scope, live, fields);
     const next = merged(kind, live, applied?.said ?? {}, fields);
     check(kind, next);
+    if (kind === 'host') refuseGiving(world, options.access, (next as Given).tenants, (live as Given).tenants);
     if (kind === 'host' && options.isOnline(have.record.id)) leaveToAgent(live as never, next as never);
     made = kindRules.update(ctx, have as never, next as never);
   } else {
     const input = { name, ...fields };
     check(kind, input);
+    if (kind === 'host') refuseGiving(world, options.access, (input as Given).tenants);
     made = kindRules.create(ctx, scope, input as never);
   }
   const same = !('draft' in made) || isDeepStrictEqual(made.record, have?.record);

@@ -3,14 +3,15 @@ import { type Ip, parseHostAddress, parseIp } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostWord } from '../model/host-state.ts';
 import { HOSTS_MAX, type HostId, type HostNumber } from '../model/ids.ts';
-import { everyTenant, type HostInput } from '../model/kinds.ts';
+import type { HostInput } from '../model/kinds.ts';
 import { parsePlace, partsOfPlace } from '../model/published-place.ts';
 import { Draft } from './draft.ts';
+import { givenTenants } from './given-tenants.ts';
 import { claims, hostTrustKey } from './keys.ts';
 import { removeLease } from './lease.ts';
 import { loseHost, loseOrigin } from './port-removal.ts';
 import type { Stored } from './records.ts';
-import { type Decision, freeName, must, type RuleContext, type Rules, unused } from './rules.ts';
+import { type Decision, freeName, type RuleContext, type Rules, unused } from './rules.ts';
 import type { World } from './world.ts';
 
 /** Underlay MTU of a host that says nothing else, bytes. */
@@ -34,7 +35,7 @@ export const hostRules: Rules<'host'> = {
       addresses: furtherAddresses(vtep, addresses),
       held: [],
       openPorts: openPorts.map(knownPort),
-      tenants: givenTenants(world, input.tenants, []),
+      tenants: givenTenants(world, input.tenants),
       revoked: false,
     };
     const draft = new Draft()
@@ -82,13 +83,6 @@ function knownPort(port: string): string {
   if (Number(port.slice(4)) > 65_535)
     throw new HeddleError('INVALID', { field: 'openPorts', problem: `there is no ${port}` });
   return port;
-}
-
-/** By id, in order; what it had, and is gone by now, is left out. @throws NOT_FOUND */
-export function givenTenants(world: World, wanted: readonly string[] = [], have: readonly string[]): string[] {
-  if (wanted.includes(everyTenant)) return [everyTenant];
-  const isKnown = (ref: string) => !have.includes(ref) || world.tenant.has(ref);
-  return [...new Set<string>(wanted.filter(isKnown).map((ref) => must(world, 'tenant', '-', ref).record.id))].sort();
 }
 
 const furtherAddresses = (vtep: Ip, addresses: readonly string[]): Ip[] =>

@@ -14,6 +14,7 @@ import {
 } from '../model/trust.ts';
 import { readRequest } from '../trust/request.ts';
 import type { Authority } from './authority.ts';
+import { refuseGiving } from './given-tenants.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { decideJoin, decideRevocation } from './join.ts';
 import {
@@ -52,6 +53,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     parseNothing(request.query as RawQuery);
     checkToken(request.body);
     const pin = (await authority()).pin();
+    refuseGiving(world, request.access, (request.body as JoinTokenInput).tenants);
     const made = await createJoinToken(ctx, request.body as JoinTokenInput, pin, request.principal?.name ?? '');
     return reply.code(201).header('cache-control', 'no-store').send(made);
   });

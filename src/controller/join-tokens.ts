@@ -3,7 +3,7 @@ import { type JoinTokenInput, type JoinTokenMade, type JoinTokenView, joinTokenT
 import type { Store } from '../store/contract.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
 import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
-import { givenTenants } from './host.ts';
+import { givenTenants } from './given-tenants.ts';
 import { joinTokenKey } from './keys.ts';
 import type { Kept } from './trust-book.ts';
 import type { JoinTokenRecord } from './trust-record.ts';
@@ -43,7 +43,7 @@ export async function createJoinToken(
     uses,
     left: uses,
     ...(name !== undefined && { host: name }),
-    tenants: givenTenants(world, tenants, []),
+    tenants: givenTenants(world, tenants),
     by,
   };
   const swept = expired.slice(0, SWEPT_AT_ONCE).map((token) => ({ delete: joinTokenKey(token.record.id) }));

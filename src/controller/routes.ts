@@ -5,6 +5,7 @@ import { HeddleError } from '../model/errors.ts';
 import type { PortCounters } from '../model/host-state.ts';
 import { type HostInput, type Inputs, type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
+import { refuseGiving } from './given-tenants.ts';
 import { leaveToAgent } from './host.ts';
 import { refuseCreate, refuseRemove, refuseUpdate } from './host-deeds.ts';
 import { list } from './list.ts';
@@ -53,6 +54,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const ifAbsent = parseIfNoneMatch(request);
     checkInput(request.body);
     refuseCreate(world, request.access, kind, tenant, request.body);
+    if (kind === 'host') refuseGiving(world, request.access, (request.body as HostInput).tenants);
     const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
     await waitForHosts(ctx, inAll(written), waitMs, reply);
     return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
@@ -82,6 +84,8 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     const concerned = before && concernedHosts(world, { kind, before, after: before });
     const written = await writer.update(kind, scopeOf(request), refOf(request), ifMatch, (have) => {
       const next = apply(have) as Inputs[K];
+      if (kind === 'host')
+        refuseGiving(world, request.access, (next as HostInput).tenants, (have as HostInput).tenants);
       if (isOnline(refOf(request))) leaveToAgent(have as HostInput, next as HostInput);
       refuseUpdate(world, request.access, must(world, kind, scopeOf(request), refOf(request)), next, have);
       return next;
