@@ -54,7 +54,7 @@ export const hostRules: Rules<'host'> = {
     const record = { ...have.record, name, vtep, mtuBytes, addresses, openPorts: open, tenants, labels };
     const draft = new Draft().update(have, record);
     if (vtep !== have.record.vtep) {
-      freeVtep(ctx, vtep);
+      freeVtep(ctx, vtep, have.record.id);
       draft.release(claims.vtep(have.record.vtep)).claim(claims.vtep(vtep), have.record.id);
     }
     return { record, draft };
@@ -88,10 +88,18 @@ function knownPort(port: string): string {
 const furtherAddresses = (vtep: Ip, addresses: readonly string[]): Ip[] =>
   [...new Set(addresses.map(parseHostAddress))].filter((ip) => ip !== vtep).sort();
 
-/** What a host's agent says of it; nothing to write if it is known. @throws ADDRESS_INVALID, INVALID */
-export function hostTold(have: Stored<'host'>, word: Omit<HostWord, 'type'>): Decision<'host'> | Stored<'host'> {
+/**
+ * What a host's agent says of it; nothing to write if it is known. Where another host is stays that one's: it is left out.
+ * @throws ADDRESS_INVALID, INVALID
+ */
+export function hostTold(
+  world: World,
+  have: Stored<'host'>,
+  word: Omit<HostWord, 'type'>,
+): Decision<'host'> | Stored<'host'> {
   const { vtep } = have.record;
-  const addresses = furtherAddresses(vtep, word.addresses);
+  const others = new Set(othersVteps(world, have.record.id, word).map(({ address }) => address));
+  const addresses = furtherAddresses(vtep, word.addresses).filter((ip) => !others.has(ip));
   const own = new Set([vtep, ...addresses]);
   const held = [...new Set(word.held.map(parsePlace))]
     .filter((p) => own.has(partsOfPlace(p).hostAddress ?? vtep))
@@ -100,6 +108,17 @@ export function hostTold(have: Stored<'host'>, word: Omit<HostWord, 'type'>): De
   const record = { ...have.record, addresses, held };
   return { record, draft: new Draft().update(have, record) };
 }
+
+/** The VTEPs of other hosts that one names among its addresses. @throws ADDRESS_INVALID */
+export const othersVteps = (
+  world: World,
+  id: string,
+  { addresses }: Pick<HostWord, 'addresses'>,
+): { address: Ip; host: string }[] =>
+  addresses.map(parseHostAddress).flatMap((address) => {
+    const other = world.host.get(world.vteps.get(address) ?? '')?.record;
+    return other && other.id !== id ? [{ address, host: other.name }] : [];
+  });
 
 /** The host with all that is bound to it: a port goes to its standby; else one that was made for an attachment goes, one that was not is unbound. */
 function removeGone(world: World, have: Stored<'host'>): Draft {
@@ -140,9 +159,13 @@ export function leaveToAgent(have: AgentsWord, next: AgentsWord | undefined): vo
       throw new HeddleError('HOST_ONLINE', { host, change: `its ${field}` });
 }
 
-/** @throws VTEP_TAKEN */
-function freeVtep({ world }: RuleContext, vtep: string): void {
-  const other = world.host.get(world.vteps.get(vtep) ?? '');
+/** No other host has it, nor names it among its further addresses: it could be that one's. @throws VTEP_TAKEN */
+function freeVtep({ world }: RuleContext, vtep: Ip, self?: HostId): void {
+  const other =
+    world.host.get(world.vteps.get(vtep) ?? '') ??
+    [...world.host.values()].find(
+      ({ record: { id, revoked, addresses } }) => id !== self && !revoked && addresses.includes(vtep),
+    );
   if (other) throw new HeddleError('VTEP_TAKEN', { vtep, host: other.record.name });
 }
 

@@ -55,6 +55,44 @@ async function openStreams() {
 const makePort = (api: TestApi, host: string) => api.ok('POST', '/v1/tenants/acme/ports', { network: 'web', host });
 const up = (id: string): Report['ports'][number] => ({ id, condition: 'up' });
 
+it('leaves out of a host’s word where others are, with what it says to hold there, and says so once', async () => {
+  await using rig = await openStreams();
+  const { world } = rig.api;
+  const socket = rig.connect();
+  await socket.next('welcome');
+  const told = () => {
+    const { addresses, held } = world.find('host', '-', 'h1')!.record;
+    return { addresses, held };
+  };
+  const words = [
+    ['tcp 22', 'tcp 22 198.18.0.2'],
+    ['tcp 23', 'tcp 22 198.18.0.2'],
+  ];
+  for (const held of words) {
+    const at = world.revision;
+    socket.says({ type: 'host', addresses: ['203.0.113.7', '198.18.0.2'], held });
+    while (world.revision === at) await turn();
+    assert.deepEqual(told(), { addresses: ['203.0.113.7'], held: [held[0]] });
+  }
+  await turn();
+  assert.equal(rig.logged.filter((text) => text.includes('VTEPs of others')).length, 1);
+  // Nor is a host where another one is besides its VTEP, by its hello or otherwise.
+  await rig.api.refused('VTEP_TAKEN', 'POST', '/v1/hosts', { name: 'h3', vtep: '203.0.113.7' });
+  await rig.api.refused('VTEP_TAKEN', 'PATCH', '/v1/hosts/h2', { vtep: '203.0.113.7' });
+  const second = rig.connect({ name: 'h2', vtep: '203.0.113.7' });
+  assert.equal((await second.next('refusal')).problem.code, 'VTEP_TAKEN');
+  // What one that is shut out once said keeps nobody away.
+  await rig.api.ok('POST', '/v1/hosts/h1/revoke');
+  await rig.api.ok('PATCH', '/v1/hosts/h2', { vtep: '203.0.113.7' });
+});
+
+it('a host may go to what was a further address of it', async () => {
+  await using rig = await openStreams();
+  await rig.api.ok('PATCH', '/v1/hosts/h1', { addresses: ['203.0.113.7'] });
+  const { vtep, addresses } = await rig.api.ok('PATCH', '/v1/hosts/h1', { vtep: '203.0.113.7' });
+  assert.deepEqual([vtep, addresses], ['203.0.113.7', []]);
+});
+
 it('refuses a second host of a connected host’s name, and leaves the first alone', async () => {
   await using rig = await openStreams();
   const first = rig.connect();

@@ -24,6 +24,7 @@ import type { Audit } from './audit.ts';
 import type { Deed } from './audit-who.ts';
 import { Feed } from './feed.ts';
 import { heartbeat } from './heartbeat.ts';
+import { othersVteps } from './host.ts';
 import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
 import type { Principal } from './principal.ts';
@@ -163,6 +164,8 @@ class Session implements Connected {
   #lastAsk = 0;
   /** What the agent has said of its host, and is not written yet. */
   #word: HostWord | undefined;
+  /** VTEPs of others that it has named. */
+  #others: ReturnType<typeof othersVteps> = [];
   #ended = false;
 
   constructor(ctx: StreamContext, host: Stored<'host'>, hello: Hello, socket: WebSocket) {
@@ -202,8 +205,18 @@ class Session implements Connected {
     while (this.#word && !this.#ended) {
       const next: HostWord = this.#word;
       await this.#ctx.writer.told(this.#host, next);
+      this.#warnOfOthers(next);
       if (this.#word === next) this.#word = undefined;
     }
+  }
+
+  /** What was left out of a host's word, each time that it is something else. */
+  #warnOfOthers(word: HostWord): void {
+    const others = othersVteps(this.#ctx.world, this.#host, word);
+    if (isDeepStrictEqual(others, this.#others)) return;
+    this.#others = others;
+    if (others.length > 0)
+      this.#ctx.log.warn({ host: this.hello.name, others }, 'a host names VTEPs of others as its own: left out');
   }
 
   /** A host speaks of its own ports only, and of what there is. @throws INVALID */

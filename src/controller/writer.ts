@@ -84,7 +84,7 @@ export class Writer {
   told(host: string, word: Omit<HostWord, 'type'>): Promise<Written<'host'>> {
     return this.#write('host', () => {
       const have = must(this.#world, 'host', '-', host);
-      const made = hostTold(have, word);
+      const made = hostTold(this.#world, have, word);
       return 'draft' in made ? { ...made, have } : made;
     });
   }

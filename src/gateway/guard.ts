@@ -61,22 +61,37 @@ const families = [4, 6] as const;
 const ip = (family: 4 | 6): string => (family === 4 ? 'ip' : 'ip6');
 
 function setsOf(family: 4 | 6, servers: readonly ServerItem[]): string[] {
-  const own = (server: ServerItem) => server.addresses.filter((a) => ipFamily(a) === family);
-  const open = servers.flatMap((server) =>
-    server.reached.map(partsOfPlace).flatMap(({ protocol, hostPort, hostAddress }) =>
-      own(server)
-        .filter((address) => hostAddress === undefined || hostAddress === address)
-        .map((address) => `${address} . ${protocol} . ${hostPort}`),
-    ),
-  );
+  const own = (server: ServerItem) => [...new Set(server.addresses.filter((a) => ipFamily(a) === family))];
+  const hosts = countOf(servers.flatMap(own));
+  const open = countOf(servers.flatMap((server) => [...openOf(server, own(server))]));
+  // A host that names another's address opens nothing of it: open is what all hold that name it.
+  const agreed = [...open].flatMap(([place, count]) => (count === hosts.get(place.split(' ', 1)[0]!) ? [place] : []));
   return [
-    collection('set', `hosts${family}`, `ipv${family}_addr`, ordered(servers.flatMap(own))),
-    collection('set', `open${family}`, `ipv${family}_addr . inet_proto . inet_service`, ordered(open)),
+    collection('set', `hosts${family}`, `ipv${family}_addr`, ordered(hosts.keys())),
+    collection('set', `open${family}`, `ipv${family}_addr . inet_proto . inet_service`, ordered(agreed)),
   ];
 }
 
-/** Each once: two hosts may share an address. The order in which hosts became known must not make another ruleset. */
-const ordered = (list: readonly string[]): string[] => [...new Set(list)].sort();
+/** What a host holds on some of its addresses, each once, as elements of a set. */
+function openOf(server: ServerItem, addresses: readonly string[]): Set<string> {
+  const places = server.reached
+    .map(partsOfPlace)
+    .flatMap(({ protocol, hostPort, hostAddress }) =>
+      addresses
+        .filter((address) => hostAddress === undefined || hostAddress === address)
+        .map((address) => `${address} . ${protocol} . ${hostPort}`),
+    );
+  return new Set(places);
+}
+
+function countOf(list: Iterable<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const one of list) counts.set(one, (counts.get(one) ?? 0) + 1);
+  return counts;
+}
+
+/** The order in which hosts became known must not make another ruleset. */
+const ordered = (list: Iterable<string>): string[] => [...list].sort();
 
 const answers = [
   // Answers of what is published here, to clients there.

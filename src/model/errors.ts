@@ -104,7 +104,7 @@ export const errors = {
   HOST_POOL_EXHAUSTED: refused(507, (d: { limit: number }) => `an installation has at most ${d.limit} hosts`),
   VTEP_TAKEN: refused(
     409,
-    (d: { vtep: string; host: string }) => `underlay address ${d.vtep} is the VTEP of host ${d.host}`,
+    (d: { vtep: string; host: string }) => `underlay address ${d.vtep} is one of host ${d.host}`,
   ),
   NAME_TAKEN: refused(
     409,
