@@ -39,7 +39,11 @@ function createCommand(io: Io): Command {
     .option('--user <name>', 'whose it is; for others than you: an admin’s to say (default: you)')
     .option('--group <name>', 'a group whose roles it has too (repeatable; default: yours, if it is yours)', collect)
     .option('--description <text>', 'what it is for')
-    .option('--ttl <duration>', 'how long it is good, as 8h or 30d (default: 90d, at most 400d)', duration)
+    .option(
+      '--ttl <duration>',
+      'how long it is good, as 8h or 30d (default: 90d, at most 400d; by a provider’s login for yourself: 1d)',
+      duration,
+    )
     .option('--tenants <tenant>', 'in this tenant alone (repeatable)', collect)
     .option('--read-only', 'it writes nothing');
   return withShared(command, 'controller', 'json').action(async (typed: CreateTyped) => {

@@ -13,7 +13,7 @@ import {
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden, seenTenant } from './access.ts';
 import { tokenKey } from './keys.ts';
-import { nameOf, type Principal, type TokenScope } from './principal.ts';
+import { nameOf, type TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { newToken, tokenView } from './tokens.ts';
 import type { TokenRecord } from './trust-record.ts';
@@ -90,7 +90,7 @@ async function create(ctx: TokenContext, request: FastifyRequest, input: TokenIn
   const fields = {
     ...{ user, groups, description, by: nameOf(principal), createdAt: at.toISOString() },
     scope: scopeOf(world, access, input.scope),
-    expiresAt: new Date(endOf(access, at.getTime(), input.ttlSeconds)).toISOString(),
+    expiresAt: new Date(endOf(access, user, at.getTime(), input.ttlSeconds)).toISOString(),
   };
   const { record, text, key } = newToken(fields, randomBytes);
   const { revision } = await store.txn({
@@ -117,19 +117,28 @@ function scopeOf(world: World, access: Access, asked: TokenInput['scope'] = {}):
   return { ...(tenants && { tenants }), ...(asked.readOnly && { readOnly: true }) };
 }
 
-/** When it ends, milliseconds since 1970: by a token, at the latest with that one, but by who may all. @throws INVALID */
-function endOf({ principal, mayAll }: Access, nowMs: number, ttlSeconds: number | undefined): number {
+/** When it ends, milliseconds since 1970. @throws INVALID */
+function endOf(access: Access, user: string, nowMs: number, ttlSeconds: number | undefined): number {
   const wanted = nowMs + (ttlSeconds ?? tokenLimits.ttlSecondsDefault) * 1000;
-  const untilMs = mayAll ? undefined : endOfToken(principal);
-  if (untilMs === undefined || wanted <= untilMs) return wanted;
-  if (ttlSeconds === undefined) return untilMs;
-  throw invalid(
-    'ttlSeconds',
-    `goes beyond ${new Date(untilMs).toISOString()}, where the token ends by which it is made`,
-  );
+  const limit = limitOf(access, user, nowMs);
+  if (!limit || wanted <= limit.untilMs) return wanted;
+  if (ttlSeconds === undefined) return limit.untilMs;
+  throw invalid('ttlSeconds', `goes beyond ${new Date(limit.untilMs).toISOString()}: ${limit.why}`);
 }
 
-const endOfToken = (principal: Principal | undefined): number | undefined =>
-  principal?.kind === 'user' && principal.via === 'token' ? principal.untilMs : undefined;
+/** Until when one for a user may be good at most, but for what all tokens have: undefined, as long as those may. */
+function limitOf({ principal, mayAll }: Access, user: string, nowMs: number) {
+  if (principal?.kind !== 'user') return undefined;
+  const { via, name, untilMs } = principal;
+  // The groups in it are those of this login, and the provider ends no token of ours.
+  if (via === 'oidc' && user === name)
+    return {
+      untilMs: nowMs + tokenLimits.ttlSecondsOfLogin * 1000,
+      why: 'one that you make of your own login is good for a day; an admin makes what lasts',
+    };
+  if (via === 'token' && !mayAll && untilMs !== undefined)
+    return { untilMs, why: 'there the token ends by which it is made' };
+  return undefined;
+}
 
 const invalid = (field: string, problem: string) => new HeddleError('INVALID', { field, problem });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { it } from 'node:test';
 import { pino } from 'pino';
-import { tokenLimits } from '../model/token.ts';
+import { type Token, tokenLimits } from '../model/token.ts';
 import { type Furnished, openTwoTenants, users } from './test-principals.ts';
 import { isAlive, newToken, principalOf } from './tokens.ts';
 import type { TokenRecord } from './trust-record.ts';
@@ -118,11 +118,33 @@ it('makes no other that may more, or is good for longer', async () => {
   assert.deepEqual([child.user, child.groups, child.scope], ['vic', ['dev'], scoped.scope]);
   assert.equal(child.expiresAt, scoped.expiresAt);
   assert.equal(await vic.code('POST', path, { ttlSeconds: 7200 }), 'INVALID');
-  // Whoever has logged in makes what lasts.
-  const own = await ed.ok('POST', path, { ttlSeconds: tokenLimits.ttlSecondsMax });
-  assert.equal(own.user, 'ed');
-  await ed.refused('INVALID', 'POST', path, { ttlSeconds: tokenLimits.ttlSecondsMax + 1 });
+  await api.ok('POST', path, { user: 'ed', ttlSeconds: tokenLimits.ttlSecondsMax });
+  await api.refused('INVALID', 'POST', path, { user: 'ed', ttlSeconds: tokenLimits.ttlSecondsMax + 1 });
   await api.refused('INVALID', 'POST', path, {});
+});
+
+it('outlives no login by a provider for more than a day, of admins neither', async () => {
+  await using api = await openTwoTenants();
+  const secondsOf = ({ createdAt, expiresAt }: Token) => (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
+  const day = tokenLimits.ttlSecondsOfLogin;
+  assert.equal(day, 86_400);
+  for (const role of ['tenant-editor', 'viewer', 'admin'] as const) {
+    const login = api.as(users[role]);
+    const own = await login.ok('POST', path, {});
+    assert.equal(secondsOf(own), day, role);
+    assert.equal(secondsOf(await login.ok('POST', path, { ttlSeconds: 3600 })), 3600);
+    const refusal = await login.refused('INVALID', 'POST', path, { ttlSeconds: day + 1 });
+    assert.match(String(refusal.problem), /of your own login is good for a day/);
+    await login.refused('INVALID', 'POST', path, { user: own.user, ttlSeconds: day + 1 });
+    if (role === 'admin') continue;
+    // Nor by way of one that it has made.
+    const chained = showing(api, own.token);
+    assert.equal(await chained.code('POST', path, { ttlSeconds: day + 1 }), 'INVALID');
+    assert.equal((await chained.request('POST', path, {})).body.expiresAt, own.expiresAt);
+  }
+  // For others an admin says it, as for programs.
+  const programs = await api.as(users.admin).ok('POST', path, { user: 'ci', ttlSeconds: 30 * day });
+  assert.equal(secondsOf(programs), 30 * day);
 });
 
 it('is seen and deleted by its user and by who may all; of others’ nobody hears', async () => {

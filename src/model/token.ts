@@ -13,6 +13,8 @@ export const tokenLimits = {
   ttlSecondsMin: 60,
   ttlSecondsDefault: 90 * daySeconds,
   ttlSecondsMax: 400 * daySeconds,
+  /** Most of one that a login by a provider makes for its own user: what the provider takes away is so gone in a day. */
+  ttlSecondsOfLogin: daySeconds,
 } as const;
 
 const readOnly = Type.Boolean({ description: 'It writes nothing' });
@@ -32,7 +34,7 @@ export const TokenInput = Type.Object(
       Type.Integer({
         minimum: tokenLimits.ttlSecondsMin,
         maximum: tokenLimits.ttlSecondsMax,
-        description: `How long it is good; default: ${tokenLimits.ttlSecondsDefault / daySeconds} days`,
+        description: `How long it is good; default: ${tokenLimits.ttlSecondsDefault / daySeconds} days; of a login’s own a day, and no longer`,
       }),
     ),
     scope: Type.Optional(
