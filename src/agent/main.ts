@@ -11,6 +11,7 @@ import { ensureBpffs, openBpf, removeOtherPins } from '../kernel/bpf.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { ensureSocketFolder } from '../listen/unix-socket.ts';
 import { parseIp } from '../model/address.ts';
+import { hasCode } from '../model/errors.ts';
 import { PROTOCOL, type ServerItem } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import { AgentMetrics } from './agent-metrics.ts';
@@ -180,6 +181,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const metadata = services.use(startMetadata({ reconciler, attachments, gateways, hostName: name, log }));
   /** This connection has brought the whole state: the controller knows this host. */
   let connected = false;
+  /** The controller has said that it has this host no more. */
+  let gone = false;
   const common = {
     attachments,
     reconciler,
@@ -203,7 +206,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   const { onLeft = () => undefined, integrations = () => Promise.resolve() } = options;
   const leave = new Leave({
-    ...{ ...common, controller, users, gateways, nl, stateDir, netnsDir, integrations },
+    ...{ ...common, gone: () => gone, controller, users, gateways, nl, stateDir, netnsDir, integrations },
     bpfDir: options.bpfDir,
     services: () => services.disposeAsync(),
     onEnd: onLeft,
@@ -234,6 +237,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         lastLoss = '';
         metrics.streamed();
         connected = false;
+        gone = false;
         teller.end();
         reconciler.welcome(message);
       },
@@ -250,6 +254,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       ask: (question) => (question.name === 'health' ? observed.health() : counters(question.ports)),
       lost(err) {
         connected = false;
+        gone = hasCode(err, 'HOST_GONE');
         teller.end();
         // Tried again every few seconds; what is said once is not said again.
         if (err.message !== lastLoss)

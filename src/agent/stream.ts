@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import WebSocket from 'ws';
 import type { CurrentCredentials } from '../client/credentials.ts';
 import { tlsOptions } from '../client/tls.ts';
+import { refusalOf } from '../client/transport.ts';
 import { HeddleError } from '../model/errors.ts';
 import type {
   AgentMessage,
@@ -114,6 +115,11 @@ export class ControllerStream {
       });
       socket.on('ping', () => silence.refresh());
       socket.on('error', reject);
+      socket.on('unexpected-response', (_request, response) => {
+        refusalOf(response, (problem) => new Error(problem))
+          .then(reject, reject)
+          .finally(() => socket.terminate());
+      });
       socket.on('close', (code) => {
         clearTimeout(silence);
         reject(new Error(`the stream was closed (${code})`));

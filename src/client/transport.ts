@@ -64,10 +64,18 @@ export async function send(
     clearTimeout(timer);
   }
   if ((response.statusCode ?? 500) < 400) return response;
+  throw await refusalOf(response, unreachable);
+}
+
+/** What an answer refuses with. @param otherwise makes an error of one that does not say it as the API does */
+export async function refusalOf(
+  response: IncomingMessage,
+  otherwise: (problem: string, cause: unknown) => Error,
+): Promise<Error> {
   const text = await readText(response);
-  throw isProblem(response)
+  return isProblem(response)
     ? fromProblem(JSON.parse(text) as Problem)
-    : unreachable(`HTTP ${response.statusCode}`, text);
+    : otherwise(`HTTP ${response.statusCode}`, text);
 }
 
 /** The answer's body as JSON; undefined if it is empty. */

@@ -126,7 +126,7 @@ export class Authority implements AsyncDisposable {
    * The host whose certificate a client has shown. Cost: a look-up, and 0.2 ms the first time.
    * @param raw DER
    * @param toRenew one that has expired gets another one for a while, and nothing else
-   * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is of no host that is there;
+   * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is of no host; HOST_GONE;
    *   CERTIFICATE_REVOKED
    */
   identify(raw: Uint8Array, toRenew = false): { host: HostId; name: string } {
@@ -137,7 +137,7 @@ export class Authority implements AsyncDisposable {
     if (identity.kind !== 'host') throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of no host' });
     const { world } = this.#options;
     const host = world.host.get(identity.host)?.record;
-    if (!host) throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of a host that is gone' });
+    if (!host) throw new HeddleError('HOST_GONE', { host: identity.host });
     if (host.revoked || identity.generation < world.trust.host(host.id).record.generation)
       throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
     return { host: host.id, name: host.name };

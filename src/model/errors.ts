@@ -312,6 +312,11 @@ export const errors = {
     (d: { limit: number }) => `an installation has at most ${d.limit} tokens to join: delete some`,
   ),
   CERTIFICATE_INVALID: refused(401, (d: { problem: string }) => `this certificate does not count: it is ${d.problem}`),
+  HOST_GONE: refused(
+    401,
+    (d: { host: string }) =>
+      `this certificate is of host ${d.host}, which was deleted; to have the server join again: heddle host token create, and there heddle agent join`,
+  ),
   CERTIFICATE_REVOKED: refused(
     401,
     (d: { host: string }) =>

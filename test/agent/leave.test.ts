@@ -192,7 +192,10 @@ for (const cut of cuts)
   test(`killed before "${cut}", it leaves when it is asked again`, async () => {
     await cutOff(cut);
     await rig.lab.start('h1');
-    await rig.inSync('h1', 60_000);
+    await until('nothing is in the way', 60_000, async () => {
+      const served = await rig.statusIfServed('h1');
+      return served && (await plan()).inTheWay.length === 0 ? true : undefined;
+    });
     const { code, stderr } = await leaves('--yes');
     assert.equal(code, 0, stderr);
     await ends();

@@ -25,6 +25,8 @@ export interface LeaveParts {
   readonly controller: string;
   readonly client: Client;
   readonly connected: () => boolean;
+  /** The controller has this host no more. */
+  readonly gone: () => boolean;
   readonly attachments: Attachments;
   readonly users: NetworkUsers;
   readonly reconciler: Reconciler;
@@ -88,12 +90,12 @@ export class Leave {
   }
 
   #inTheWay(): string[] {
-    const { attachments, devices, connected, controller } = this.#parts;
+    const { attachments, devices, connected, gone, controller } = this.#parts;
     return obstacles({
       attachments: attachments.all(),
       users: this.#users(),
       isOpen: ({ port }) => devices.all.get(port)?.open === true,
-      connected: connected(),
+      told: connected() || gone(),
       controller,
     });
   }
@@ -164,7 +166,7 @@ export class Leave {
         await client.remove('host', reconciler.host?.id ?? hostName, { gone: true });
         return [];
       } catch (cause) {
-        if (hasCode(cause, 'NOT_FOUND')) return [];
+        if (hasCode(cause, 'NOT_FOUND') || hasCode(cause, 'HOST_GONE')) return [];
         // It has not heard yet that the stream has ended.
         if (hasCode(cause, 'HOST_ONLINE') && Date.now() < until) await delay(againMs);
         else {

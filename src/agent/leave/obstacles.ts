@@ -8,7 +8,8 @@ export interface Situation {
   readonly users: readonly { readonly tenant: string; readonly name: string }[];
   /** A program has the port's tap open. */
   readonly isOpen: (attachment: Attachment) => boolean;
-  readonly connected: boolean;
+  /** The controller can be told, or has nothing of the host any more. */
+  readonly told: boolean;
   /** The controller's address. */
   readonly controller: string;
 }
@@ -24,14 +25,12 @@ export const dockerNetworks = (users: Situation['users']): string[] =>
   );
 
 /** What runs and would lose its network, what Docker thinks it has, and a controller that cannot be told. */
-export function obstacles({ attachments, users, isOpen, connected, controller }: Situation): string[] {
+export function obstacles({ attachments, users, isOpen, told, controller }: Situation): string[] {
   const staying = attachments.filter((a) => a.state !== 'detaching');
   return [
     ...staying.filter(({ kind }) => kind === 'pair').map((a) => `${named(a)} is a container’s: stop it`),
     ...staying.filter(isOpen).map((a) => `${named(a)} is a running machine’s: shut it down`),
     ...dockerNetworks(users),
-    ...(connected
-      ? []
-      : [`the controller at ${controller} does not answer, so what it has of this host would stay there`]),
+    ...(told ? [] : [`the controller at ${controller} does not answer, so what it has of this host would stay there`]),
   ];
 }
