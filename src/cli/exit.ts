@@ -58,11 +58,11 @@ export function withHint<E extends HeddleError>(e: E, hint: string): E {
 /** Commander's errors in our own form. */
 function asHeddle(e: unknown): unknown {
   if (!(e instanceof CommanderError)) return e;
-  const problem = e.message.replace(/^error: /, '').replaceAll('\n', ' ');
-  return new HeddleError('USAGE', { problem: problem.replace(secrets, '<token>') });
+  return new HeddleError('USAGE', { problem: e.message.replace(/^error: /, '').replaceAll('\n', ' ') });
 }
-/** Tokens, which commander repeats where it did not expect them. */
+/** Tokens, which commander and refusals repeat where they were typed in the place of something else. */
 const secrets = /hd[tj]_[\w-]+|eyJ[\w.-]+/g;
+const masked = (text: string): string => text.replace(secrets, '<token>');
 
 const bugHint = ({ requestId }: HeddleError): string =>
   `this is a bug in Heddle; the log of the daemon has the cause${requestId === undefined ? '' : `, with requestId ${requestId}`}`;
@@ -76,14 +76,14 @@ export function reportError(io: Io, thrown: unknown, json: boolean): keyof typeo
   if (thrown instanceof CommanderError && thrown.code === 'commander.help') return code;
   const e = asHeddle(thrown);
   if (json) {
-    io.err(`${JSON.stringify(toProblem(e))}\n`);
+    io.err(`${masked(JSON.stringify(toProblem(e)))}\n`);
     return code;
   }
   if (!(e instanceof HeddleError)) {
-    io.err(`heddle: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`);
+    io.err(masked(`heddle: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}\n`));
     return code;
   }
-  io.err(`${paint(io, 'red', 'heddle:')} ${e.message} ${paint(io, 'dim', `[${e.code}]`)}\n`);
+  io.err(`${paint(io, 'red', 'heddle:')} ${masked(e.message)} ${paint(io, 'dim', `[${e.code}]`)}\n`);
   const hint = ownHints.get(e) ?? hints[e.code as Code] ?? (e.code === 'INTERNAL' ? bugHint(e) : undefined);
   if (hint) io.err(`  ${paint(io, 'dim', `hint: ${hint}`)}\n`);
   return code;

@@ -1,5 +1,6 @@
 /** `heddle host token` and `heddle host revoke`: who may become a host, and who is one no more. */
 import type { Command } from 'commander';
+import { tokenIdOf } from '../model/token.ts';
 import {
   collect,
   controllerClient,
@@ -80,7 +81,8 @@ function deleteCommand(io: Io): Command {
   const command = makeCommand('delete', 'End a token; who has joined by it stays', [
     'heddle host token delete 0123456789ab',
   ]).argument('<id>');
-  return withShared(command, 'controller', 'json').action(async (id: string, typed: Typed) => {
+  return withShared(command, 'controller', 'json').action(async (word: string, typed: Typed) => {
+    const id = tokenIdOf(word);
     await controllerClient(typed).deleteHostToken(id);
     if (typed.json) return printJson(io, { deleted: [id] });
     io.out(`token ${id} deleted\n`);

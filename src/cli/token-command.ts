@@ -1,6 +1,6 @@
 /** `heddle token`: what programs show in place of a login. */
 import type { Command } from 'commander';
-import type { Token } from '../model/token.ts';
+import { type Token, tokenIdOf } from '../model/token.ts';
 import { collect, controllerClient, duration, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import type { Io } from './io.ts';
 import { table } from './table.ts';
@@ -91,7 +91,8 @@ function deleteCommand(io: Io): Command {
     'heddle token delete 0123456789abcdef',
     'heddle token delete 0123456789abcdef --json',
   ]).argument('<ids...>');
-  return withShared(command, 'controller', 'json').action(async (ids: string[], typed: Typed) => {
+  return withShared(command, 'controller', 'json').action(async (words: string[], typed: Typed) => {
+    const ids = words.map(tokenIdOf);
     const client = controllerClient(typed);
     const deleted: string[] = [];
     try {

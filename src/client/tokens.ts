@@ -1,4 +1,4 @@
-import type { Token, TokenCreated, TokenInput, TokenList } from '../model/token.ts';
+import { type Token, type TokenCreated, type TokenInput, type TokenList, tokenIdOf } from '../model/token.ts';
 import type { CallOptions, Connection } from './connection.ts';
 
 /** API tokens: one's own; of whoever may all, everybody's. */
@@ -7,7 +7,7 @@ export interface TokensClient {
   tokens(options?: CallOptions): Promise<Token[]>;
   /** Makes one; its text is in this answer alone. */
   createToken(input: TokenInput, options?: CallOptions): Promise<TokenCreated>;
-  /** From now on it is no good. */
+  /** From now on it is no good. Of a whole token only the id is sent: paths are written to logs. */
   deleteToken(id: string, options?: CallOptions): Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export function tokensClient({ request }: Connection): TokensClient {
     tokens: async (options) => ((await request('GET', path, options)) as TokenList).items,
     createToken: (body, options) => request('POST', path, { ...options, body }) as Promise<TokenCreated>,
     async deleteToken(id, options) {
-      await request('DELETE', `${path}/${encodeURIComponent(id)}`, options);
+      await request('DELETE', `${path}/${encodeURIComponent(tokenIdOf(id))}`, options);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Objects } from '../model/kinds.ts';
+import { tokenIdOf } from '../model/token.ts';
 import type { AuthorityView, JoinTokenInput, JoinTokenMade, JoinTokenView, TrustStatus } from '../model/trust.ts';
 import type { CallOptions, Connection } from './connection.ts';
 
@@ -16,6 +17,7 @@ export interface TrustClient {
   hostTokens(options?: CallOptions): Promise<JoinTokenView[]>;
   /** Makes one; its text is in this answer alone. */
   createHostToken(input: JoinTokenInput, options?: CallOptions): Promise<JoinTokenMade>;
+  /** Of a whole token only the id is sent. */
   deleteHostToken(id: string, options?: CallOptions): Promise<void>;
   /** Shuts a host out, until it joins again. */
   revokeHost(host: string, options?: CallOptions): Promise<Objects['host']>;
@@ -33,7 +35,7 @@ export function trustClient({ request }: Connection): TrustClient {
     hostTokens: async (options) => ((await request('GET', tokens, options)) as { items: JoinTokenView[] }).items,
     createHostToken: (body, options) => request('POST', tokens, { ...options, body }) as Promise<JoinTokenMade>,
     async deleteHostToken(id, options) {
-      await request('DELETE', `${tokens}/${encodeURIComponent(id)}`, options);
+      await request('DELETE', `${tokens}/${encodeURIComponent(tokenIdOf(id))}`, options);
     },
     revokeHost: (host, options) =>
       request('POST', `/v1/hosts/${encodeURIComponent(host)}/revoke`, options) as Promise<Objects['host']>,

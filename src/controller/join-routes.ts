@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostId } from '../model/ids.ts';
+import { tokenIdOf } from '../model/token.ts';
 import {
   type JoinInput,
   type JoinTokenInput,
@@ -59,7 +60,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
   });
   app.delete(fastifyPath(trustPaths.token), async (request, reply) => {
     parseNothing(request.query as RawQuery);
-    const revision = await deleteJoinToken(ctx, (request.params as { token: string }).token);
+    const revision = await deleteJoinToken(ctx, tokenIdOf((request.params as { token: string }).token));
     return reply.code(204).header('heddle-revision', String(revision)).send();
   });
 

@@ -7,6 +7,7 @@ import {
   type TokenCreated,
   type TokenInput,
   type TokenList,
+  tokenIdOf,
   TokenInput as tokenInput,
   tokenLimits,
 } from '../model/token.ts';
@@ -47,7 +48,7 @@ export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
 
   app.delete(`${tokensPath}/:token`, async (request, reply) => {
     parseNothing(request.query as RawQuery);
-    const { token: id } = request.params as { token: string };
+    const id = tokenIdOf((request.params as { token: string }).token);
     const { access } = request;
     const record = world.tokens.get(id);
     if (!record || !isOwn(access, record)) throw new HeddleError('NOT_FOUND', { kind: 'token', name: id.slice(0, 80) });

@@ -169,6 +169,22 @@ it('is seen and deleted by its user and by who may all; of others’ nobody hear
   assert.equal(await showing(api, eds.token).code('GET', '/v1/tenants'), 'TOKEN_INVALID');
 });
 
+it('is deleted also by whoever has pasted all of it for its id, which nothing repeats', async () => {
+  await using api = await openTwoTenants();
+  const ed = api.as(users['tenant-editor']);
+  const [eds, vics] = [await make(api, { user: 'ed' }), await make(api, { user: 'vic' })];
+  await ed.ok('DELETE', `${path}/${eds.token}`);
+  assert.equal(await showing(api, eds.token).code('GET', '/v1/tenants'), 'TOKEN_INVALID');
+  const { joinToken, joinTokenId } = api.made;
+  await api.ok('DELETE', `/v1/host-tokens/${joinToken}`);
+  assert.ok(!JSON.stringify(await api.ok('GET', '/v1/host-tokens')).includes(joinTokenId));
+  for (const text of [vics.token, `hdt_${vics.token.slice(21)}`, `hdt_${vics.token.slice(5)}`, joinToken]) {
+    const answer = await ed.refused('NOT_FOUND', 'DELETE', `${path}/${text}`);
+    assert.ok(!JSON.stringify(answer).includes(text.slice(-20)), text);
+    await api.refused('NOT_FOUND', 'DELETE', `/v1/host-tokens/${text}`);
+  }
+});
+
 it('is refused if it is malformed, another’s, ended or gone, alike whether there was one', async () => {
   const clock = { ms: Date.now() };
   await using api = await openTwoTenants({ now: () => new Date(clock.ms) });

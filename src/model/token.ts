@@ -82,3 +82,12 @@ export type TokenCreated = Static<typeof TokenCreated>;
 /** All at once: of a user there are few. */
 export const TokenList = Type.Object({ items: Type.Array(Token) }, strict);
 export type TokenList = Static<typeof TokenList>;
+
+/**
+ * The id of a token, to join or of the API, of whoever may have the whole token in its place: "hdt_<id>_<secret>". What begins
+ * as one is cut where an id ends, so that nothing secret is left, however it is mangled.
+ */
+export function tokenIdOf(text: string): string {
+  const trimmed = text.trim();
+  return /^hd[tj]_([^_]{1,16})/.exec(trimmed)?.[1] ?? trimmed;
+}
