@@ -86,6 +86,43 @@ describe('in a tenant that it was given', () => {
     );
   });
 
+  it('a host has no port any more that has gone to another, but to say that nothing is passed on from here', async () => {
+    await using api = await open();
+    await api.ok('POST', `${a}/ports`, { name: 'trunk', network: 'web', host: 'h1', standby: 'h2' });
+    await api.ok('PATCH', `${a}/ports/trunk`, { host: 'h2', standby: null });
+    await api.ok('POST', `${a}/ports`, { name: 'sub', network: 'web', behind: 'trunk' });
+    for (const t of [a, g])
+      await refused(
+        api,
+        'FORBIDDEN',
+        ['PATCH', `${t}/ports/moved`, { labels: { a: 'b' } }],
+        ['PATCH', `${t}/ports/moved`, { addresses: [] }],
+        ['PATCH', `${t}/ports/moved`, { host: null }],
+        ['PATCH', `${t}/ports/moved`, { host: 'h1' }],
+        ['PATCH', `${t}/ports/moved`, { origin: null, labels: { a: 'b' } }],
+        ['DELETE', `${t}/ports/moved`],
+      );
+    await refused(
+      api,
+      'FORBIDDEN',
+      ['POST', `${a}/ports`, { name: 'x', network: 'web', behind: 'trunk' }],
+      ['PATCH', `${a}/ports/sub`, { labels: { a: 'b' } }],
+      ['DELETE', `${a}/ports/sub`],
+      ['PATCH', `${g}/ports/moved`, { standby: 'h1' }],
+    );
+    await api.ok('PATCH', `${a}/addresses/it`, { ports: ['moved', 'theirs'] });
+    await refused(api, 'FORBIDDEN', ['PATCH', `${a}/addresses/it`, { holder: 'moved' }]);
+    await taken(
+      api,
+      'h1',
+      ['GET', `${g}/ports/moved`],
+      ['PATCH', `${g}/ports/moved`, { origin: null }],
+      // The guest comes back.
+      ['PATCH', `${a}/ports/moved`, { standby: 'h1' }],
+      ['PATCH', `${a}/ports/moved`, { host: 'h1' }],
+    );
+  });
+
   it('a host says of a shared address that a port here has it, and of no other', async () => {
     await using api = await open();
     await api.ok('PATCH', `${a}/addresses/it`, { ports: ['p1', 'theirs'] });
@@ -129,6 +166,7 @@ describe('in a tenant that it was not given', () => {
       ['GET', `${g}/leases/it`],
       ['PATCH', `${g}/leases/it`, { size: 0 }],
       ['GET', `${g}/ports/moved`],
+      ['PATCH', `${g}/ports/moved`, { origin: null }],
     );
     await refused(api, 'FORBIDDEN', ['PATCH', `${g}/ports/p1`, { standby: 'h2' }]);
     await taken(api, 'h1', ['DELETE', `${g}/ports/p1`], ['DELETE', `${g}/leases/it`]);

@@ -8,16 +8,15 @@ import type { World } from './world.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A port that is wired on the host, or has come from there; a lease that it holds. */
+/** A port that is wired on the host, or has come from there, which it reads alone; a lease that it holds. */
 export function isOwn(world: World, host: string, { kind, record }: Stored): boolean {
   if (kind === 'lease') return (record as LeaseRecord).host === host;
-  return kind === 'port' && isWired(world, host, record as PortRecord);
+  if (kind !== 'port') return false;
+  return isWired(world, host, record as PortRecord) || world.bindingOf(record as PortRecord).origin === host;
 }
 
-function isWired(world: World, host: string, port: PortRecord): boolean {
-  const binding = world.bindingOf(port);
-  return hostsOf(binding).some((id) => id === host) || binding.origin === host;
-}
+const isWired = (world: World, host: string, port: PortRecord): boolean =>
+  hostsOf(world.bindingOf(port)).some((id) => id === host);
 
 /** @throws FORBIDDEN where a host is to have something that is not this one */
 export function refuseCreate(world: World, access: Access, kind: Kind, scope: string, body: unknown): void {
@@ -37,8 +36,8 @@ export function refuseCreate(world: World, access: Access, kind: Kind, scope: st
 
 /**
  * A port that is on no host, or on this one, may be changed, if no other host comes to it; one that is on another host may get
- * this one as its standby, and nothing else: so a guest comes here. Of leases its own; of a shared address who has it, if that
- * is a port here.
+ * this one as its standby, and nothing else: so a guest comes here. One that has come from here may be told that nothing is
+ * passed on any more. Of leases its own; of a shared address who has it, if that is a port here.
  * @throws FORBIDDEN
  */
 export function refuseUpdate(world: World, access: Access, have: Stored, next: object, was: object): void {
@@ -61,8 +60,11 @@ export function refuseRemove(world: World, access: Access, have: Stored): void {
   const { host } = access;
   const { kind } = have;
   if (host === undefined || (kind !== 'port' && kind !== 'lease' && kind !== 'address')) return;
-  if (!isOwn(world, host, have) && !(kind === 'port' && isNobodys(world, access, have as Stored<'port'>)))
-    throw refusal(access, kind);
+  const mayBe =
+    kind === 'port'
+      ? isWired(world, host, have.record as PortRecord) || isNobodys(world, access, have as Stored<'port'>)
+      : isOwn(world, host, have);
+  if (!mayBe) throw refusal(access, kind);
 }
 
 /** On no host, in a tenant that the host was given. */
@@ -80,10 +82,12 @@ function mayChangePort(
   const idOf = (ref: unknown) => (typeof ref === 'string' ? world.find('host', '-', ref)?.record.id : undefined);
   const { host: at, standby } = have.record;
   const isThere = (id: string | undefined) => id === undefined || id === host || id === at || id === standby;
-  if (isOwn(world, host, have) || isNobodys(world, access, have))
+  if (isWired(world, host, have.record) || isNobodys(world, access, have))
     return isThere(idOf(next.host)) && isThere(idOf(next.standby));
-  const only = isDeepStrictEqual({ ...next, standby: undefined }, { ...was, standby: undefined });
-  return access.sees(have.record.tenant) && standby === undefined && only && idOf(next.standby) === host;
+  const isOnly = (field: 'origin' | 'standby') =>
+    isDeepStrictEqual({ ...next, [field]: undefined }, { ...was, [field]: undefined });
+  if (have.record.origin === host && isOnly('origin')) return next.origin === undefined;
+  return access.sees(have.record.tenant) && standby === undefined && isOnly('standby') && idOf(next.standby) === host;
 }
 
 function mayGiveAddress(world: World, host: string, have: Stored, next: Fields, was: Fields): boolean {
