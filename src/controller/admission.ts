@@ -15,7 +15,7 @@ export type Identify = (request: FastifyRequest, world: World) => Promise<Princi
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What its principal may, as of when it came. */
+    /** What its principal may, as of when all of it has come. */
     access: Access;
     /** The same as of now, for answers that have no end. @throws what a new request of the same would be refused with */
     accessNow(): Access;
@@ -52,8 +52,30 @@ export async function admit({ world, identify, rateLimit }: AdmissionOptions, re
   if (is404) return;
   if (rateLimit) rate(rateLimit, request);
   refuseOthers(world, request, request.access, right);
+  keepTenant(world, request);
 }
 
+/** Asks the same once more when the request's body has come, which may have taken long. @throws as `admit` */
+export async function admitAgain(
+  { world, identify }: Pick<AdmissionOptions, 'world' | 'identify'>,
+  request: FastifyRequest,
+): Promise<void> {
+  const { is404, principal } = request;
+  if (is404 || !principal) return;
+  if (!isRead(request) && !(await identify(request, world))) throw new HeddleError('UNAUTHENTICATED', {});
+  request.access = request.accessNow();
+}
+
+/** The path means the tenant that has the name now, whoever has it when the body has come, or while a watch goes on. */
+function keepTenant(world: World, request: FastifyRequest): void {
+  // Admins may ask for the past of all that had it.
+  if (isRead(request) && request.access.readsAll) return;
+  const params = request.params as { tenant?: string };
+  const found = params.tenant === undefined ? undefined : world.find('tenant', '-', params.tenant);
+  if (found) params.tenant = found.record.id;
+}
+
+const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD';
 const keyOf = (method: string, url: string): string => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`;
 
 /** Whoever cannot say who it is counts as the address that it has, so that guessing takes time. */
@@ -69,12 +91,12 @@ async function identified({ world, identify, rateLimit }: AdmissionOptions, requ
 }
 
 /** Counts a request: of users and hosts, each; else of a client that has an address. @throws RATE_LIMITED */
-function rate(limit: RateLimit, { method, routeOptions, query, ip, principal }: FastifyRequest): void {
-  const isRead = method === 'GET' || method === 'HEAD';
+function rate(limit: RateLimit, request: FastifyRequest): void {
+  const { routeOptions, query, ip, principal } = request;
   // What has a query asks for more than is at hand.
   const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
   const client = principal && principal.kind !== 'local' ? nameOf(principal) : ip;
-  if (client && !isFree) limit.take(client, isRead ? 'read' : 'write');
+  if (client && !isFree) limit.take(client, isRead(request) ? 'read' : 'write');
 }
 
 type Params = Readonly<Record<string, string | undefined>>;

@@ -12,7 +12,7 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { admit, type Identify, requireRights } from './admission.ts';
+import { admit, admitAgain, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
 import type { Audit } from './audit.ts';
 import { registerAudit } from './audit-api.ts';
@@ -81,6 +81,7 @@ export function buildApp(
     await admit({ world: ctx.world, identify, rateLimit }, request);
     if (request.principal?.kind === 'host') ctx.hostSockets.note(request.principal.host, request.raw.socket);
   });
+  app.addHook('preHandler', (request) => admitAgain({ world: ctx.world, identify }, request));
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
     // Not a closing handshake: an agent that hangs would hold up our end, and each comes back by itself.
