@@ -182,7 +182,7 @@ test('nobody gets round it by the host', async () => {
   await mayNot('bob', 'volume', 'create', '--opt', 'type=none', '--opt', 'o=bind', '--opt', 'device=/', 'root');
   const safer = [
     '--volume',
-    'data:/data',
+    'globex.data:/data',
     '--cap-drop',
     'ALL',
     '--security-opt',
@@ -193,7 +193,42 @@ test('nobody gets round it by the host', async () => {
   await may('bob', ...run('shop', 'plain', ...safer, '--publish', '8080:80', '--restart', 'always', '--tmpfs', '/tmp'));
   await may('bob', 'exec', 'plain', 'id');
   await may('bob', 'rm', '--force', 'plain');
-  await may('bob', 'volume', 'rm', 'data');
+  for (const options of [
+    ['--volume', 'acme.data:/data'],
+    ['--volume', 'data:/data'],
+    ['--mount', 'type=volume,source=acme.data,target=/data'],
+  ])
+    await mayNot('bob', ...run('shop', 'reader', ...options));
+  await mayNot('bob', 'volume', 'create', 'acme.data');
+  await mayNot('bob', 'volume', 'prune', '--force');
+  await mayNot('alice', 'volume', 'rm', 'globex.data');
+  await may('bob', 'volume', 'rm', 'globex.data');
+  assert.equal(await raw('bob', 'POST', '/v1.41/images/create?fromSrc=/etc/shadow&repo=stolen'), 403);
+});
+
+test('what reads as an id is no name', async () => {
+  const safe = await rig.docker('h1', 'inspect', '--format', '{{.Id}}', 'safe');
+  const short = safe.slice(0, 12);
+  assert.match(await mayNot('bob', ...run('shop', short)), /a name needs another character/);
+  await mayNot('bob', 'rename', 'thief', short);
+  const rename = '/v1.41/containers/thief/rename';
+  // A form in the body is what the engine reads, whatever the query says.
+  for (const more of [['--data', `name=${short}`], json({ name: short }), []])
+    assert.equal(await raw('bob', 'POST', `${rename}?name=${short}`, ...more), 403);
+  const form = ['--header', 'content-type: application/x-www-form-urlencoded'];
+  for (const hidden of [[], ['--header', 'content-type: text/plain'], ['--header', 'transfer-encoding: chunked']])
+    assert.equal(await raw('bob', 'POST', `${rename}?name=fine`, ...form, ...hidden, '--data', `name=${short}`), 403);
+  await may('bob', 'rename', 'thief', 'fine');
+  await may('bob', 'rename', 'fine', 'thief');
+  await may('bob', 'commit', 'thief', 'loot');
+  await may('bob', 'update', '--memory', '64m', '--memory-swap', '64m', 'thief');
+  // As an administrator, or an older agent, may have let one be called.
+  await rig.docker('h1', 'rename', 'thief', short);
+  await mayNot('bob', 'exec', short, 'id');
+  await mayNot('alice', 'exec', short, 'id');
+  await may('alice', 'exec', safe, 'id');
+  await rig.docker('h1', 'rename', `/${short}`, 'thief');
+  await may('alice', 'exec', short, 'id');
 });
 
 test('requests that no client sends are read as the engine reads them', async () => {

@@ -37,15 +37,17 @@ const containers = [
   container('a', 'front', { shop: shop.Id }),
   container('c', 'fresh', { shop: '' }),
   container('0', 'logged', { shop: shop.Id }, { LogConfig: { Type: 'syslog' }, Runtime: 'runsc' }),
-  container('d', 'db', { web: web.Id }),
+  container('d', 'base', { web: web.Id }),
   container('e', 'both', { shop: shop.Id, web: web.Id }),
   container('f', 'lost', {}),
   container('1', 'later', { web: '' }),
   container('2', 'root', { shop: shop.Id }, { Privileged: true }),
   container('4', 'mounted', { shop: shop.Id }, { Binds: ['/:/host'] }),
   container('7', 'beside', {}, { NetworkMode: `container:${id('a')}` }),
-  container('8', 'spy', {}, { NetworkMode: 'container:db' }),
+  container('8', 'spy', {}, { NetworkMode: 'container:base' }),
   container('9', 'self', {}, { NetworkMode: 'container:self' }),
+  /** One of its own, that is called as the ids of others begin. */
+  container('3', 'ee', { shop: shop.Id }),
   container('b', 'open', { shop: shop.Id }, { ReadonlyPaths: [] }),
 ];
 const execs = new Map([
@@ -65,6 +67,8 @@ const view: View = {
 interface Request {
   readonly method: string;
   readonly uri: string;
+  /** Those of a client that sends no body, unless told otherwise. */
+  readonly headers?: Record<string, string>;
   /** A text is sent as it is. */
   readonly body?: object | string;
 }
@@ -91,16 +95,26 @@ const connect = (network: string, of: string, endpoint?: object) =>
   post(`/v1.41/networks/${network}/connect`, { Container: of, EndpointConfig: endpoint });
 const exec = (of: string, fields: object = {}) =>
   post(`/v1.41/containers/${of}/exec`, { Cmd: ['sh'], Privileged: false, ...fields });
-const volume = (fields: object) => post('/v1.41/volumes/create', { Name: 'data', Driver: 'local', ...fields });
+const named = (name: string) => ({ ...run({}), uri: `/v1.41/containers/create?name=${name}` });
+const rename = (name: string) => post(`/v1.41/containers/front/rename?name=${name}`);
+/** What it says is not shown. */
+const formed = (uri: string): Request => ({ ...post(uri), headers: { 'Content-Length': '14' } });
+const update = (fields: object, of = 'front') => post(`/v1.41/containers/${of}/update`, fields);
+const mounted = (fields: object) => run({ Mounts: [{ Type: 'volume', Target: '/x', ...fields }] });
+const imported = (from: string) => post(`/v1.41/images/create?fromSrc=${from}&repo=x`);
+const volume = (fields: object) => post('/v1.41/volumes/create', { Name: 'globex.data', Driver: 'local', ...fields });
 
 /** May a user of globex do it, on an engine of acme and globex? */
 async function refusal(
-  { method, uri, body }: Request,
+  { method, uri, body, headers = { 'Content-Length': '0' } }: Request,
   user: readonly string[] = ['globex'],
 ): Promise<string | undefined> {
   const sent = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   try {
-    const deed = deedOf({ method, uri, body: sent }, { name: 'heddle', tenants: ['acme', 'globex'] });
+    const deed = deedOf(
+      { method, uri, body: sent, headers },
+      { name: 'heddle', tenants: ['acme', 'globex', 'globex.inner'] },
+    );
     await requireOwn(deed, user, view);
     return undefined;
   } catch (e) {
@@ -133,10 +147,14 @@ const attacks: readonly Attack[] = [
   ['make a pattern for others', make({}, globex, { ConfigOnly: true }), make({}, globex)],
   ['make a Swarm’s', make({}, globex, { Scope: 'swarm' }), make({}, globex, { Scope: 'local' })],
   ['make one of another’s name', make({}, globex, { Name: 'web' }), make({}, globex, { Name: 'web2' })],
-  ['make one of a name with a meaning', make({}, globex, { Name: 'container:db' }), make({}, globex, { Name: 'db' })],
+  [
+    'make one of a name with a meaning',
+    make({}, globex, { Name: 'container:base' }),
+    make({}, globex, { Name: 'base' }),
+  ],
   ['make one of a default’s name', make({}, globex, { Name: 'default' }), make({}, globex, { Name: 'defaults' })],
   ['connect to another’s', connect('web', 'front'), connect('shop', 'front')],
-  ['connect another’s', connect('shop', 'db'), connect('shop', 'front')],
+  ['connect another’s', connect('shop', 'base'), connect('shop', 'front')],
   [
     'connect by the endpoint',
     connect('shop', 'front', { NetworkID: web.Id }),
@@ -144,7 +162,7 @@ const attacks: readonly Attack[] = [
   ],
   [
     'disconnect another’s',
-    post('/v1.41/networks/web/disconnect', { Container: 'db', Force: true }),
+    post('/v1.41/networks/web/disconnect', { Container: 'base', Force: true }),
     post('/v1.41/networks/shop/disconnect', { Container: 'front', Force: true }),
   ],
 
@@ -175,13 +193,13 @@ const attacks: readonly Attack[] = [
   ['spelled otherwise to take it back', run({ networkmode: '' }), run({})],
   ['with all rights on links', run({ CapAdd: ['NET_ADMIN'] }), run({ CapAdd: ['CAP_NET_RAW'] })],
   ['with all rights', run({ CapAdd: ['all'] }), run({ CapAdd: ['chown'], CapDrop: ['ALL'] })],
-  ['with the host’s root', run({ Binds: ['/:/host:ro'] }), run({ Binds: ['data:/data:ro'] })],
+  ['with the host’s root', run({ Binds: ['/:/host:ro'] }), run({ Binds: ['globex.data:/data:ro'] })],
   ['with the engine’s socket', run({ Binds: ['/run/docker.sock:/s'] }), run({ Binds: ['/data'] })],
-  ['by a path that goes up', run({ Binds: ['../etc:/etc'] }), run({ Binds: ['d..:/etc'] })],
+  ['by a path that goes up', run({ Binds: ['../etc:/etc'] }), run({ Binds: ['globex...:/etc'] })],
   [
     'by a mount',
     run({ Mounts: [{ Type: 'bind', Source: '/run', Target: '/x' }] }),
-    run({ Mounts: [{ Type: 'volume', Source: 'data', Target: '/x' }] }),
+    run({ Mounts: [{ Type: 'volume', Source: 'globex.data', Target: '/x' }] }),
   ],
   [
     'by a mount of no kind',
@@ -193,11 +211,11 @@ const attacks: readonly Attack[] = [
     run({ Mounts: [{ Type: 'volume', Target: '/x', VolumeOptions: { DriverConfig: { Options: { device: '/' } } } }] }),
     run({ Mounts: [{ Type: 'volume', Target: '/x', VolumeOptions: { NoCopy: true, DriverConfig: { Options: {} } } }] }),
   ],
-  ['with another’s volumes', run({ VolumesFrom: ['db'] }), run({ VolumesFrom: null })],
+  ['with another’s volumes', run({ VolumesFrom: ['base'] }), run({ VolumesFrom: null })],
   ['with a device', run({ Devices: [{ PathOnHost: '/dev/sda' }] }), run({ Devices: [] })],
   ['with devices by rule', run({ DeviceCgroupRules: ['a *:* rwm'] }), run({ DeviceCgroupRules: null })],
   ['with the host’s processes', run({ PidMode: 'host' }), run({ PidMode: '' })],
-  ['with another’s memory', run({ IpcMode: 'container:db' }), run({ IpcMode: 'private' })],
+  ['with another’s memory', run({ IpcMode: 'container:base' }), run({ IpcMode: 'private' })],
   ['with the host’s users', run({ UsernsMode: 'host' }), run({ UsernsMode: '' })],
   ['with what is hidden in /proc', run({ MaskedPaths: [] }), run({ MaskedPaths: null })],
   [
@@ -230,22 +248,26 @@ const attacks: readonly Attack[] = [
   ['by a second body', text('{"NetworkMode":"shop"}} {"a":1'), text('{"NetworkMode":"shop"}')],
 
   // Containers that are there.
-  ['start another’s', post('/v1.41/containers/db/start'), post('/v1.41/containers/front/start')],
+  ['start another’s', post('/v1.41/containers/base/start'), post('/v1.41/containers/front/start')],
   ['by its id', post(`/v1.41/containers/${id('d')}/kill`), post(`/v1.41/containers/${id('a')}/kill`)],
   ['by the beginning of its id', post('/v1.41/containers/dddd/stop'), post('/v1.41/containers/aaaa/stop')],
-  ['without the version', remove('/containers/db?force=1'), remove('/containers/front?force=1')],
+  ['without the version', remove('/containers/base?force=1'), remove('/containers/front?force=1')],
   ['in an old version', post('/v1.23/containers/front/start', run({}).body), post('/v1.24/containers/front/start')],
   ['in one that only looks new', post('/v1.041/containers/front/start'), post('/v1.41/containers/front/start')],
   ['by two slashes', post('//containers/front/start'), post('/containers/front/start')],
-  ['by a path that goes up', get('/v1.41/images/../containers/db/json'), get('/v1.41/images/busybox/json')],
-  ['by an escaped path that goes up', get('/images/%2e%2e/containers/db/json'), get('/images/a%2Fb/json')],
+  ['by a path that goes up', get('/v1.41/images/../containers/base/json'), get('/v1.41/images/busybox/json')],
+  ['by an escaped path that goes up', get('/images/%2e%2e/containers/base/json'), get('/images/a%2Fb/json')],
   ['by an address with a host', get('http://x/containers/front/json'), get('/containers/front/json')],
-  ['by a link’s name', get('/v1.41/containers/front/db/json'), get('/v1.41/containers/front/json')],
+  ['by a link’s name', get('/v1.41/containers/front/base/json'), get('/v1.41/containers/front/json')],
   ['in another’s case', get('/V1.41/containers/front/json'), get('/v1.41/containers/front/json')],
   ['by another method', { method: 'post', uri: '/containers/front/start' }, post('/containers/front/start')],
-  ['read its files', get('/v1.41/containers/db/archive?path=/'), get('/v1.41/containers/front/archive?path=/')],
-  ['write them', { method: 'PUT', uri: '/containers/db/archive' }, { method: 'PUT', uri: '/containers/front/archive' }],
-  ['attach', get('/v1.41/containers/db/attach/ws'), get('/v1.41/containers/front/attach/ws')],
+  ['read its files', get('/v1.41/containers/base/archive?path=/'), get('/v1.41/containers/front/archive?path=/')],
+  [
+    'write them',
+    { method: 'PUT', uri: '/containers/base/archive' },
+    { method: 'PUT', uri: '/containers/front/archive' },
+  ],
+  ['attach', get('/v1.41/containers/base/attach/ws'), get('/v1.41/containers/front/attach/ws')],
   ['one that is on another’s network too', exec('both'), exec('front')],
   ['one that is on none', exec('lost'), exec('front')],
   ['one that is to be on another’s', post('/containers/later/start'), post('/containers/fresh/start')],
@@ -257,17 +279,47 @@ const attacks: readonly Attack[] = [
   ['one that is not there', exec('nobody'), exec('front')],
   ['with all rights', exec('front', { Privileged: true }), exec('front', { User: 'root' })],
   ['in another’s exec', post(`/exec/${id('d')}/start`, {}), post(`/exec/${id('a')}/start`, { Detach: false })],
-  ['make an image of it', post('/commit?container=db&repo=x'), post('/commit?container=front&repo=x')],
-  ['two at once', post('/commit?container=front&container=db'), post('/commit?container=front')],
+  ['make an image of it', post('/commit?container=base&repo=x'), post('/commit?container=front&repo=x')],
+  ['two at once', post('/commit?container=front&container=base'), post('/commit?container=front')],
   [
     'by what parted queries once',
-    post('/commit?a=b;container=db&container=front'),
+    post('/commit?a=b;container=base&container=front'),
     post('/commit?a=b&container=front'),
   ],
   ['end all that have stopped', post('/v1.41/containers/prune'), get('/v1.41/containers/json?all=1')],
   ['go on from another’s point', post('/v1.41/containers/front/checkpoints', {}), post('/containers/front/pause')],
 
+  ['by a name that may be the beginning of its id', exec('ee'), exec('33')],
+  ['by a form, which the engine reads first', formed('/commit?container=front'), post('/commit?container=front')],
+  ['take a name like the beginning of its id', named('dddd'), named('ddddx')],
+  ['like its whole id', named(id('d')), named('D'.repeat(64))],
+  ['by a slash before it', named('%2Fdddd'), named('%2Fddddx')],
+  ['by the second of two', named('x&name=dddd'), named('x&name=y')],
+  ['by another name for one that is there', rename('dddd'), rename('ddddx')],
+  ['by a form that hides it', formed('/containers/front/rename?name=x'), rename('x')],
+  ['make a network of such a name', make({}, globex, { Name: '3333' }), make({}, globex, { Name: '3333x' })],
+  ['give one a device later', update({ Devices: [{ PathOnHost: '/dev/sda' }] }), update({ Memory: 1, Devices: null })],
+  ['change another’s share', update({ Memory: 1 }, 'base'), update({ Memory: 1 })],
+
+  // Volumes.
+  ['use another’s volume', run({ Binds: ['acme.data:/x'] }), run({ Binds: ['globex.data:/x', '/y'] })],
+  ['one that is nobody’s', run({ Binds: ['data:/x'] }), run({ Binds: ['globex.x:/x'] })],
+  ['of a tenant that one’s own is the beginning of', run({ Binds: ['globex2.x:/x'] }), run({ Binds: null })],
+  ['with a dot', run({ Binds: ['globex.inner.x:/x'] }), run({ Binds: ['globex.inn.x:/x'] })],
+  ['by a mount', mounted({ Source: 'acme.data' }), mounted({ Source: 'globex.data' })],
+  ['by no text', mounted({ Source: ['globex.data'] }), mounted({ Source: '' })],
+  ['beside another’s', run({ NetworkMode: `container:${id('a')}`, Binds: ['acme.x:/x'] }), mounted({})],
+  ['make one for another', volume({ Name: 'acme.data' }), volume({})],
+  ['one of no name', volume({ Name: '' }), volume({ Name: 'globex.y' })],
+  ['look at another’s', get('/v1.41/volumes/acme.data'), get('/v1.41/volumes/globex.data')],
+  ['remove it', remove('/v1.41/volumes/acme.data?force=1'), remove('/v1.41/volumes/globex.data?force=1')],
+  ['remove all that nobody uses', post('/v1.41/volumes/prune'), get('/v1.41/volumes')],
+
   // The rest of the engine.
+  ['an image of a file of the host', imported('/etc/shadow'), imported('-')],
+  ['by an address', imported('file:///etc/shadow'), imported('https://example.org/root.tar')],
+  ['by the second of two', imported('-&fromSrc=/etc/shadow'), imported('-&fromSrc=')],
+  ['remove all images that nobody uses', post('/images/prune'), remove('/images/prune-me')],
   [
     'a volume that is the host’s',
     volume({ DriverOpts: { type: 'none', o: 'bind', device: '/' } }),
@@ -301,7 +353,7 @@ test('who has both tenants may touch both, and who has none, nothing', async () 
 
 test('what is another’s and what is not there are refused with the same words', async () => {
   const words = async (request: Request, name: string) => (await refusal(request))?.replaceAll(name, 'x');
-  assert.equal(await words(exec('db'), 'db'), await words(exec('nobody'), 'nobody'));
+  assert.equal(await words(exec('base'), 'base'), await words(exec('nobody'), 'nobody'));
   assert.equal(await words(exec('root'), 'root'), await words(exec('nobody'), 'nobody'));
   assert.equal(await words(get('/networks/web'), 'web'), await words(get('/networks/none1'), 'none1'));
 });

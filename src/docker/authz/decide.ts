@@ -3,6 +3,7 @@ import { HeddleError } from '../../model/errors.ts';
 import type { EngineContainer, EngineNetwork } from '../engine-api.ts';
 import type { Deed } from './deed.ts';
 import { requireTame } from './host-config.ts';
+import { isIdLike } from './id-like.ts';
 
 /** What the engine has, as of now. */
 export interface View {
@@ -25,11 +26,24 @@ export async function requireOwn(deed: Deed, tenants: readonly string[], view: V
   const of = new Own(tenants, view);
   for (const tenant of deed.makes?.tenants ?? [])
     if (!tenants.includes(tenant)) throw new HeddleError('TENANT_FORBIDDEN', { tenant: tenant.slice(0, 80), tenants });
+  for (const { name, tenant } of deed.volumes ?? [])
+    if (tenant === undefined || !tenants.includes(tenant))
+      throw new HeddleError('INVALID', {
+        field: `volume ${name.slice(0, 80) || '""'}`,
+        problem: `must begin with a tenant of yours and a dot, such as ${tenants[0] ?? 'tenant'}.data`,
+      });
   if (deed.makes) await of.requireFree(deed.makes.name);
   for (const term of deed.networks ?? []) await of.network(term);
   for (const term of deed.containers ?? []) await of.container(term);
   if (deed.exec !== undefined) await of.exec(deed.exec);
 }
+
+/**
+ * An engine looks for a name first, and then for the beginning of an id: were a name taken for either, whoever has it could have
+ * one judged and, by its removal, another meant. What reads as an id counts as one alone, and else a name.
+ */
+const isMeant = (term: string, { Id, Name }: EngineContainer): boolean =>
+  isIdLike(term) ? Id.startsWith(term) : Name === `/${term.replace(/^\//, '')}`;
 
 class Own {
   readonly #tenants: readonly string[];
@@ -69,7 +83,7 @@ class Own {
   async container(term: string, shares = 0): Promise<void> {
     const found = /^\/?[A-Za-z0-9][\w.-]*$/.test(term) ? await this.#view.container(term) : undefined;
     const missing = new HeddleError('NOT_FOUND', { kind: 'container of yours called', name: term.slice(0, 80) });
-    if (!found || shares > sharesMax) throw missing;
+    if (!found || shares > sharesMax || !isMeant(term, found)) throw missing;
     try {
       requireTame(found.HostConfig, 'found');
       const other = /^container:(.*)$/s.exec(String(found.HostConfig?.NetworkMode ?? ''))?.[1];

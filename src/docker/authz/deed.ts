@@ -4,7 +4,8 @@ import { parseDriverOptions, parseIpamOptions } from '../options.ts';
 import { dockerOption } from '../protocol.ts';
 import { asFields, type Fields, parseBody } from './body.ts';
 import { requireTame } from './host-config.ts';
-import { type Known, oneOf, requireKnown } from './struct.ts';
+import { isIdLike } from './id-like.ts';
+import { isEmpty, type Known, oneOf, requireKnown } from './struct.ts';
 import { parseTarget } from './target.ts';
 
 /** A request of the engine's API. */
@@ -13,6 +14,8 @@ export interface Asked {
   /** As it was sent. */
   readonly uri: string;
   readonly body?: Buffer | undefined;
+  /** As the engine tells them: of one that is there twice the last. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Each as the request names it: by name, id, or the beginning of an id. */
@@ -23,6 +26,8 @@ export interface Deed {
   readonly exec?: string;
   /** A network that is made: its name, and the tenant it will be of. */
   readonly makes?: { readonly name: string; readonly tenants: readonly string[] };
+  /** Volumes by name, with whose they are: nobody's if no tenant's. */
+  readonly volumes?: readonly { readonly name: string; readonly tenant: string | undefined }[];
 }
 
 /** The engine's network driver of ours. */
@@ -45,15 +50,16 @@ const theContainer = ({ term }: Read): Deed => ({ containers: [term] });
 const name = '([^/]+)';
 
 const routes: readonly Route[] = [
-  // What is everybody's on an engine: lists, images, volumes that are the engine's own.
+  // What is everybody's on an engine: lists and images.
   ['GET HEAD', /^\/_ping$/, nothing],
   ['GET', /^\/(version|info|events|system\/df|plugins|containers\/json|networks\/?|volumes)$/, nothing],
-  ['GET POST DELETE', /^\/images\/.+$/, nothing],
+  ['POST', /^\/images\/create$/, newImage],
+  ['GET POST DELETE', /^\/images\/(?!prune$).+$/, nothing],
   ['GET', /^\/distribution\/.+\/json$/, nothing],
   ['POST', /^\/auth$/, nothing],
-  ['GET DELETE', /^\/volumes\/[^/]+$/, nothing],
-  ['POST', /^\/volumes\/prune$/, nothing],
+
   ['POST', /^\/volumes\/create$/, newVolume],
+  ['GET DELETE', new RegExp(`^/volumes/${name}$`), ({ term, driver }) => ({ volumes: [volume(term, driver)] })],
 
   ['POST', /^\/networks\/create$/, newNetwork],
   ['POST', new RegExp(`^/networks/${name}/(connect|disconnect)$`), connection],
@@ -64,9 +70,11 @@ const routes: readonly Route[] = [
   ['HEAD PUT', new RegExp(`^/containers/${name}/archive$`), theContainer],
   [
     'POST',
-    new RegExp(`^/containers/${name}/(kill|pause|unpause|restart|start|stop|wait|resize|attach|rename|update)$`),
+    new RegExp(`^/containers/${name}/(kill|pause|unpause|restart|start|stop|wait|resize|attach)$`),
     theContainer,
   ],
+  ['POST', new RegExp(`^/containers/${name}/rename$`), newName],
+  ['POST', new RegExp(`^/containers/${name}/update$`), update],
   ['POST', new RegExp(`^/containers/${name}/exec$`), newExec],
   ['DELETE', new RegExp(`^/containers/${name}$`), theContainer],
   ['GET', new RegExp(`^/exec/${name}/json$`), ({ term }) => ({ exec: term })],
@@ -87,15 +95,30 @@ export function deedOf(asked: Asked, driver: Driver): Deed {
   });
 }
 
-function newVolume({ body }: Read): Deed {
-  // A local volume with options is a directory or device of the host, or a share that the host mounts.
-  requireKnown(parseBody(body), { Name: true, Labels: true, Driver: oneOf('local') }, '');
+/** From a registry, or of what is sent: an engine that took a path would read the host's file. */
+function newImage({ query }: Read): Deed {
+  for (const from of query.getAll('fromSrc'))
+    if (!/^(-|https?:\/\/.*)?$/i.test(from))
+      throw new HeddleError('INVALID', { field: 'fromSrc', problem: 'must be "-", or begin with http:// or https://' });
   return {};
+}
+
+function newVolume({ body, driver }: Read): Deed {
+  const fields = parseBody(body);
+  // A local volume with options is a directory or device of the host, or a share that the host mounts.
+  requireKnown(fields, { Name: true, Labels: true, Driver: oneOf('local') }, '');
+  return { volumes: [volume(text(fields.Name ?? '', 'Name'), driver)] };
+}
+
+/** It is of the tenant with which its name begins, before a dot; of two the longer. */
+function volume(name: string, { tenants }: Driver) {
+  const [tenant] = tenants.filter((t) => name.startsWith(`${t}.`)).sort((a, b) => b.length - a.length);
+  return { name, tenant };
 }
 
 const network: Known = {
   // Of an odd one who knows what the engine makes.
-  Name: (value) => (/^[A-Za-z0-9][\w.-]*$/.test(String(value)) ? undefined : 'is no plain name'),
+  Name: (value) => (/^[A-Za-z0-9][\w.-]*$/.test(String(value)) ? problemOfName(String(value)) : 'is no plain name'),
   ...{ Driver: true, Options: true, IPAM: true, Labels: true, CheckDuplicate: true, Internal: true },
   ...{ Attachable: true, EnableIPv4: true, EnableIPv6: true, Scope: oneOf('local') },
 };
@@ -129,7 +152,40 @@ const config = anyOf(
 );
 const containerMode = 'container:';
 
-function newContainer({ body }: Read): Deed {
+/** Engines look for a name before they look for the beginning of an id: who has the one would be taken for who has the other. */
+function problemOfName(name: string): string | undefined {
+  return isIdLike(name.replace(/^\//, ''))
+    ? 'is of the digits 0 to 9 and a to f alone, as ids are: a name needs another character'
+    : undefined;
+}
+
+/** @throws INVALID */
+function requireNames(query: URLSearchParams): void {
+  for (const given of query.getAll('name')) {
+    const problem = problemOfName(given);
+    if (problem) throw new HeddleError('INVALID', { field: `name ${given.slice(0, 80)}`, problem });
+  }
+}
+
+/** A form in the body would be read before the query, and is not shown to us. @throws INVALID */
+function requireNoForm({ body, headers }: Read): void {
+  if (body === undefined && headers?.['Content-Length'] !== '0')
+    throw new HeddleError('INVALID', { field: 'body', problem: 'must be JSON, or empty with "Content-Length: 0"' });
+}
+
+function newName(read: Read): Deed {
+  requireNoForm(read);
+  requireNames(read.query);
+  return theContainer(read);
+}
+
+function update(read: Read): Deed {
+  requireTame(parseBody(read.body), 'asked');
+  return theContainer(read);
+}
+
+function newContainer({ body, query, driver }: Read): Deed {
+  requireNames(query);
   const fields = parseBody(body);
   // Older engines take what is not in HostConfig from beside it.
   requireKnown(fields, config, '');
@@ -140,7 +196,8 @@ function newContainer({ body }: Read): Deed {
   requireKnown(networking, { EndpointsConfig: true }, 'NetworkingConfig.');
   const endpoints = Object.entries(asFields(networking.EndpointsConfig ?? {}, 'NetworkingConfig.EndpointsConfig'));
   const more = endpoints.flatMap(([key, value]) => [key, ...networksOf(value)]);
-  if (!mode.startsWith(containerMode)) return { networks: [mode, ...more] };
+  const volumes = volumesOf(host).map((one) => volume(one, driver));
+  if (!mode.startsWith(containerMode)) return { networks: [mode, ...more], volumes };
   const other = mode.slice(containerMode.length);
   // By its name the engine would look for it again at each start, and find whoever is called so then.
   if (!/^[0-9a-f]{64}$/.test(other))
@@ -148,7 +205,18 @@ function newContainer({ body }: Read): Deed {
       field: 'HostConfig.NetworkMode',
       problem: 'must name the other container by its whole id (docker inspect --format {{.Id}})',
     });
-  return { networks: more, containers: [other] };
+  return { networks: more, containers: [other], volumes };
+}
+
+/** The names of those that it asks for by name. */
+function volumesOf({ Binds, Mounts }: Fields): string[] {
+  const binds: string[] = isEmpty(Binds) ? [] : (Binds as string[]);
+  const mounts: Fields[] = isEmpty(Mounts) ? [] : (Mounts as Fields[]);
+  const sources = mounts.map(({ Source }) => text(Source ?? '', 'HostConfig.Mounts.Source'));
+  return [
+    ...binds.filter((bind) => !bind.startsWith('/')).map((bind) => bind.split(':')[0]!),
+    ...sources.filter(Boolean),
+  ];
 }
 
 /** An endpoint's configuration may say which network is meant; the engine then takes that one. */
@@ -170,8 +238,9 @@ const exec = anyOf(
   'User Tty ConsoleSize AttachStdin AttachStdout AttachStderr Detach DetachKeys Env WorkingDir Cmd Container',
 );
 
-function commit({ query }: Read): Deed {
-  return { containers: query.getAll('container') };
+function commit(read: Read): Deed {
+  requireNoForm(read);
+  return { containers: read.query.getAll('container') };
 }
 
 function anyOf(names: string): Known {

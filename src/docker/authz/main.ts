@@ -56,7 +56,8 @@ async function judge(
   if (tenants.includes(everything)) return;
   try {
     const body = request.RequestBody ? Buffer.from(request.RequestBody, 'base64') : undefined;
-    await requireOwn(deedOf({ method, uri, body }, driver), tenants, look(options));
+    const headers = request.RequestHeaders ?? undefined;
+    await requireOwn(deedOf({ method, uri, body, headers }, driver), tenants, look(options));
   } catch (e) {
     if (!(e instanceof HeddleError) || hasCode(e, 'ENGINE_UNREACHABLE')) throw e;
     const who = isNameless
