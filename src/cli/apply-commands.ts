@@ -121,7 +121,7 @@ export function exportCommand(io: Io): Command {
     'Print the files that make the same again, of the installation or of one tenant',
     ['heddle export', 'heddle export --tenant acme > acme.yaml', 'heddle export --out network/'],
   )
-    .option('--out <folder>', 'write them there: hosts.yaml, and a file for each tenant in tenants/')
+    .option('--out <folder>', 'write them there: hosts.yaml, grants.yaml, and a file for each tenant in tenants/')
     .option('--bindings', 'with the hosts that ports are bound to; else only where a file said it');
   return withShared(withWhose(command), 'controller', 'json').action(async (typed: ExportTyped) => {
     const { bindings = false, out } = typed;

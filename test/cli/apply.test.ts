@@ -36,11 +36,12 @@ test('a folder is applied, differs, is planned, pruned and given back', async ()
   assert.match(await ok(['apply', '-f', dir, '--dry-run']), /^subnet acme\/v4 would be created$/m);
   assert.equal(
     await ok(['apply', '-f', dir, '--set', 'net', '--wait']),
-    ['tenant acme created', 'network acme/web created', 'subnet acme/v4 created', '3 created (revision 3)', ''].join(
+    // The two before are the controller's authority and its first admin.
+    ['tenant acme created', 'network acme/web created', 'subnet acme/v4 created', '3 created (revision 5)', ''].join(
       '\n',
     ),
   );
-  assert.equal(await ok(['apply', '-f', dir, '--set', 'net']), '3 unchanged (revision 3)\n');
+  assert.equal(await ok(['apply', '-f', dir, '--set', 'net']), '3 unchanged (revision 5)\n');
   assert.equal(await ok(['diff', '-f', dir, '--set', 'net']), '');
   assert.equal(await ok(['plan', '-f', dir, '--set', 'net']), 'nothing differs\n\nno host would change anything\n');
   await writeFile(join(dir, 'z.yaml'), base.replace('tier: web', 'tier: db'));
@@ -55,8 +56,8 @@ test('a folder is applied, differs, is planned, pruned and given back', async ()
   );
   // Given back, in files and in a pipe.
   const files = (await ok(['export', '--out', join(dir, 'all')])).trim().split('\n');
-  assert.deepEqual(files, [join(dir, 'all/tenants/acme.yaml')]);
-  assert.equal(await readFile(files[0]!, 'utf8'), await ok(['export', '--tenant', 'acme']));
+  assert.deepEqual(files, [join(dir, 'all/grants.yaml'), join(dir, 'all/tenants/acme.yaml')]);
+  assert.equal(await readFile(files[1]!, 'utf8'), await ok(['export', '--tenant', 'acme']));
   assert.equal(await ok(['diff', '-f', join(dir, 'all'), '--set', 'net']), '');
   await using other = await startTestController();
   const piped = await run(['sh', '-c', '"$0" export | "$0" apply --controller "$1" -f -', launcher, other.address], {

@@ -31,6 +31,7 @@ const told = (table: string) =>
 test('without a kind events are of everything, whatever tenant the environment names; with one, of that tenant', async () => {
   assert.match(controller.env.HEDDLE_TENANT ?? '', /^acme$/);
   const all = [
+    'created grant admin',
     'created tenant acme',
     'created tenant globex',
     'created network acme/web',
@@ -49,7 +50,7 @@ test('without a kind events are of everything, whatever tenant the environment n
 test('the latest are shown, and how many there are before', async () => {
   const { stdout, stderr } = await heddle(['events', '--limit', '1'], controller.env);
   assert.deepEqual(told(stdout), ['created host h1']);
-  assert.equal(stderr, '4 earlier events: --limit 5 shows all\n');
+  assert.equal(stderr, '5 earlier events: --limit 6 shows all\n');
 });
 
 test('what is no kind, no time or no object is refused', async () => {
