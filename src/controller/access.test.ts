@@ -48,17 +48,17 @@ const expected: readonly [routes: RegExp, outcome: Readonly<Record<Who, Outcome>
   [/^\w+ \/v1\/tenants\/:tenant\/grants(\/:grant)?(\/history)?$/, { ...only('admin', 'tenant-admin'), ...hidden }],
   [/^GET \/v1\/tenants\/:tenant\/\w+\/:\w+\/history$/, { ...only('admin', ...tenants), ...hidden }],
   [/^GET \/v1\/tenants\/:tenant\/\w+(\/:\w+)?$/, { ...only('admin', ...tenants, 'host'), ...hidden }],
-  // A lease for h2 is not for h1 to make.
+  // A lease for h2 is not for h1 to make, nor what no engine wants: what is, host-deeds.test.ts has.
   [
-    /^POST \/v1\/tenants\/:tenant\/(leases|addresses|routers)$/,
+    /^POST \/v1\/tenants\/:tenant\/(networks|subnets|leases|addresses|routers)$/,
     { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden },
   ],
   [
-    /^(PATCH|DELETE) \/v1\/tenants\/:tenant\/(addresses|routers)\/:\w+$/,
+    /^(PATCH|DELETE) \/v1\/tenants\/:tenant\/(networks|subnets|addresses|routers)\/:\w+$/,
     { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden },
   ],
   [
-    /^(POST|PATCH|DELETE) \/v1\/tenants\/:tenant\/(networks|subnets|ports|leases)(\/:\w+)?$/,
+    /^(POST|PATCH|DELETE) \/v1\/tenants\/:tenant\/(ports|leases)(\/:\w+)?$/,
     { ...only('admin', 'tenant-admin', 'tenant-editor', 'host'), ...hidden },
   ],
   [/^POST \/v1\/apply$/, { ...only('admin', 'tenant-admin', 'tenant-editor'), ...hidden }],

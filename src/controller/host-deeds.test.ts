@@ -9,6 +9,13 @@ import { type Furnished, hostOf, openTwoTenants } from './test-principals.ts';
 const a = '/v1/tenants/acme';
 const g = '/v1/tenants/globex';
 
+/** A network as a host's engine makes it. */
+const engine = {
+  name: 'docker-0123456789ab',
+  sourceNat: true,
+  labels: { 'heddle.docker': 'made', 'heddle.docker.for': '0123456789abcdef' },
+};
+
 /** Port p1 of each tenant is on h1; "theirs" on h2, in both tenants, and "moved" has come from h1 to h2. */
 async function open() {
   const api = await openTwoTenants();
@@ -136,7 +143,7 @@ describe('in a tenant that it was given', () => {
     );
   });
 
-  it('a host has leases of its own, and networks as its engine makes them', async () => {
+  it('a host has leases of its own', async () => {
     await using api = await open();
     await taken(
       api,
@@ -144,14 +151,64 @@ describe('in a tenant that it was given', () => {
       ['PATCH', `${a}/leases/it`, { size: 2 }],
       ['DELETE', `${a}/leases/it`],
       ['POST', `${a}/leases`, { network: 'web', host: 'h1', size: 1 }],
-      ['POST', `${a}/networks`, { name: 'engine' }],
-      ['POST', `${a}/subnets`, { name: 'engine', network: 'engine', cidr: '10.77.0.0/24' }],
-      ['PATCH', `${a}/networks/engine`, { name: 'engine2' }],
-      ['DELETE', `${a}/subnets/engine`],
-      ['DELETE', `${a}/networks/engine2`],
     );
     await api.ok('POST', `${a}/leases`, { name: 'h2s', network: 'web', host: 'h2', size: 1 });
     await refused(api, 'FORBIDDEN', ['PATCH', `${a}/leases/h2s`, { size: 0 }], ['DELETE', `${a}/leases/h2s`]);
+  });
+
+  it('a host makes, names and removes networks as its engine wants them', async () => {
+    await using api = await open();
+    await taken(
+      api,
+      'h1',
+      ['POST', `${a}/networks`, engine],
+      ['POST', `${a}/subnets`, { name: 'e-1', network: engine.name, cidr: '10.77.0.0/24', gateway: '10.77.0.1' }],
+      ['PATCH', `${a}/networks/${engine.name}`, { name: 'shop' }],
+      ['POST', `${a}/ports`, { name: 'c1', network: 'shop', host: 'h1' }],
+      ['POST', `${a}/subnets`, { name: 'e-2', network: 'shop', cidr: 'fd77::/64' }],
+      ['DELETE', `${a}/ports/c1`],
+    );
+    // The last that is in it removes it, whichever made it.
+    await api.ok('PATCH', '/v1/hosts/h2', { tenants: ['acme'] });
+    await taken(
+      api,
+      'h2',
+      ['DELETE', `${a}/subnets/e-1`],
+      ['DELETE', `${a}/subnets/e-2`],
+      ['DELETE', `${a}/networks/shop`],
+    );
+  });
+
+  it('a host changes no network of users, and none of another host’s engine that is in use', async () => {
+    await using api = await open();
+    await api.ok('POST', `${a}/networks`, { ...engine, name: 'shop' });
+    await api.ok('POST', `${a}/subnets`, { name: 'shop', network: 'shop', cidr: '10.77.0.0/24' });
+    await api.ok('POST', `${a}/leases`, { name: 'shop', network: 'shop', host: 'h2', size: 1 });
+    await api.ok('POST', `${a}/networks`, { ...engine, name: 'docker-00112233aabb' });
+    const { labels } = engine;
+    await refused(
+      api,
+      'FORBIDDEN',
+      ['POST', `${a}/networks`, { name: 'x' }],
+      ['POST', `${a}/networks`, { name: 'x', labels: { 'heddle.docker': 'no' } }],
+      ['POST', `${a}/networks`, { name: 'x', labels: { ...labels, 'heddle.swarm': 'true' } }],
+      ['POST', `${a}/networks`, { ...engine, name: 'x', vni: 77 }],
+      ['POST', `${a}/networks`, { ...engine, name: 'x', publishFrom: ['0.0.0.0/0'] }],
+      ['PATCH', `${a}/networks/it`, { name: 'x' }],
+      ['PATCH', `${a}/networks/web`, { labels }],
+      ['PATCH', `${a}/networks/shop`, { name: 'x' }],
+      ['PATCH', `${a}/networks/docker-00112233aabb`, { name: 'x', sourceNat: false }],
+      ['PATCH', `${a}/networks/docker-00112233aabb`, { publishFrom: ['0.0.0.0/0'] }],
+      ['DELETE', `${a}/networks/it`],
+      ['DELETE', `${a}/networks/shop`],
+      ['POST', `${a}/subnets`, { name: 'x', network: 'web', cidr: '10.78.0.0/24' }],
+      ['POST', `${a}/subnets`, { name: 'x', network: 'shop', cidr: '10.78.0.0/24' }],
+      ['POST', `${a}/subnets`, { name: 'x', network: 'docker-00112233aabb', cidr: '10.78.0.0/24', dhcp: {} }],
+      ['PATCH', `${a}/subnets/it`, { pools: [] }],
+      ['PATCH', `${a}/subnets/shop`, { name: 'x' }],
+      ['DELETE', `${a}/subnets/it`],
+      ['DELETE', `${a}/subnets/shop`],
+    );
   });
 });
 
@@ -191,7 +248,7 @@ describe('in a tenant that it was not given', () => {
     await using api = await open();
     await api.ok('PATCH', '/v1/hosts/h1', { tenants: ['*'] });
     await api.ok('POST', '/v1/tenants', { name: 'new' });
-    await taken(api, 'h1', ['GET', `${g}/ports/theirs`], ['POST', '/v1/tenants/new/networks', { name: 'x' }]);
+    await taken(api, 'h1', ['GET', `${g}/ports/theirs`], ['POST', '/v1/tenants/new/networks', engine]);
     await api.ok('PATCH', '/v1/hosts/h1', { tenants: [] });
     await refused(api, 'NOT_FOUND', ['GET', `${a}/networks/web`]);
   });
@@ -255,5 +312,5 @@ it('a host that is deleted or shut out has nothing, by what it still holds', asy
   await api.ok('POST', '/v1/hosts/h1/revoke');
   await api.as(h1).refused('NOT_FOUND', 'GET', `${a}/ports/p1`);
   await api.as(h1).refused('NOT_FOUND', 'GET', `${g}/ports/p1`);
-  await api.as(h1).refused('NOT_FOUND', 'GET', '/v1/hosts/h1');
+  await api.as(h1).refused('UNAUTHENTICATED', 'GET', '/v1/hosts/h1');
 });

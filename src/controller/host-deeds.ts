@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { hostsOf } from '../compile/binding.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { type Access, forbidden } from './access.ts';
+import { mayMake, mayRename, mayUnmake } from './host-networks.ts';
 import type { LeaseRecord, PortRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +23,8 @@ const isWired = (world: World, host: string, port: PortRecord): boolean =>
 export function refuseCreate(world: World, access: Access, kind: Kind, scope: string, body: unknown): void {
   const input = body as Fields;
   const { host } = access;
-  if (host === undefined || (kind !== 'port' && kind !== 'lease' && kind !== 'address')) return;
+  if (host === undefined) return;
+  if (isOfNetwork(kind)) return allow(mayMake(world, host, kind, scope, input), access, kind);
   const isSelf = (ref: unknown): boolean => world.find('host', '-', String(ref))?.record.id === host;
   const parent = typeof input.behind === 'string' ? world.find('port', scope, input.behind)?.record : undefined;
   const mayBe =
@@ -31,7 +33,7 @@ export function refuseCreate(world: World, access: Access, kind: Kind, scope: st
       : kind === 'port' &&
         [input.host, input.standby].every((ref) => ref === undefined || ref === null || isSelf(ref)) &&
         (parent === undefined || isWired(world, host, parent));
-  if (!mayBe) throw refusal(access, kind);
+  allow(mayBe, access, kind);
 }
 
 /**
@@ -51,20 +53,23 @@ export function refuseUpdate(world: World, access: Access, have: Stored, next: o
         ? mayGiveAddress(world, host, have, next as Fields, was as Fields)
         : kind === 'lease'
           ? isOwn(world, host, have)
-          : true;
-  if (!mayBe) throw refusal(access, kind);
+          : kind === 'network' && mayRename(have as Stored<'network'>, next as Fields, was as Fields);
+  allow(mayBe, access, kind);
 }
 
 /** @throws FORBIDDEN */
 export function refuseRemove(world: World, access: Access, have: Stored): void {
   const { host } = access;
   const { kind } = have;
-  if (host === undefined || (kind !== 'port' && kind !== 'lease' && kind !== 'address')) return;
+  // It leaves.
+  if (host === undefined || (kind === 'host' && have.record.id === host)) return;
   const mayBe =
     kind === 'port'
       ? isWired(world, host, have.record as PortRecord) || isNobodys(world, access, have as Stored<'port'>)
-      : isOwn(world, host, have);
-  if (!mayBe) throw refusal(access, kind);
+      : isOfNetwork(kind)
+        ? mayUnmake(world, host, have)
+        : isOwn(world, host, have);
+  allow(mayBe, access, kind);
 }
 
 /** On no host, in a tenant that the host was given. */
@@ -97,5 +102,9 @@ function mayGiveAddress(world: World, host: string, have: Stored, next: Fields, 
   return only && port !== undefined && isWired(world, host, port);
 }
 
-const refusal = (access: Access, kind: Kind) =>
-  forbidden(access, 'write', `${kinds[kind].plural} that are not its own`);
+const isOfNetwork = (kind: Kind): kind is 'network' | 'subnet' => kind === 'network' || kind === 'subnet';
+
+/** @throws FORBIDDEN */
+function allow(mayBe: boolean, access: Access, kind: Kind): void {
+  if (!mayBe) throw forbidden(access, 'write', `${kinds[kind].plural} that are not its own`);
+}

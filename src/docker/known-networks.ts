@@ -4,10 +4,8 @@ import type { Client } from '../client/client.ts';
 import { parsePrefix } from '../model/address.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { NetworkId } from '../model/ids.ts';
+import { isMade } from '../model/made-network.ts';
 import type { NetworkChoice } from './options.ts';
-
-/** On networks that a plug-in has made for Docker. */
-export const madeLabel = { key: 'heddle.docker', value: 'made' } as const;
 
 export interface KnownSubnet {
   /** Only from the controller. */
@@ -50,7 +48,7 @@ export class KnownNetworks {
         id: found.id as NetworkId,
         tenant,
         name: found.name,
-        made: found.labels[madeLabel.key] === madeLabel.value,
+        made: isMade(found),
         ...(found.mtuBytes === undefined ? {} : { mtuBytes: found.mtuBytes }),
         subnets: subnets.map(({ id, name, cidr, gateway }) => ({
           id,

@@ -3,12 +3,10 @@ import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import { hasCode } from '../model/errors.ts';
 import type { NetworkId } from '../model/ids.ts';
-import { madeLabel } from './known-networks.ts';
+import { forLabel, isMade, madeLabel } from '../model/made-network.ts';
 import { keepTrying } from './retries.ts';
 import type { DockerState, RemovalState } from './state.ts';
 
-/** Says for which Docker network or pool it was made: by it a repeated call finds it again. */
-const forLabel = 'heddle.docker.for';
 /** Between two tries to remove; doubled from the first to the last. */
 const backoffMs = { first: 50, last: 30_000 } as const;
 /** So often it is tried while this host itself keeps it from going: some 25 minutes. */
@@ -96,8 +94,7 @@ export class MadeNetworks implements AsyncDisposable {
       if (id === undefined) return true;
       const users = [...this.#state.networks.all(), ...this.#state.pools.all()];
       if (users.some((n) => n.network === id || n.id === removal.id)) return true;
-      const { labels } = await this.#client.get('network', id, { tenant, signal });
-      if (labels[madeLabel.key] !== madeLabel.value) return true;
+      if (!isMade(await this.#client.get('network', id, { tenant, signal }))) return true;
       const host = await this.#client.get('host', this.#hostName, { signal });
       const held = [
         ...(await this.#client.list('lease', { tenant, network: id, signal })),

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Workloads } from '../agent/workloads.ts';
 import type { Client } from '../client/client.ts';
 import { hasCode } from '../model/errors.ts';
+import { isProvisional } from '../model/made-network.ts';
 import { asName, portNames, wantedNameLabel } from './container-names.ts';
 import { connectEngine, type Engine, type EngineEvent, type EngineNetwork } from './engine-api.ts';
 import type { PluginRecords } from './records.ts';
@@ -36,8 +37,6 @@ export interface DockerNamesOptions {
 const backoffMs = { first: 100, last: 2_000 } as const;
 /** So long what the engine tells is gathered: of a container that is gone by then it need not be asked. */
 const gatherMs = 50;
-/** Names that a network has before it is named after Docker's. */
-const provisional = /^docker-[0-9a-f]{12}$/;
 
 /** Follows an engine until disposed; that it is away, or comes back, is no matter. */
 export function openDockerNames(options: DockerNamesOptions): AsyncDisposable {
@@ -199,7 +198,7 @@ class Follower {
     const record = records.networks().find((n) => n.id === Id && n.made);
     const item = record && [...workloads.used.values()].find((n) => n.id === record.network);
     const name = asName(Name);
-    if (!item || !provisional.test(item.name) || name === undefined) return;
+    if (!item || !isProvisional(item.name) || name === undefined) return;
     const rename = (to: string) => client.update('network', item.id, { name: to }, { tenant: record.tenant });
     try {
       await rename(name).catch((e: unknown) => {
