@@ -283,7 +283,7 @@ const users: fc.Arbitrary<Edit> = fc.oneof(
 it('after a day of random writes gives exports of the same bytes, from any point of it', async () => {
   let useful = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(users, { minLength: 10, maxLength: 60 }), fc.nat(), async (edits, pick) => {
+    fc.asyncProperty(fc.array(users, { minLength: 20, maxLength: 60 }), fc.nat(), async (edits, pick) => {
       const { api, fakes } = await openWithHosts();
       await using _ = api;
       const points: { revision: bigint; text: string }[] = [];
