@@ -15,7 +15,7 @@ import { limits } from '../model/fields.ts';
 import { admit, admitAgain, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
 import type { Audit } from './audit.ts';
-import { registerAudit } from './audit-api.ts';
+import { type AuditContext, registerAudit } from './audit-api.ts';
 import { deedOf, recordRequests } from './audit-requests.ts';
 import { registerAuthority } from './authority-routes.ts';
 import { ClientGone } from './gone.ts';
@@ -63,7 +63,7 @@ export function buildApp(
     // A path that the router cannot read never reaches the error handler.
     frameworkErrors(e, request, reply) {
       refuse(e, request, reply);
-      if (request.method !== 'GET') void ctx.audit.refused(deedOf(request), request.problem!);
+      if (request.method !== 'GET') ctx.audit.refused(deedOf(request), request.problem!, () => ({}));
     },
   }) as unknown as FastifyInstance;
   parseJsonBodies(app);
@@ -97,7 +97,7 @@ export function buildApp(
 /** Every route there is. */
 export function registerRoutes(
   app: FastifyInstance,
-  ctx: RouteContext & ObserveContext & TrustContext & LoginContext & StreamContext,
+  ctx: RouteContext & ObserveContext & TrustContext & LoginContext & StreamContext & AuditContext,
 ): void {
   registerKinds(app, ctx);
   registerObserve(app, ctx);

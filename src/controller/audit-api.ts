@@ -7,6 +7,7 @@ import { HeddleError, toProblem } from '../model/errors.ts';
 import { type AuditEntry, type AuditExtent, type AuditFilter, isAsked } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden } from './access.ts';
+import type { Audit } from './audit.ts';
 import { whenGone } from './gone.ts';
 import { tenantEver } from './history.ts';
 import { auditPath } from './observe-paths.ts';
@@ -20,8 +21,9 @@ const HEARTBEAT_MS = 10_000;
 const TEXT_CHARS = 253;
 const ID_MAX = Number.MAX_SAFE_INTEGER;
 
-interface AuditContext {
+export interface AuditContext {
   readonly store: Store;
+  readonly audit: Pick<Audit, 'settled'>;
   readonly world: World;
   readonly now: () => Date;
 }
@@ -41,6 +43,8 @@ interface AuditQuery {
 export function registerAudit(app: FastifyInstance, ctx: AuditContext): void {
   app.get(auditPath, async (request, reply) => {
     const query = await parseAuditQuery(ctx, request);
+    // Whoever was refused something and then reads finds it.
+    await ctx.audit.settled();
     const reader = readerOf(ctx.world, request.access, query);
     return query.follow ? follow(ctx, query, request, reply) : page(ctx, query, reader);
   });

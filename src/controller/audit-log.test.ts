@@ -481,6 +481,26 @@ it('answers a refusal that cannot be recorded, and counts it; a write that canno
   assert.match((await api.request('GET', '/metrics')).body, /^heddle_audit_failed_total 1$/m);
 });
 
+it('lets no answer wait for the record of a refusal, and loses none of them at its end', async () => {
+  await using store = await openSqlite(':memory:');
+  const slow = Promise.withResolvers<void>();
+  const { append } = store.audit;
+  store.audit.append = async (rows) => {
+    await slow.promise;
+    return append.call(store.audit, rows);
+  };
+  {
+    await using api = await openTwoTenants({ store });
+    const viewer = api.as(users.viewer);
+    for (const tenant of ['globex', 'none']) await viewer.refused('NOT_FOUND', 'GET', `/v1/tenants/${tenant}/ports`);
+    await viewer.refused('FORBIDDEN', 'POST', `${t}/networks`, { name: 'n' });
+    slow.resolve();
+  }
+  const { entries } = await store.audit.read({ refused: true }, { limit: 10, after: 0 });
+  const codes = entries.map(({ record }) => (JSON.parse(record) as AuditRecord).code);
+  assert.deepEqual(codes, ['NOT_FOUND', 'NOT_FOUND', 'FORBIDDEN']);
+});
+
 async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLine | AuditEnd> {
   let rest = '';
   const decoder = new TextDecoder();

@@ -10,16 +10,17 @@ import { collectionPath, objectPath } from './openapi-parts.ts';
 import { fastifyPath } from './routes.ts';
 import type { World } from './world.ts';
 
-/** Everything that a request writes is recorded as its, and what is refused to it before the answer is sent. */
+/** Everything that a request writes is recorded as its, and what is refused to it in a moment. */
 export function recordRequests(app: FastifyInstance, { audit, world }: { audit: Audit; world: World }): void {
   // Before it the request's body is read, by events that are nobody's.
   app.addHook('preHandler', (request, _reply, done) => audit.during(deedOf(request), done));
   app.addHook('onSend', async (request, _reply, payload) => {
     const { problem } = request;
-    if (problem) {
-      const about = aboutOf(world, request);
-      if (isRecorded(request, problem, about)) await audit.refused(deedOf(request), problem, about);
-    }
+    if (problem)
+      audit.refused(deedOf(request), problem, () => {
+        const about = aboutOf(world, request);
+        return isRecorded(request, problem, about) ? about : undefined;
+      });
     return payload;
   });
 }
@@ -39,7 +40,10 @@ function joinTokenOf({ body }: FastifyRequest): string | undefined {
   return typeof token === 'string' ? /^hdj_([0-9a-f]{12})_/.exec(token.slice(0, 32))?.[1] : undefined;
 }
 
-/** Refusals of writes, whatever the reason; of reads those for want of rights, and of what is hidden. */
+/**
+ * Refusals of writes, whatever the reason; of reads those for want of rights, and of what whoever asks does not see, be it there
+ * or not: so that neither takes longer.
+ */
 function isRecorded(request: FastifyRequest, problem: Code, about: About): boolean {
   const { method, access } = request;
   // That is no refusal: it is written.
@@ -48,9 +52,9 @@ function isRecorded(request: FastifyRequest, problem: Code, about: About): boole
   const { status } = errors[problem];
   if (status === 401 || status === 403) return true;
   if (problem !== 'NOT_FOUND' || !access || access.readsAll) return false;
-  const { tenant, kind, object } = about;
-  const isHidden = tenant !== undefined && !access.sees(tenant);
-  return isHidden || (object !== undefined && kind !== undefined && !access.reads(kind as Kind, tenant ?? '-', object));
+  const { tenant, tenantName, kind } = about;
+  if (tenantName !== undefined) return tenant === undefined || !access.sees(tenant);
+  return kind !== undefined && access.levelIn(kind as Kind, '-') === undefined;
 }
 
 /** Which kind a route is about, by its path. */

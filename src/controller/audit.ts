@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { AuditRecord, Who } from '../model/audit.ts';
+import type { Code } from '../model/errors.ts';
 import type { AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { boundedFields } from './audit-fields.ts';
@@ -19,6 +21,13 @@ export type About = Pick<AuditRecord, 'tenant' | 'tenantName' | 'kind' | 'object
 
 /** Time between two looks at what was not recorded one by one, milliseconds. */
 const LOOK_MS = 60_000;
+
+/** A refusal that waits for its turn. */
+interface Refusal {
+  readonly deed: Deed;
+  readonly code: Code;
+  readonly about: () => About | undefined;
+}
 
 interface AuditOptions {
   readonly store: Store;
@@ -41,6 +50,8 @@ export class Audit implements AsyncDisposable {
   readonly #deed = new AsyncLocalStorage<Deed>();
   readonly #records = new Counts('heddle_audit_records_total');
   readonly #timer: NodeJS.Timeout;
+  #refusals: Refusal[] = [];
+  #recording: Promise<void> | undefined;
   #unrecorded = 0;
   #failed = 0;
 
@@ -55,6 +66,7 @@ export class Audit implements AsyncDisposable {
   }
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    await this.settled();
     await this.look();
   }
 
@@ -68,16 +80,43 @@ export class Audit implements AsyncDisposable {
     return this.#deed.exit(work);
   }
 
-  /** Something is refused. It is answered with that, whether it can be recorded or not. */
-  async refused(deed: Deed, code: string, about: About = {}): Promise<void> {
+  /**
+   * Something is refused. It is recorded in a moment, with what else is, and nobody waits for it: how long an answer takes says
+   * nothing of what was found out for the record, nor whether there is one.
+   * @param about undefined: it is none for the record
+   */
+  refused(deed: Deed, code: Code, about: () => About | undefined): void {
+    this.#refusals.push({ deed, code, about });
+    this.#recording ??= this.#recordRefusals();
+  }
+
+  /** What was refused up to now is recorded. */
+  async settled(): Promise<void> {
+    await this.#recording;
+  }
+
+  async #recordRefusals(): Promise<void> {
+    // Answers go out first.
+    await setImmediate();
+    while (this.#refusals.length > 0) {
+      const refusals = this.#refusals;
+      this.#refusals = [];
+      await this.#append(refusals.length, () => refusals.flatMap((refusal) => this.#refused(refusal) ?? []));
+    }
+    this.#recording = undefined;
+  }
+
+  /** Undefined if it is not recorded, or only counted. */
+  #refused({ deed, code, about }: Refusal): AuditRow | undefined {
+    const said = about();
+    if (!said) return undefined;
     const who = whoOf(deed);
     if (!this.#floods.admits(who, deed.from)) {
       this.#unrecorded++;
-      return;
+      return undefined;
     }
-    const { tenant } = about;
-    const inside = isInside(this.#world, deed, tenant);
-    await this.#append([this.#row({ action: 'refused', ...aboutOf(deed, who), ...about, code }, true, inside)]);
+    const inside = isInside(this.#world, deed, said.tenant);
+    return this.#row({ action: 'refused', ...aboutOf(deed, who), ...said, code }, true, inside);
   }
 
   /** The row that tells of records that are no longer kept; itself it is of no tenant. */
@@ -101,23 +140,25 @@ export class Audit implements AsyncDisposable {
     ]);
   };
 
-  /** Appends rows by themselves; what cannot be appended is counted, and logged. */
-  async #append(rows: readonly AuditRow[]): Promise<void> {
+  /** Appends rows, so many at most, by themselves; what cannot be appended is counted, and logged. */
+  async #append(most: number, rowsOf: () => readonly AuditRow[]): Promise<void> {
     try {
-      await this.#log.append(rows);
+      const rows = rowsOf();
+      if (rows.length > 0) await this.#log.append(rows);
     } catch (err) {
-      this.#failed += rows.length;
+      this.#failed += most;
       this.#logger.error({ err }, 'refusals cannot be recorded');
     }
   }
 
   /** Records how many refusals were not recorded one by one. */
   async look(): Promise<void> {
-    const rows = this.#floods.taken().map((each) => this.#row(unrecorded(each), true, false));
-    if (rows.length > 0) await this.#append(rows);
+    const taken = this.#floods.taken();
+    await this.#append(taken.length, () => taken.map((each) => this.#row(unrecorded(each), true, false)));
   }
 
   async expose(into: Exposition): Promise<void> {
+    await this.settled();
     this.#records.expose(into);
     into.set('heddle_audit_unrecorded_total', this.#unrecorded);
     into.set('heddle_audit_failed_total', this.#failed);

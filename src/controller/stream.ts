@@ -71,7 +71,8 @@ export function serveStream(
     ctx.log.warn({ err: e, host: name }, 'stream refused');
     const problem = toProblem(e);
     const { code, detail, details } = problem;
-    void ctx.audit.refused(deed, code, { kind: 'host', ...(name !== undefined && { name: name.slice(0, 80) }) });
+    const about = { kind: 'host', ...(name !== undefined && { name: name.slice(0, 80) }) };
+    ctx.audit.refused(deed, code, () => about);
     if (name !== undefined) ctx.presence.refused(name, problem);
     const refusal: ControllerMessage = { type: 'refusal', problem: { code, detail, details } };
     socket.send(JSON.stringify(refusal), () => socket.close(1008, code));

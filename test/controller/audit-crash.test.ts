@@ -8,7 +8,7 @@ import { linesUntilKilled } from './until-killed.ts';
 
 const RUNS = 8;
 
-it('has the record of every write that happened and of every refusal that was answered, and no other, after kill −9', async () => {
+it('has the record of every write that happened and of every refusal that was recorded, and no other, after kill −9', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-audit-crash-'));
   try {
     const file = join(dir, 'db');

@@ -1,4 +1,4 @@
-/** A controller that is asked for writes and refusals without end; says on standard output which were answered. */
+/** A controller that is asked for writes and refusals without end; says on standard output which writes were answered, and which refusals are recorded. */
 import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import { assemble } from '../../src/controller/assemble.ts';
@@ -20,6 +20,11 @@ const post = (name: string, id: string) =>
 for (let n = 0; ; n++) {
   const [made, refused] = [`t${run}-${n}`, `t${run}-0`];
   // Side by side, so that one may be under way when the other is answered.
-  const answers = await Promise.all([post(made, made), ...(n > 0 && n < 150 ? [post(refused, `again-${made}`)] : [])]);
-  writeSync(1, answers.map(({ headers }) => `${headers['x-request-id']}\n`).join(''));
+  const refusal = n > 0 && n < 150 ? post(refused, `again-${made}`) : undefined;
+  await post(made, made);
+  writeSync(1, `${made}\n`);
+  if (!refusal) continue;
+  await refusal;
+  await controller.audit.settled();
+  writeSync(1, `again-${made}\n`);
 }
