@@ -63,7 +63,7 @@ test('a folder is applied, differs, is planned, pruned and given back', async ()
   const piped = await run(['sh', '-c', '"$0" export | "$0" apply --controller "$1" -f -', launcher, other.address], {
     env: { ...process.env, ...env },
   });
-  assert.match(piped.stdout, /^2 created \(revision/m, piped.stderr);
+  assert.match(piped.stdout, /^2 created, 1 adopted \(revision/m, piped.stderr);
   const exported = await heddle(['export'], { ...env, HEDDLE_CONTROLLER: other.address });
   assert.equal(exported.stdout, await ok(['export']));
 });
