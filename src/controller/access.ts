@@ -15,8 +15,8 @@ export type Verb = 'read' | 'write';
 type Level = 'glance' | 'read' | 'own' | 'write';
 type Levels = Readonly<Partial<Record<Subject, Level>>>;
 
-/** A host in a tenant that it was given is as one that has a role there. */
-type Office = Role | 'host';
+/** Every host, and what it is besides in a tenant that it was given: as one that has a role there. */
+type Office = Role | 'host' | 'host-given';
 
 const inTenant = (level: Level) =>
   ({ network: level, subnet: level, port: level, address: level, lease: level, router: level }) as const;
@@ -45,11 +45,12 @@ const rights: Readonly<Record<Office, { readonly installation: Levels; readonly 
   },
   'tenant-editor': { installation: ofAll, tenant: { ...inTenant('write'), tenant: 'read', quota: 'read' } },
   viewer: { installation: ofAll, tenant: { ...inTenant('read'), tenant: 'read', quota: 'read' } },
-  host: {
-    installation: { host: 'glance' },
+  host: { installation: { host: 'glance' }, tenant: {} },
+  'host-given': {
+    installation: {},
     tenant: {
-      ...{ tenant: 'read', network: 'write', subnet: 'write', router: 'read' },
-      ...{ port: 'own', lease: 'own', address: 'own' },
+      ...{ tenant: 'read', network: 'own', subnet: 'own', port: 'own', lease: 'own', address: 'own' },
+      router: 'read',
     },
   },
 };
@@ -85,6 +86,10 @@ export class Access {
   /** Nothing is refused to it for who it is. */
   get mayAll(): boolean {
     return this.readsAll && !this.#readOnly;
+  }
+  /** Somebody gave it something to do here, wherever. */
+  get hasRole(): boolean {
+    return this.#everywhere.length > 0 || [...this.#in.values()].some((offices) => offices.length > 0);
   }
   /** The host that it is, if it is one. */
   get host(): string | undefined {
@@ -128,8 +133,8 @@ export function accessOf(
   if (principal.kind === 'host') {
     const { tenants: given = [], revoked = true } = world.host.get(principal.host)?.record ?? {};
     if (revoked) return new Access(undefined);
-    if (given.includes(everyTenant)) return new Access(principal, ['host']);
-    return new Access(principal, [], new Map(given.map((tenant) => [tenant, ['host']])));
+    if (given.includes(everyTenant)) return new Access(principal, ['host', 'host-given']);
+    return new Access(principal, ['host'], new Map(given.map((tenant) => [tenant, ['host-given']])));
   }
   const { everywhere, within } = officesOf(world, [
     `user:${principal.name}`,

@@ -22,7 +22,7 @@ export function list<K extends Kind>(
   let more = false;
   for (const id of [...ids].sort()) {
     if (after !== undefined && id <= after) continue;
-    const object = shownTo(access, world.objects(kind).get(id)!);
+    const object = shownTo(world, access, world.objects(kind).get(id)!);
     if (!object || !matches(object)) continue;
     more = items.length === limit;
     if (more) break;

@@ -17,7 +17,7 @@ import { concernedHosts } from './publisher.ts';
 import { parseCounters, parseListQuery, parseNothing, parseRemoval, parseWaitMs, type RawQuery } from './query.ts';
 import type { PortRecord, Stored } from './records.ts';
 import { must } from './rules.ts';
-import { shownTo, viewOf } from './view.ts';
+import { shownAfter, shownTo, viewOf } from './view.ts';
 import { waitForHosts } from './wait.ts';
 import { streamWatch } from './watch.ts';
 import type { World } from './world.ts';
@@ -57,7 +57,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
     if (kind === 'host') refuseGiving(world, request.access, (request.body as HostInput).tenants);
     const written = await writer.create(kind, tenant, request.body as Inputs[K], ifAbsent);
     await waitForHosts(ctx, inAll(written), waitMs, reply);
-    return sendObject(reply.code(written.created ? 201 : 200), written.change.after!);
+    return sendObject(reply.code(written.created ? 201 : 200), sentAfter(request, written));
   });
 
   app.get(collection, async (request, reply) => {
@@ -91,7 +91,7 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
       return next;
     });
     await waitForHosts(ctx, inAll(written), waitMs, reply, concerned);
-    return sendObject(reply, written.change.after!);
+    return sendObject(reply, sentAfter(request, written));
   });
 
   app.delete(object, { config: { condition: 'If-Match' } }, async (request, reply) => {
@@ -109,11 +109,13 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
 
   /** What the principal may see of an object. @throws NOT_FOUND, as if it were not there */
   function mustSee(request: FastifyRequest, found: Stored<K>): Stored<K> {
-    const seen = shownTo(request.access, found);
-    if (!seen && request.access.host === undefined)
-      throw new HeddleError('NOT_FOUND', { kind, name: refOf(request).slice(0, 80) });
-    return seen ?? found;
+    const seen = shownTo(world, request.access, found);
+    if (!seen) throw new HeddleError('NOT_FOUND', { kind, name: refOf(request).slice(0, 80) });
+    return seen;
   }
+
+  const sentAfter = ({ access }: FastifyRequest, { change }: Written<K>): Stored<K> =>
+    shownAfter(world, access, change.after!);
 
   /** The object is a host, and connected. */
   function isOnline(ref: string): boolean {

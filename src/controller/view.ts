@@ -1,6 +1,7 @@
 import type { Kind, Objects } from '../model/kinds.ts';
 import type { Access } from './access.ts';
 import { holderOf } from './address.ts';
+import { isOwn } from './host-deeds.ts';
 import type { Presence } from './presence.ts';
 import {
   type AddressRecord,
@@ -22,10 +23,15 @@ export function fieldsOf(kind: Kind, record: AnyRecord): Fields {
   return kind === 'lease' ? { ...rest, addresses: (record as LeaseRecord).addresses.map(({ ip }) => ip) } : rest;
 }
 
-/** An object as far as a principal may see it; undefined: not at all. Of a host everybody who has a role sees where it is. */
-export function shownTo<K extends Kind>(access: Access, stored: Stored<K>): Stored<K> | undefined {
+/**
+ * An object as far as a principal may see it; undefined: not at all. Of a host everybody who has a role sees where it is. A host
+ * reads what is its own, in whichever tenant; of ports elsewhere not what their guests alone are told.
+ */
+export function shownTo<K extends Kind>(world: World, access: Access, stored: Stored<K>): Stored<K> | undefined {
   const { kind, record } = stored;
-  if (access.readsAll || access.reads(kind, scopeOf(record), record.id)) return stored;
+  if (access.readsAll || (access.host !== undefined && isOwn(world, access.host, stored))) return stored;
+  if (access.reads(kind, scopeOf(record), record.id))
+    return access.host === undefined || kind !== 'port' ? stored : withoutBriefing(stored);
   if (kind !== 'host' || access.levelIn('host', '-') === undefined) return undefined;
   const { id, name, vtep, mtuBytes } = record as HostRecord;
   return {
@@ -33,6 +39,16 @@ export function shownTo<K extends Kind>(access: Access, stored: Stored<K>): Stor
     record: { id, name, vtep, mtuBytes, labels: {} } as unknown as Stored<K>['record'],
     isGlance: true,
   };
+}
+
+/** Of what a principal has just written: it may not be its own any more. */
+export const shownAfter = <K extends Kind>(world: World, access: Access, stored: Stored<K>): Stored<K> =>
+  shownTo(world, access, stored) ?? withoutBriefing(stored);
+
+/** Passwords and keys are in it. */
+function withoutBriefing<K extends Kind>(stored: Stored<K>): Stored<K> {
+  const { userData: _data, sshKeys: _keys, ...record } = stored.record as PortRecord;
+  return { ...stored, record: record as Stored<K>['record'] };
 }
 
 /** An object as clients read it: the record, its revision, and the status of now. A port behind another has that one's binding, and its status unless something is wrong with it alone. */

@@ -82,6 +82,7 @@ async function refuseBeyond(store: Store, from: bigint): Promise<void> {
 /** What one watcher sees of changes, for as long as it may. */
 class Sight<K extends Kind> {
   readonly #kind: K;
+  readonly #world: World;
   readonly #request: FastifyRequest;
   readonly #matches: ListQuery['matches'];
   /** Ids of tenants that it has seen: a tenant's grants go with it, and that it is gone is still told. */
@@ -89,6 +90,7 @@ class Sight<K extends Kind> {
 
   constructor(kind: K, world: World, request: FastifyRequest, matches: ListQuery['matches']) {
     this.#kind = kind;
+    this.#world = world;
     this.#request = request;
     this.#matches = matches;
     const { access } = request;
@@ -99,14 +101,15 @@ class Sight<K extends Kind> {
   of({ value, previous }: Change, revision: bigint) {
     const access = this.look();
     const [after, before] = [value, previous].map((text) => this.#stored(text, revision));
-    const is = after && this.#matching(shownTo(access, after));
-    if (is?.isGlance && before && isDeepStrictEqual(shownTo(access, before)?.record, is.record)) return undefined;
+    const is = after && this.#matching(shownTo(this.#world, access, after));
+    if (is?.isGlance && before && isDeepStrictEqual(shownTo(this.#world, access, before)?.record, is.record))
+      return undefined;
     if (is) {
       if (this.#kind === 'tenant') this.#seen.add(is.record.id);
       return { type: 'put', object: is } as const;
     }
     const hasSeen = before !== undefined && this.#seen.delete(before.record.id);
-    const was = before && this.#matching(hasSeen ? before : shownTo(access, before));
+    const was = before && this.#matching(hasSeen ? before : shownTo(this.#world, access, before));
     return was && ({ type: 'delete', object: was } as const);
   }
 
