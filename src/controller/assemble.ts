@@ -71,6 +71,7 @@ export interface Assembly extends AsyncDisposable {
   readonly audit: Audit;
   /** The installation's authority, made when it is first asked for. @throws STORE_BROKEN */
   readonly authority: () => Promise<Authority>;
+  readonly hostSockets: HostSockets;
   readonly app: FastifyInstance;
 }
 
@@ -107,11 +108,12 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     presence.get(host)?.dismiss('its certificate does not count any more');
     hostSockets.cut(host);
   };
+  const cutRefused: HostSockets['cutRefused'] = (counts) => hostSockets.cutRefused(counts);
   world.listeners.add(() => world.trust.takeOutdated().forEach(cutOff));
   let opened: Promise<Authority> | undefined;
   const authority = () => {
     // The controller's own deed, whoever waits for it.
-    const open = () => Authority.open({ store, world, sealingKey, given, names, now, log, cutOff });
+    const open = () => Authority.open({ store, world, sealingKey, given, names, now, log, cutRefused });
     opened ??= audit.own(open).catch((e: unknown) => {
       opened = undefined;
       throw e;
@@ -143,6 +145,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     auditRetention,
     audit,
     authority,
+    hostSockets,
     app,
     async [Symbol.asyncDispose]() {
       departures[Symbol.dispose]();

@@ -199,6 +199,35 @@ describe('another authority', () => {
     assert.equal(authority.identify(await join(api)).name, 'h1');
   });
 
+  it('retired, its hosts’ connections end at every controller, and those of renewed hosts go on', async (t) => {
+    await using store = await openSqlite(':memory:');
+    const sealingKey = newSealingKey();
+    await using one = await openTestApi({ store, sealingKey });
+    await using two = await openTestApi({ store, sealingKey });
+    for (const api of [one, two]) await api.authority();
+    await join(one);
+    const left = await join(one, 'h2', '198.18.0.2');
+    await one.ok('POST', '/v1/ca/rotate', {});
+    const renewed = await renew(one, 'h1');
+    const ended = [one, two].flatMap((api) =>
+      [left, renewed].map((raw) => {
+        const cut = t.mock.fn();
+        const certificate = { raw, validToDate: new Date(Date.now() + dayMs) };
+        const socket = { once: () => undefined, getPeerX509Certificate: () => certificate, destroy: cut };
+        api.hostSockets.note('any', socket as never);
+        return cut;
+      }),
+    );
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    await one.ok('POST', '/v1/ca/retire', { force: true });
+    await two.world.reached((await store.range('/')).revision);
+    t.mock.timers.tick(1_000);
+    assert.deepEqual(
+      ended.map(({ mock }) => mock.callCount()),
+      [1, 0, 1, 0],
+    );
+  });
+
   it('a host that is off keeps the older one, until it could not be renewed any more', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });

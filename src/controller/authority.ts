@@ -33,8 +33,8 @@ export interface AuthorityOptions {
   /** Names and addresses by which clients reach the controller. */
   readonly names: readonly string[];
   readonly now: () => Date;
-  /** Ends a host's connections, which were let in with what does not count any more. */
-  readonly cutOff: (host: HostId) => void;
+  /** Ends connections that were let in with a certificate (DER) that does not count any more. */
+  readonly cutRefused: (counts: (raw: Uint8Array) => boolean) => void;
   readonly log: Record<'info' | 'warn' | 'error', (fields: object, text: string) => void>;
 }
 
@@ -213,8 +213,6 @@ export class Authority implements AsyncDisposable {
       });
     }
     await this.#write(this.#revision, { current });
-    // Their streams go on with what does not count any more.
-    for (const { id: host } of hosts) this.#options.cutOff(host);
   }
 
   /** Hosts whose certificate is of an authority, and holds or can be renewed; by name. */
@@ -236,6 +234,15 @@ export class Authority implements AsyncDisposable {
     this.#options.world.listeners.delete(this.#follow);
     this.#server[Symbol.dispose]();
   }
+
+  readonly #counts = (raw: Uint8Array): boolean => {
+    try {
+      this.identify(raw);
+      return true;
+    } catch {
+      return false;
+    }
+  };
 
   #record(): AuthorityRecord {
     return this.#options.world.trust.authority!.record;
@@ -265,13 +272,17 @@ export class Authority implements AsyncDisposable {
 
   /** Another controller may have rotated it, or this one. */
   readonly #follow = (): void => {
-    const { world, log } = this.#options;
+    const { world, log, cutRefused } = this.#options;
     if (!world.trust.authority || world.trust.authority.revision === this.#revision) return;
+    const before = this.#authorities;
     try {
       this.#load();
     } catch (err) {
       return log.error({ err }, 'the authority has changed and cannot be read');
     }
+    const now = new Set(this.#authorities.map(({ fingerprint256 }) => fingerprint256));
+    // Streams and watches would go on with what is of one that is retired.
+    if (before.some(({ fingerprint256 }) => !now.has(fingerprint256))) cutRefused(this.#counts);
     this.#server.renew().catch((err: unknown) => log.error({ err }, 'the controller’s certificate was not renewed'));
   };
 

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { it } from 'node:test';
 import { HostSockets } from './host-sockets.ts';
 
-/** A connection that says when it is ended; `validToMs` of the certificate that was shown on it. */
-function socketOf(validToMs?: number) {
+/** A connection that says when it is ended; `validToMs` and `raw` of the certificate that was shown on it. */
+function socketOf(validToMs?: number, raw: Uint8Array = new Uint8Array()) {
   const events = new EventEmitter();
   const own = {
     isDestroyed: false,
@@ -14,7 +14,7 @@ function socketOf(validToMs?: number) {
       events.emit('close');
     },
     once: events.once.bind(events),
-    getPeerX509Certificate: () => (validToMs === undefined ? undefined : { validToDate: new Date(validToMs) }),
+    getPeerX509Certificate: () => (validToMs === undefined ? undefined : { raw, validToDate: new Date(validToMs) }),
   };
   return own as typeof own & Socket;
 }
@@ -51,4 +51,22 @@ it('ends a connection with its certificate, and leaves one whose certificate has
   assert.deepEqual(ended(), [true, false, false, false]);
   t.mock.timers.tick(5_000);
   assert.deepEqual(ended(), [true, true, false, false]);
+});
+
+it('ends those whose certificate does not count any more, whichever host they are of', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  const sockets = new HostSockets();
+  const all = [1, 2, 1].map((n) => socketOf(2_000_000, Uint8Array.of(n)));
+  for (const [i, socket] of [...all, socketOf()].entries()) sockets.note(`h${i % 2}`, socket);
+  sockets.cutRefused(([n]) => n === 2);
+  t.mock.timers.tick(999);
+  assert.ok(
+    all.every(({ isDestroyed }) => !isDestroyed),
+    'an answer that is under way goes out first',
+  );
+  t.mock.timers.tick(1);
+  assert.deepEqual(
+    all.map(({ isDestroyed }) => isDestroyed),
+    [true, false, true],
+  );
 });

@@ -18,7 +18,7 @@ export class HostSockets {
     const sockets = this.#sockets.get(host) ?? new Set();
     if (sockets.has(socket)) return;
     this.#sockets.set(host, sockets.add(socket));
-    const until = (socket as Partial<TLSSocket>).getPeerX509Certificate?.()?.validToDate.getTime();
+    const until = shownOn(socket)?.validToDate.getTime();
     const leftMs = (until ?? Number.POSITIVE_INFINITY) - Date.now();
     // One that has expired already was let in to be renewed, and is asked for again at the next request.
     const timer = leftMs > 0 ? setTimeout(() => socket.destroy(), Math.min(leftMs, MOST_MS)).unref() : undefined;
@@ -31,6 +31,18 @@ export class HostSockets {
 
   /** Ends all of a host's, in a second: an answer that is under way goes out first, as that to a host that leaves. */
   cut(host: string): void {
-    for (const socket of this.#sockets.get(host) ?? []) setTimeout(() => socket.destroy(), CUT_MS).unref();
+    for (const socket of this.#sockets.get(host) ?? []) end(socket);
+  }
+
+  /** The same for those whose certificate (DER) does not count any more, whichever host it is of. */
+  cutRefused(counts: (raw: Uint8Array) => boolean): void {
+    for (const sockets of this.#sockets.values())
+      for (const socket of sockets) {
+        const shown = shownOn(socket);
+        if (shown && !counts(shown.raw)) end(socket);
+      }
   }
 }
+
+const shownOn = (socket: Socket) => (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+const end = (socket: Socket) => setTimeout(() => socket.destroy(), CUT_MS).unref();
