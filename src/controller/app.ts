@@ -29,10 +29,10 @@ import { refuseForeignHost } from './origin.ts';
 import { refuseConditions } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { registerQuota } from './quota-routes.ts';
-import type { RateLimit } from './rate-limit.ts';
+import { RateLimit } from './rate-limit.ts';
 import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
-import { type StreamContext, serveStream } from './stream.ts';
+import { helloRates, type StreamContext, serveStream } from './stream.ts';
 import { registerTokens } from './token-routes.ts';
 
 /** Largest message of an agent: a report of 4,096 ports, each with the longest message, has 3 MiB. */
@@ -90,7 +90,7 @@ export function buildApp(
       app.websocketServer.close(done);
     },
   });
-  app.register(async (routes) => registerRoutes(routes, { ...ctx, log: logger }));
+  app.register(async (routes) => registerRoutes(routes, { ...ctx, hellos: new RateLimit(helloRates), log: logger }));
   return app;
 }
 

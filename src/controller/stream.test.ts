@@ -4,8 +4,11 @@ import { EventEmitter, once } from 'node:events';
 import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type AgentMessage, type ControllerMessage, type Hello, PROTOCOL, type Report } from '../model/host-state.ts';
-import { serveStream } from './stream.ts';
+import type { Principal } from './principal.ts';
+import { BURST_MS, RateLimit } from './rate-limit.ts';
+import { helloRates, serveStream } from './stream.ts';
 import { openFurnishedApi, type TestApi } from './test-api.ts';
+import { hostOf } from './test-principals.ts';
 
 /** The controller's end of an agent's WebSocket. */
 class FakeSocket extends EventEmitter {
@@ -44,9 +47,11 @@ async function openStreams() {
     info: (_: object, text: string) => logged.push(text),
     warn: (_: object, text: string) => logged.push(text),
   };
-  const connect = (hello: Partial<Hello> = {}): FakeSocket => {
+  // Its clock stands still.
+  const hellos = new RateLimit(helloRates, () => 0);
+  const connect = (hello: Partial<Hello> = {}, principal?: Principal): FakeSocket => {
     const socket = new FakeSocket();
-    serveStream({ ...api, log: log as never }, socket as never);
+    serveStream({ ...api, hellos, log: log as never }, socket as never, { principal, from: '198.18.0.1' });
     const about = { name: 'h1', vtep: '198.18.0.1', mtuBytes: 1500, version: '0', kernel: '6' };
     return socket.says({ type: 'hello', protocol: PROTOCOL, ...about, ...hello });
   };
@@ -84,6 +89,36 @@ it('leaves out of a host’s word where others are, with what it says to hold th
   // What one that is shut out once said keeps nobody away.
   await rig.api.ok('POST', '/v1/hosts/h1/revoke');
   await rig.api.ok('PATCH', '/v1/hosts/h2', { vtep: '203.0.113.7' });
+});
+
+it('a host that calls itself another is refused as itself: nothing is said of that one', async () => {
+  await using rig = await openStreams();
+  const refused: string[] = [];
+  const nothing = () => undefined;
+  rig.api.presence.listeners.add({
+    ...{ arrived: nothing, left: nothing, reported: nothing },
+    refused: (name, { code }) => refused.push(`${name} ${code}`),
+  });
+  const h1 = hostOf(rig.api, 'h1');
+  assert.equal((await rig.connect({ name: 'h2' }, h1).next('refusal')).problem.code, 'HOST_MISMATCH');
+  assert.deepEqual(refused, ['h1 HOST_MISMATCH']);
+  const [record] = (await rig.api.ok('GET', '/v1/audit?refused=true')).items;
+  assert.deepEqual([record.who, record.kind, record.name], [{ kind: 'host', name: 'h1' }, 'host', 'h1']);
+});
+
+it('a host begins anew so often and no more, and root as often as it likes', async () => {
+  await using rig = await openStreams();
+  const h1 = hostOf(rig.api, 'h1');
+  const events: string[] = [];
+  const nothing = () => undefined;
+  const refused = (name: string) => void events.push(name);
+  rig.api.presence.listeners.add({ arrived: nothing, left: nothing, reported: nothing, refused });
+  const most = (BURST_MS / 1000) * helloRates.write;
+  for (let i = 0; i < most; i++) await rig.connect({}, h1).next('welcome');
+  assert.equal((await rig.connect({}, h1).next('refusal')).problem.code, 'RATE_LIMITED');
+  assert.deepEqual(events, [], 'it is no event each time');
+  await rig.connect({}, { ...h1, kind: 'local' } as Principal).next('welcome');
+  await rig.connect({ name: 'h2', vtep: '198.18.0.2' }, hostOf(rig.api, 'h2')).next('welcome');
 });
 
 it('a host may go to what was a further address of it', async () => {

@@ -27,8 +27,8 @@ import { heartbeat } from './heartbeat.ts';
 import { othersVteps } from './host.ts';
 import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
-import type { Principal } from './principal.ts';
 import type { Publisher } from './publisher.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { HostRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
 import type { Writer } from './writer.ts';
@@ -39,6 +39,9 @@ const HELLO_MS = 10_000;
 /** How long an agent may take to answer a question. */
 const ASK_MS = 3_000;
 
+/** Hellos of a host: each may be a write, and is answered with all that concerns it. An agent waits longer between two that fail. */
+export const helloRates = { write: 1, read: 0 } as const;
+
 type Answer = Extract<AgentMessage, { type: 'answer' }>;
 
 export interface StreamContext {
@@ -47,6 +50,8 @@ export interface StreamContext {
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly audit: Pick<Audit, 'during' | 'refused'>;
+  /** How often a host may begin anew; root here as often as it likes. */
+  readonly hellos?: Pick<RateLimit, 'take'>;
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
 }
 
@@ -59,7 +64,9 @@ export function serveStream(
   const { principal } = request;
   let session: Session | undefined;
   let greeted = false;
-  let name: string | undefined;
+  /** Of root's streams what the hello says; a host is who its certificate says, whatever it calls itself. */
+  let name =
+    principal?.kind === 'host' ? (ctx.world.host.get(principal.host)?.record.name ?? principal.name) : undefined;
   /** What comes of it is the host's deed, also if root here speaks for it. */
   const deed: Deed = {
     ...request,
@@ -73,7 +80,7 @@ export function serveStream(
     const { code, detail, details } = problem;
     const about = { kind: 'host', ...(name !== undefined && { name: name.slice(0, 80) }) };
     ctx.audit.refused(deed, code, () => about);
-    if (name !== undefined) ctx.presence.refused(name, problem);
+    if (name !== undefined && code !== 'RATE_LIMITED') ctx.presence.refused(name, problem);
     const refusal: ControllerMessage = { type: 'refusal', problem: { code, detail, details } };
     socket.send(JSON.stringify(refusal), () => socket.close(1008, code));
   };
@@ -81,8 +88,10 @@ export function serveStream(
     if (message.type === 'hello') {
       if (greeted) throw new HeddleError('INVALID', { field: 'message', problem: 'a second hello' });
       greeted = true;
-      name = message.name;
-      refuseOther(ctx.world, message, principal);
+      if (principal?.kind === 'host') {
+        ctx.hellos?.take(`host:${principal.host}`, 'write');
+        refuseOther(message, name);
+      } else name = message.name;
       const host = await welcome(ctx, message);
       if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
     } else if (!greeted)
@@ -105,12 +114,10 @@ export function serveStream(
 }
 
 /** A host is who its certificate says, and says so itself. @throws HOST_MISMATCH */
-function refuseOther(world: World, { name }: Hello, principal: Principal | undefined): void {
-  if (principal?.kind !== 'host') return;
-  const own = world.host.get(principal.host)?.record.name;
+function refuseOther({ name }: Hello, own: string | undefined): void {
   if (name !== own)
     throw new HeddleError('HOST_MISMATCH', {
-      problem: `the certificate is that of ${own === undefined ? 'a host that is deleted' : `host ${own}`}, not of ${name}: join again`,
+      problem: `the certificate is that of host ${own}, not of ${name}: join again`,
     });
 }
 
