@@ -18,6 +18,8 @@ test('an attach that is undone because its address was refused does not make the
   const all = new Map<PortId, Attachment>();
   const network = { id: 'n' as NetworkId, tenant: 'acme', name: 'web', subnets: [] };
   const refused = { code: 'ADDRESS_TAKEN', detail: 'taken', details: { address: '10.0.0.5', port: 'p' } } as const;
+  /** The controller is told while the kernel is at work. */
+  const asked = Promise.withResolvers<void>();
   const attacher = new Attacher({
     attachments: {
       all: () => [...all.values()],
@@ -29,7 +31,7 @@ test('an attach that is undone because its address was refused does not make the
     reconciler: {
       revision: '1',
       state: { told: new Map() },
-      settled: async () => ({ device: 'hd', mtuBytes: 1450 }),
+      settled: () => asked.promise.then(() => ({ device: 'hd', mtuBytes: 1450 })),
       abandon: () => {},
       touchPort: () => {},
       pass: () => {},
@@ -44,8 +46,9 @@ test('an attach that is undone because its address was refused does not make the
     uploads: {
       async tell() {},
       async tellSoon() {
+        asked.resolve();
         for (const a of all.values())
-          if (a.state === 'attached') all.set(a.port, { ...a, local: { ...a.local!, refused } } as Attachment);
+          if (a.state === 'attaching') all.set(a.port, { ...a, local: { ...a.local!, refused } } as Attachment);
       },
     },
     hostName: 'h1',

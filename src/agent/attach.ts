@@ -107,7 +107,7 @@ export class Attacher {
     }
   }
 
-  /** With an address of the lease; the controller is told afterwards, if need be long afterwards. */
+  /** With an address of the lease; the controller is told meanwhile, if need be long afterwards. */
   async #attachLocal(request: AttachRequest, site: Site, mostTaps: number): Promise<Attached> {
     const { allocation, leases, users } = this.#parts;
     using _hold = users.hold(request);
@@ -130,9 +130,11 @@ export class Attacher {
     if (taken.meanwhile) return this.#repeat(taken.meanwhile, request, site);
     const { attachment } = taken;
     try {
+      const told = this.#told(attachment.port);
       const up = await settled(this.#reconciler, attachment.port, this.#hostName);
-      this.#attachments.put({ ...attachment, state: 'attached' });
-      await this.#told(attachment.port);
+      await told;
+      const now = this.#attachments.get(attachment.port);
+      if (now?.state === 'attaching') this.#attachments.put({ ...now, state: 'attached' });
       return { port: this.#shown(attachment), ...up, ifname: attachment.ifname };
     } catch (cause) {
       await this.#undo(attachment);

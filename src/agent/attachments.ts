@@ -22,11 +22,12 @@ export class Attachments {
     this.all().find((a): a is PairAttachment => a.kind === 'pair' && a.owner === owner && a.state !== 'detaching');
 
   /**
-   * Remembers it. The beginning is on the disk when this returns; a later state need not be: after the machine's fall the
+   * Remembers it. The beginning is on the disk when this returns; what comes later need not be: after the machine's fall the
    * namespace is gone, and the older record leads to the same clean-up.
    */
   put(attachment: Attachment): void {
-    const begins = attachment.state === 'attaching' || !this.#records.get(attachment.port);
+    const before = this.#records.get(attachment.port)?.state;
+    const begins = before === undefined || (before !== 'attaching' && attachment.state === 'attaching');
     this.#records.put(attachment, { sync: begins });
   }
 

@@ -59,15 +59,16 @@ test('what the controller has yet to be told of is pending', () => {
   const refused = { code: 'ADDRESS_TAKEN', detail: '', details: {} } as const;
   const pending = [
     attachment({}),
+    attachment({}, 'attaching'),
     attachment({ confirmed: '7', changed: ['name'] }),
     attachment({ refused }, 'detaching'),
   ];
-  const settled = [attachment({ confirmed: '7' }), attachment({ refused }), attachment({}, 'attaching')];
+  const settled = [attachment({ confirmed: '7' }), attachment({ refused })];
   assert.deepEqual(
     [pending, settled].map((all) => all.map(isPending)),
     [
-      [true, true, true],
-      [false, false, false],
+      [true, true, true, true],
+      [false, false],
     ],
   );
 });

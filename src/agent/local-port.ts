@@ -55,8 +55,7 @@ export const isWanted = (attachment: Attachment): boolean =>
 
 /** The controller has yet to be told of it. */
 export const isPending = ({ state, local }: Attachment): boolean =>
-  state === 'detaching' ||
-  (state === 'attached' && local !== undefined && !local.refused && (!local.confirmed || local.changed.length > 0));
+  state === 'detaching' || (local !== undefined && !local.refused && (!local.confirmed || local.changed.length > 0));
 
 /** A MAC for a port without addresses: locally administered, unicast (IEEE 802 §8.4.2). */
 const randomMac = (): Mac => macText([0x02, ...crypto.getRandomValues(new Uint8Array(5))]);
