@@ -8,6 +8,9 @@ import { pino } from 'pino';
 import type { AuditEnd, AuditLine, AuditRecord } from '../model/audit.ts';
 import { PROTOCOL } from '../model/host-state.ts';
 import { openSqlite } from '../store/sqlite.ts';
+import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
+import { makeRequest } from '../trust/request.ts';
+import { newSecret } from '../trust/secret.ts';
 import { anyEdit } from './any-edit-suite.ts';
 import { floodBounds } from './audit-floods.ts';
 import { AuditRetention } from './audit-retention.ts';
@@ -343,6 +346,20 @@ it('has no secret: not of a guest’s user data, nor of tokens, nor of requests 
   const [ofToken] = (await auditOf(api, 'kind=token')).slice(-1);
   assert.ok(ofToken?.fields?.some(({ field, after }) => field === 'user' && after === 'ann'));
   assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'hash' && withheld === 'secret'));
+});
+
+it('says that somebody joins by a token only if all of it was shown', async () => {
+  await using api = await openTwoTenants();
+  const { csr } = await makeRequest('h3');
+  const { joinToken: token, joinTokenId } = api.made;
+  const join = async (more: object) => {
+    const body = { token, csr, name: 'h1', vtep: '198.18.0.3', ...more };
+    const [record] = await during(api, () => api.as(undefined).request('POST', '/v1/join', body));
+    return [record?.code, record?.who];
+  };
+  const guessed = joinTokenText({ ...parseJoinToken(token), secret: newSecret() });
+  assert.deepEqual(await join({ token: guessed }), ['TOKEN_INVALID', { kind: 'nobody' }]);
+  assert.deepEqual(await join({}), ['NAME_TAKEN', { kind: 'joiner', name: joinTokenId }]);
 });
 
 it('is bounded in each record, whatever is written', async () => {

@@ -29,15 +29,13 @@ export function recordRequests(app: FastifyInstance, { audit, world }: { audit: 
 export function deedOf(request: FastifyRequest): Deed {
   const { principal, ip, id, method, routeOptions } = request;
   return {
-    ...{ principal, joinToken: joinTokenOf(request), from: ip || 'unix', requestId: id, method },
+    ...{ principal, from: ip || 'unix', requestId: id, method },
     route: routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? 'unknown',
+    // Known when the body has come.
+    get joinToken() {
+      return request.joinToken;
+    },
   };
-}
-
-/** The id of a token to join, which is no secret. */
-function joinTokenOf({ body }: FastifyRequest): string | undefined {
-  const { token } = (body ?? {}) as { token?: unknown };
-  return typeof token === 'string' ? /^hdj_([0-9a-f]{12})_/.exec(token.slice(0, 32))?.[1] : undefined;
 }
 
 /**

@@ -96,13 +96,15 @@ describe('a refusal has one record, with its code', () => {
       };
       const wrong = await one(api, 'colour=red');
       assert.equal(wrong.code, 'INVALID');
-      assert.equal(wrong.who.kind, nameOf(route) === 'POST /v1/join' ? 'joiner' : 'local');
+      // Whoever asks to join is nobody before its token is looked at.
+      assert.equal(wrong.who.kind, nameOf(route) === 'POST /v1/join' ? 'nobody' : 'local');
       if (isInTenant(route)) assert.equal(wrong.tenantName, 'acme');
       if (rightOf(route) !== 'anyone') {
         const stranger = await one(api.as(users.none), 'colour=red');
         assert.deepEqual(stranger.who, { kind: 'user', name: 'nora' });
         const nobody = await one(api.as(undefined));
         assert.deepEqual([nobody.code, nobody.who], ['UNAUTHENTICATED', { kind: 'nobody' }]);
+        assert.equal(nobody.tenant, undefined, 'a stranger fills no tenant’s log');
       }
       assert.deepEqual(await writtenSince(api, revision), []);
     });

@@ -115,8 +115,11 @@ export class Audit implements AsyncDisposable {
       this.#unrecorded++;
       return undefined;
     }
-    const inside = isInside(this.#world, deed, said.tenant);
-    return this.#row({ action: 'refused', ...aboutOf(deed, who), ...said, code }, true, inside);
+    // A stranger fills no tenant's log.
+    const { tenant: meant, ...rest } = said;
+    const tenant = who.kind === 'nobody' ? undefined : meant;
+    const noted = { ...aboutOf(deed, who), ...rest, ...(tenant !== undefined && { tenant }) };
+    return this.#row({ action: 'refused', ...noted, code }, true, isInside(this.#world, deed, tenant));
   }
 
   /** The row that tells of records that are no longer kept; itself it is of no tenant. */

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -32,6 +31,13 @@ import { fastifyPath, type RouteContext } from './routes.ts';
 import { must } from './rules.ts';
 import { trustPaths } from './trust-openapi.ts';
 import { viewOf } from './view.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Id of the token by which a host joins, which has shown all of it. */
+    joinToken?: string;
+  }
+}
 
 export interface TrustContext extends RouteContext, Omit<JoinTokenContext, 'store' | 'world'> {
   /** The installation's authority, made when it is first asked for. */
@@ -69,7 +75,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     checkJoin(request.body);
     const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
     // Costs less than to read what a stranger has sent.
-    findJoinToken(world, rest.token, ctx.now());
+    request.joinToken = findJoinToken(world, rest.token, ctx.now()).record.id;
     const { fingerprint: key } = await readRequest(csr);
     const turn = joinTokenKey(rest.token.slice(0, 16));
     const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));
@@ -87,9 +93,6 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
     refuseOthers(request.principal, id, name);
     const issuer = await authority();
-    // As of now: the body may have been long in coming.
-    const shown = (request.raw.socket as Partial<TLSSocket>).getPeerX509Certificate?.();
-    if (shown) issuer.identify(shown.raw, true);
     const { generation } = world.trust.host(id).record;
     const { csr } = request.body as RenewalInput;
     return { ...(await issuer.issueHost(csr, id, generation)), ca: issuer.bundle() };
