@@ -83,7 +83,7 @@ export function controllerCommand(io: Io): Command {
     )
     .option(
       '--write-rate <number>',
-      'writes a second of one client address; 0: any number',
+      'writes a second of one user or host, or of an address that shows nothing; 0: any number',
       integer,
       defaultRates.write,
     )

@@ -21,7 +21,7 @@ ${Object.entries(exitCodes)
 
 const hints: Partial<Record<Code, string>> = {
   CONTROLLER_UNREACHABLE:
-    'is it running? Set HEDDLE_CONTROLLER or --controller; "heddle lab status" shows the addresses of labs',
+    'is it running? Elsewhere than on its own machine: heddle login <address>; "heddle lab env" is for labs',
   AGENT_UNREACHABLE: 'set HEDDLE_AGENT or --agent to its socket; in a lab: heddle lab exec h1 -- heddle attach …',
   NAME_TAKEN: 'choose another name, or delete the old one',
   REVISION_CONFLICT: 'somebody else wrote it meanwhile',

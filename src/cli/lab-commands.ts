@@ -76,7 +76,7 @@ function up(io: Io): Command {
     const name = nameFlag(lab.name);
     const asRoot = rootLauncher();
     io.out(`
-API         ${lab.apiAddress}
+API         ${lab.apiAddress}, with the authority in ${lab.caFile} and a token
 this shell  eval "$(${launcher()} lab env${name})"
 a host      ${asRoot} lab exec${name} h1 -- sh${dockerTenants ? `\ndocker      ${asRoot} lab exec${name} h1 -- docker network create -d heddle web` : ''}
 stop        ${asRoot} lab down${name}
@@ -89,6 +89,7 @@ function describe(lab: import('../lab/lab.ts').Lab) {
   return {
     name: lab.name,
     api: lab.apiAddress,
+    ca: lab.caFile,
     controller: { address: lab.controllerAddress, pid: lab.pid('controller') ?? null, log: lab.logFile('controller') },
     hosts: lab.hosts.map((h) => ({
       name: h.name,

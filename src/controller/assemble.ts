@@ -32,7 +32,7 @@ export interface AssembleOptions extends ObserveOptions {
   readonly vniPool?: { readonly first: number; readonly last: number };
   /** What a new tenant may have. Default: all it asks for. */
   readonly tenantQuota?: QuotaLimits;
-  /** How often a client address may write and read. Default: as often as it likes. */
+  /** How often one user, host or address that shows nothing may write and read. Default: as often as it likes. */
   readonly rates?: Rates;
   /** Who sends a request. Default: whoever can is root here. */
   readonly identify?: Identify;

@@ -3,7 +3,8 @@ import { chownSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '../client/client.ts';
 import type { TokenCreated } from '../model/token.ts';
 
-const caFile = (dir: string): string => `${dir}/ca.pem`;
+/** The authority that the lab's controller shows, PEM. */
+export const caFile = (dir: string): string => `${dir}/ca.pem`;
 const tokenFile = (dir: string): string => `${dir}/user-token`;
 
 /** Leaves what that user needs in the lab's folder, if there is one. */

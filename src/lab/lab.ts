@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import { type Client, openClient } from '../client/client.ts';
 import { openLocal } from '../client/local.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
-import { giveAccess, userEnv } from './access.ts';
+import { caFile, giveAccess, userEnv } from './access.ts';
 import { listenAt, listenAtFree, readSaved, type Saved } from './api-port.ts';
 import { agentDaemon, controllerDaemon, joinTokenFile, logFile, pidFile } from './daemons.ts';
 import { Engine, engineEnv, engineMissing } from './engine.ts';
@@ -84,6 +84,8 @@ export class Lab implements AsyncDisposable {
   readonly apiAddress: string;
   /** The API's address everywhere on this machine, "unix:/run/…". */
   readonly controllerAddress: string;
+  /** The authority that it shows there, PEM. */
+  readonly caFile: string;
   readonly #apiPort: number;
   constructor(saved: Saved) {
     this.plan = planLab(saved.options);
@@ -91,6 +93,7 @@ export class Lab implements AsyncDisposable {
     this.hosts = this.plan.hosts.map((h) => new LabHost(this.plan, h));
     this.apiAddress = `https://127.0.0.1:${saved.apiPort}`;
     this.controllerAddress = `unix:${this.plan.controllerSocket}`;
+    this.caFile = caFile(this.plan.dir);
     this.#apiPort = saved.apiPort;
   }
 

@@ -139,7 +139,7 @@ ${paint(io, 'bold', 'Try next')}, in another terminal:
 
 ${lines.map((l) => `  ${l}`).join('\n')}
 
-API   ${lab.apiAddress}/v1/openapi.json
+API   ${lab.apiAddress}/v1, with the authority in ${lab.caFile} and a token (${heddle} token create)
 Docs  ${projectRoot}docs/guides/first-network.md
 Stop  Ctrl-C removes every trace
 
