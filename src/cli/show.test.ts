@@ -43,6 +43,16 @@ test('a port is listed with its host, its standby, and what it is behind', () =>
     assert.match(shown, line);
 });
 
+test('a host that is revoked is listed as that', () => {
+  const offline = { number: 1, vtep: '198.18.0.1', mtuBytes: 1500, status: { condition: 'offline' } };
+  const hosts = [true, false].map((revoked, i) => ({ ...offline, id: `${i}`, name: `h${i}`, revoked }));
+  const rows = listTable('host', hosts, new Map()).trimEnd().split('\n').slice(1);
+  assert.deepEqual(
+    rows.map((row) => row.split(/ +/)[4]),
+    ['revoked', 'offline'],
+  );
+});
+
 test('of a port it is said which of its addresses machines have too', () => {
   const contested = [{ address: '10.0.0.2', mac: '02:00:00:00:00:0a', segment: lan }];
   const shown = details('port', { ...port('web1', {}), status: { condition: 'up', contested } }, new Map());

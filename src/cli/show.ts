@@ -117,9 +117,12 @@ export const listTable = (kind: Kind, rows: readonly object[], names: Names): st
   table(
     kinds[kind].columns.map(title),
     rows.map((r) =>
-      kinds[kind].columns.map((c) =>
-        c === 'host' ? place(kind, r as Row, names) : cell(kind, c, (r as Row)[c], names),
-      ),
+      kinds[kind].columns.map((c) => {
+        if (c === 'host') return place(kind, r as Row, names);
+        // Of why it is offline this is the only one that the controller knows.
+        if (c === 'status' && (r as Row).revoked === true) return 'revoked';
+        return cell(kind, c, (r as Row)[c], names);
+      }),
     ),
   );
 

@@ -88,6 +88,10 @@ it('names hosts that are not connected, with the ports there and how to be rid o
   assert.deepEqual([offline!.problem, offline!.severity], ['HOST_OFFLINE', 'error']);
   assert.match(offline!.text, /1 port is there/);
   assert.match(offline!.next, /heddle host delete h2 --gone/);
+  await api.ok('POST', '/v1/hosts/h2/revoke');
+  const [revoked] = ((await api.ok('GET', '/v1/status')) as Condition).problems;
+  assert.match(revoked!.text, /^revoked; 1 port is there/);
+  assert.match(revoked!.next, /heddle host token create --name h2/);
 });
 
 for (const [what, told, problem, well, text] of [

@@ -141,15 +141,17 @@ const trouble = (problem: ProblemKind, about: Omit<Trouble, 'problem' | 'severit
 
 function* troublesOfHost(
   { world, presence }: ConditionContext,
-  { id, name }: HostRecord,
+  { id, name, revoked }: HostRecord,
   answer: HostAnswer | undefined,
 ): Generator<Trouble> {
   const of = { kind: 'host', name };
   const connected = presence.get(id);
   if (!connected) {
     const count = world.portsOfHost.size(id);
-    const text = `not connected; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
-    const next = `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
+    const text = `${revoked ? 'revoked' : 'not connected'}; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
+    const next = revoked
+      ? `to let it in again: heddle host token create --name ${name}, and join with that; for good: heddle host delete ${name} --gone`
+      : `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
     yield trouble('HOST_OFFLINE', { ...of, text, next });
     return;
   }
