@@ -33,7 +33,7 @@ type Try = readonly [method: Method, path: string, body?: object];
 async function taken(api: Furnished, host: string, ...tries: Try[]): Promise<void> {
   for (const [method, path, body] of tries) await api.as(hostOf(api, host)).ok(method, path, body);
 }
-async function refused(api: Furnished, code: 'FORBIDDEN' | 'NOT_FOUND', ...tries: Try[]): Promise<void> {
+async function refused(api: Furnished, code: 'FORBIDDEN' | 'NOT_FOUND' | 'PORT_BOUND', ...tries: Try[]): Promise<void> {
   for (const [method, path, body] of tries) await api.as(hostOf(api, 'h1')).refused(code, method, path, body);
 }
 
@@ -60,7 +60,7 @@ describe('in a tenant that it was given', () => {
 
   it('a host comes to a port of another as its standby, and only then takes it', async () => {
     await using api = await open();
-    await refused(api, 'FORBIDDEN', ['PATCH', `${a}/ports/theirs`, { host: 'h1' }]);
+    await refused(api, 'PORT_BOUND', ['PATCH', `${a}/ports/theirs`, { host: 'h1' }]);
     await taken(
       api,
       'h1',
@@ -105,10 +105,11 @@ describe('in a tenant that it was given', () => {
         ['PATCH', `${t}/ports/moved`, { labels: { a: 'b' } }],
         ['PATCH', `${t}/ports/moved`, { addresses: [] }],
         ['PATCH', `${t}/ports/moved`, { host: null }],
-        ['PATCH', `${t}/ports/moved`, { host: 'h1' }],
         ['PATCH', `${t}/ports/moved`, { origin: null, labels: { a: 'b' } }],
         ['DELETE', `${t}/ports/moved`],
       );
+    await refused(api, 'PORT_BOUND', ['PATCH', `${a}/ports/moved`, { host: 'h1' }]);
+    await refused(api, 'FORBIDDEN', ['PATCH', `${g}/ports/moved`, { host: 'h1' }]);
     await refused(
       api,
       'FORBIDDEN',

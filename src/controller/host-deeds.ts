@@ -1,6 +1,7 @@
 /** What a host may do itself in tenants: with its own, what is there, and what is nobody's. */
 import { isDeepStrictEqual } from 'node:util';
 import { hostsOf } from '../compile/binding.ts';
+import { HeddleError } from '../model/errors.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { type Access, forbidden } from './access.ts';
 import { mayMake, mayRename, mayUnmake } from './host-networks.ts';
@@ -40,7 +41,7 @@ export function refuseCreate(world: World, access: Access, kind: Kind, scope: st
  * A port that is on no host, or on this one, may be changed, if no other host comes to it; one that is on another host may get
  * this one as its standby, and nothing else: so a guest comes here. One that has come from here may be told that nothing is
  * passed on any more. Of leases its own; of a shared address who has it, if that is a port here.
- * @throws FORBIDDEN
+ * @throws FORBIDDEN; PORT_BOUND for a port of its tenants that it would take from where it is
  */
 export function refuseUpdate(world: World, access: Access, have: Stored, next: object, was: object): void {
   const { host } = access;
@@ -54,7 +55,15 @@ export function refuseUpdate(world: World, access: Access, have: Stored, next: o
         : kind === 'lease'
           ? isOwn(world, host, have)
           : kind === 'network' && mayRename(have as Stored<'network'>, next as Fields, was as Fields);
+  if (!mayBe && kind === 'port') refuseTaking(world, access, have as Stored<'port'>, next as Fields);
   allow(mayBe, access, kind);
+}
+
+/** Who attaches a port is told where it is: hosts see that of ports of their tenants. @throws PORT_BOUND */
+function refuseTaking(world: World, access: Access, { record }: Stored<'port'>, next: Fields): void {
+  const at = record.host && world.host.get(record.host)?.record;
+  if (at && at.id !== access.host && access.sees(record.tenant) && idOf(world, next.host) === access.host)
+    throw new HeddleError('PORT_BOUND', { port: record.name, host: at.name });
 }
 
 /** @throws FORBIDDEN */
@@ -84,16 +93,20 @@ function mayChangePort(
   next: Fields,
   was: Fields,
 ): boolean {
-  const idOf = (ref: unknown) => (typeof ref === 'string' ? world.find('host', '-', ref)?.record.id : undefined);
   const { host: at, standby } = have.record;
   const isThere = (id: string | undefined) => id === undefined || id === host || id === at || id === standby;
   if (isWired(world, host, have.record) || isNobodys(world, access, have))
-    return isThere(idOf(next.host)) && isThere(idOf(next.standby));
+    return isThere(idOf(world, next.host)) && isThere(idOf(world, next.standby));
   const isOnly = (field: 'origin' | 'standby') =>
     isDeepStrictEqual({ ...next, [field]: undefined }, { ...was, [field]: undefined });
   if (have.record.origin === host && isOnly('origin')) return next.origin === undefined;
-  return access.sees(have.record.tenant) && standby === undefined && isOnly('standby') && idOf(next.standby) === host;
+  return (
+    access.sees(have.record.tenant) && standby === undefined && isOnly('standby') && idOf(world, next.standby) === host
+  );
 }
+
+const idOf = (world: World, ref: unknown): string | undefined =>
+  typeof ref === 'string' ? world.find('host', '-', ref)?.record.id : undefined;
 
 function mayGiveAddress(world: World, host: string, have: Stored, next: Fields, was: Fields): boolean {
   const said = { holder: undefined, heardMs: undefined };

@@ -1,9 +1,12 @@
 /** Leases are topped up, given to those who need them, and end with a host that is declared gone. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { controllerAddress } from '../../src/lab/daemons.ts';
 import { until } from '../../src/lab/processes.ts';
 import { hasCode } from '../../src/model/errors.ts';
 import type { Attached } from '../../src/model/local-api.ts';
+import { launcher } from '../cli/heddle.ts';
 import { Rig } from './rig.ts';
 
 const rig = await Rig.open();
@@ -18,6 +21,15 @@ const noLeases = () =>
 /** What a host can still give of a network. */
 const free = async (host: string, network: string): Promise<number> =>
   (await rig.status(host)).leases.find((l) => l.network === `${tenant}/${network}`)?.free ?? 0;
+
+/** As an operator does who has deleted the host: its certificate is no good any more. */
+async function joinAgain(name: string): Promise<void> {
+  const { token } = await client.createHostToken({ name, tenants: ['*'] });
+  const folder = `${lab.plan.hosts.find((h) => h.name === name)!.dir}/state`;
+  const join = [launcher, 'agent', 'join', controllerAddress(lab.plan), token, '--name', name, '--state-dir', folder];
+  const { code, stderr } = await lab.host(name).exec(join);
+  assert.equal(code, 0, stderr);
+}
 
 async function attachMany(host: string, network: string, count: number, to: AsyncDisposableStack): Promise<Attached[]> {
   const made: Attached[] = [];
@@ -78,7 +90,7 @@ test('a subnet is used to its last address, by whichever host needs it', async (
   await noLeases();
 });
 
-test('a host that was declared gone comes back: what others have by now is refused to it and cut off', async () => {
+test('a host that was declared gone joins again: what others have by now is refused to it and cut off', async () => {
   await using all = new AsyncDisposableStack();
   const [known, pending, other] = [
     all.use(await rig.workload()),
@@ -97,6 +109,9 @@ test('a host that was declared gone comes back: what others have by now is refus
   assert.deepEqual(await client.list('lease', { tenant }), []);
   const [witness] = await attachMany('h1', 'web', 1, all);
   const heir = await rig.attach('h1', { target: other.path, addresses: second.port.addresses });
+  // Its certificate is of a host that is gone: it joins anew, with what it has in its kernel.
+  rmSync(`${lab.plan.dir}/h2/state/identity.json`);
+  await joinAgain('h2');
   await lab.start('h2');
   await rig.inSync('h2');
   const refused = await until('h2 says what is wrong', 20_000, async () =>

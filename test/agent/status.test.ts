@@ -58,7 +58,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
     vteps: { fast: [lab.host('h2').vtep], slow: [] },
   });
   assert.equal(controller.connected, true);
-  assert.match(controller.address, /^http:/);
+  assert.match(controller.address, /^https:/);
   assert.match(version, /^\d+\.\d+/);
   assert.equal(rows.desired, rows.actual);
   assert.ok(BigInt(revision) >= BigInt(port.revision));
