@@ -46,7 +46,11 @@ function createCommand(io: Io): Command {
     .option('--ttl <duration>', 'how long it counts, as 90m or 8h (default: 1h)', duration)
     .option('--uses <number>', 'how many servers it lets in (default: 1)', integer)
     .option('--name <host>', 'for this host alone, which may be there: it joins again, or another machine in its place')
-    .option('--tenants <tenant>', 'a tenant in which the host’s users may attach; *: all (repeatable)', collect);
+    .option(
+      '--tenants <tenant>',
+      'a tenant in which the host’s users may attach; *: all (repeatable; default: none, or those that the host has)',
+      collect,
+    );
   return withShared(command, 'controller', 'json').action(async (typed: CreateTyped) => {
     const { ttl, uses, name, tenants } = typed;
     const client = controllerClient(typed);
@@ -58,6 +62,8 @@ function createCommand(io: Io): Command {
     });
     if (typed.json) return printJson(io, made);
     io.out(`${made.token}\n`);
+    if (made.tenants.length === 0)
+      io.err('its users may attach in no tenant: say --tenants, or later heddle host update --tenants\n');
     io.err(`until ${made.expiresAt}, for ${made.uses === 1 ? 'one host' : `${made.uses} hosts`}; there, as root:\n`);
     const where = client.address.startsWith('https:') ? client.address : 'https://<this controller>:7470';
     io.err(`  heddle agent join ${where} ${made.token} --install\n`);

@@ -64,3 +64,26 @@ it('stay what they are in what else is written of a host, and are taken by who k
   await olga.refused('FORBIDDEN', 'PATCH', '/v1/hosts/h1', { tenants: ['acme', 'globex'] });
   await olga.refused('FORBIDDEN', 'PATCH', '/v1/hosts/h2', { tenants: ['*'] });
 });
+
+it('stay those of a host that joins again, as far as who lets it in may give them, unless it says which', async () => {
+  await using api = await openTwoTenants();
+  await hasTwo(api);
+  const { csr } = await makeRequest('h1');
+  const acme = api.world.find('tenant', '-', 'acme')!.record.id;
+  const joinedBy = async (by: Pick<Furnished, 'ok'>, input: object) => {
+    const { token } = await by.ok('POST', '/v1/host-tokens', { name: 'h1', ...input });
+    await api.as(undefined).ok('POST', '/v1/join', { token, csr, vtep: '198.18.0.1' });
+    return tenantsOf(api, 'h1');
+  };
+  await api.ok('PATCH', '/v1/hosts/h1', { tenants: ['acme', 'globex'] });
+  const both = await tenantsOf(api, 'h1');
+  assert.equal(both.length, 2);
+  await api.ok('POST', '/v1/hosts/h1/revoke', {});
+  assert.deepEqual(await joinedBy(api.as(admin), {}), both);
+  // Who may not write in globex does not come to do so as a host of the operator's own.
+  assert.deepEqual(await joinedBy(api.as(operator), {}), [acme]);
+  assert.deepEqual(await joinedBy(api.as(admin), { tenants: [] }), []);
+  await api.ok('PATCH', '/v1/hosts/h1', { tenants: ['*'] });
+  assert.deepEqual(await joinedBy(api.as(admin), {}), ['*']);
+  assert.deepEqual(await joinedBy(api.as(operator), {}), []);
+});

@@ -30,3 +30,9 @@ export function refuseGiving(
     } else if (!access.may('write', 'grant', tenant))
       throw forbidden(access, 'give a host', 'rights', world.tenant.get(tenant)!.record.name);
 }
+
+/** What a host has and who asks may give: what it keeps when it joins anew, unless something else is said. */
+export function keptTenants(world: World, access: Access, host: string | undefined): string[] {
+  const have = host === undefined ? undefined : world.find('host', '-', host)?.record;
+  return (have?.tenants ?? []).filter((id) => access.may('write', 'grant', id === everyTenant ? '-' : id));
+}

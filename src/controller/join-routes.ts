@@ -14,7 +14,7 @@ import {
 } from '../model/trust.ts';
 import { readRequest } from '../trust/request.ts';
 import type { Authority } from './authority.ts';
-import { refuseGiving } from './given-tenants.ts';
+import { keptTenants, refuseGiving } from './given-tenants.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { decideJoin, decideRevocation } from './join.ts';
 import {
@@ -60,8 +60,10 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     parseNothing(request.query as RawQuery);
     checkToken(request.body);
     const pin = (await authority()).pin();
-    refuseGiving(world, request.access, (request.body as JoinTokenInput).tenants);
-    const made = await createJoinToken(ctx, request.body as JoinTokenInput, pin, request.principal?.name ?? '');
+    const input = request.body as JoinTokenInput;
+    const { tenants = keptTenants(world, request.access, input.name) } = input;
+    refuseGiving(world, request.access, tenants);
+    const made = await createJoinToken(ctx, { ...input, tenants }, pin, request.principal?.name ?? '');
     return reply.code(201).header('cache-control', 'no-store').send(made);
   });
   app.delete(fastifyPath(trustPaths.token), async (request, reply) => {

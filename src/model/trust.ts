@@ -29,7 +29,8 @@ export const JoinTokenInput = Type.Object(
     tenants: Type.Optional(
       Type.Array(Ref('tenant'), {
         maxItems: limits.tenantsPerHost,
-        description: 'Tenants in which the users of the host may attach; *: all; default: none',
+        description:
+          'Tenants in which the users of the host may attach; *: all; default: none, or for a host that is there those that it has, if who asks may give them',
       }),
     ),
   },
