@@ -61,7 +61,7 @@ export function controllerCommand(io: Io): Command {
     .option('--db <file>', 'the store’s file', '/var/lib/heddle/controller.db')
     .option(
       '--host-silence <duration>',
-      'delete hosts that were not connected for so long (30d, 12h, 90m), as "heddle host delete --gone" does; default: never',
+      'delete hosts that were not connected for so long (30d, 12h, 90m), as "heddle host delete --gone" does; they come back by a new token; default: never',
       duration,
     )
     .option('--history <duration>', 'what was at any time of so long ago can still be read, and gone back to', '30d')
