@@ -20,6 +20,19 @@ export const tlsOptions = ({ ca, cert, key }: Credentials): ConnectionOptions =>
       : new Error('its certificate is not a controller’s'),
 });
 
+/** What OpenSSL says of a certificate that none of the authorities that are believed has signed (X509_verify_cert_error_string). */
+const ofAnother: ReadonlySet<unknown> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+]);
+/** Whether a connection failed because whoever answers has an authority that is not believed. */
+export const isOfAnotherAuthority = (cause: unknown): boolean =>
+  cause instanceof Error && ofAnother.has((cause as NodeJS.ErrnoException).code);
+
 const agents = new WeakMap<Credentials, Agent>();
 /** Connections with these credentials: open between requests; idle ones do not keep the process alive. */
 export function agentOf(credentials: Credentials): Agent {

@@ -3,14 +3,18 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, before, beforeEach, type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { shownAuthority } from '../../src/client/authority.ts';
 import { type Controller, startController } from '../../src/controller/main.ts';
 import { run } from '../../src/lab/run.ts';
+import { type KeyedCertificate, makeAuthority } from '../../src/trust/authority-certificate.ts';
 import { parseBundle, pinOf } from '../../src/trust/bundle.ts';
+import { issueServer } from '../../src/trust/issue.ts';
 import { heddle, launcher } from './heddle.ts';
 
 let dir: string;
@@ -109,6 +113,38 @@ test('on a terminal: whoever says no, or interrupts, has done nothing', async ()
   await assert.rejects(readFile(config()), { code: 'ENOENT' });
 });
 
+/** Somebody between, who shows these authorities in their order, and what he is sent. */
+async function between(t: TestContext, mallory: KeyedCertificate, shown: readonly string[]) {
+  const sent: string[] = [];
+  const { certificate, key } = await issueServer(mallory, [], new Date());
+  const server = createServer({ cert: certificate, key }, ({ url, headers }, response) => {
+    sent.push(`${url} ${headers.authorization ?? ''}`.trim());
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ ca: shown.join('') }));
+  });
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return { sent, address: `https://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+test('on a terminal: of several authorities that are shown the first alone counts, and is shown', async (t) => {
+  const mallory = await makeAuthority(new Date());
+  const [right, its] = [await shownAuthority(address), pinOf(parseBundle(mallory.certificate)[0]!)];
+  const first = await between(t, mallory, [right, mallory.certificate]);
+  const answers = [
+    [/\[y\/N\] /, 'y\r'],
+    [/API token: /, `${token}\r`],
+  ] as const;
+  const believed = await onTerminal(['login', first.address, '--token'], answers);
+  assert.equal(believed.code, 1, believed.shown);
+  assert.match(believed.shown, /\[CA_MISMATCH\]/);
+  assert.ok(!believed.shown.slice(0, believed.shown.indexOf('[y/N]')).includes(its), believed.shown);
+  const last = await between(t, mallory, [mallory.certificate, right]);
+  const doubted = await onTerminal(['login', last.address, '--token'], [[/\[y\/N\] /, 'n\r']]);
+  assert.ok(doubted.shown.includes(its) && !doubted.shown.includes(pin), doubted.shown);
+  assert.deepEqual([...new Set([...first.sent, ...last.sent])], ['/v1/ca']);
+});
+
 test('a token on the command line is refused, and not repeated', async () => {
   for (const words of [
     ['login', address, '--token', token],
@@ -179,7 +215,7 @@ test('the shell completes names of contexts', async () => {
     complete_() { COMP_WORDS=(${launcher} "$@"); COMP_CWORD=$#; COMPREPLY=(); _heddle; echo "\${COMPREPLY[*]}"; }
     complete_ context use p
     complete_ port list --context ""
-    complete_ whoami --cont`;
+    complete_ whoami --conte`;
   const { stdout, stderr } = await run(['bash', '-c', script]);
   assert.equal(stdout, 'prod\ndev prod\n--context\n', stderr);
 });

@@ -15,6 +15,7 @@ import { Oidc } from '../../controller/oidc.ts';
 import { type Code, hasCode } from '../../model/errors.ts';
 import { makeAuthority } from '../../trust/authority-certificate.ts';
 import { parseBundle, pinOf } from '../../trust/bundle.ts';
+import { reportError } from '../exit.ts';
 import { changeContexts, contextOf, readContexts, withContext } from './contexts.ts';
 import { controllerOf } from './controller-of.ts';
 import { type LogIn, logIn } from './log-in.ts';
@@ -163,10 +164,19 @@ describe('who the controller is', () => {
   it('is not another who shows another authority, also if it was known', async () => {
     const { certificate } = await makeAuthority(new Date());
     await writeFile(join(dir, 'other.pem'), certificate);
-    await refused(enter({ ca: join(dir, 'other.pem') }), 'CONTROLLER_UNREACHABLE', /certificate/);
+    await refused(enter({ ca: join(dir, 'other.pem') }), 'CA_MISMATCH', /somebody is between/);
+    const expected = pinOf(parseBundle(certificate)[0]!);
     await changeContexts(file(), (c) => withContext(c, 'prod', { address, ca: certificate, token: adminToken }));
-    await refusedKept(enter({ context: 'prod' }, undefined), 'CONTROLLER_UNREACHABLE', /certificate/);
-    await refusedKept(ask('prod').whoami(), 'CONTROLLER_UNREACHABLE', /certificate/);
+    for (const where of [undefined, address])
+      await assert.rejects(enter({ context: 'prod' }, where), (e: Error) => {
+        assert.ok(hasCode(e, 'CA_MISMATCH') && e.details.pin === expected, String(e));
+        said = '';
+        reportError(io, e, false);
+        assert.match(said, /the pin of the one that answers: /);
+        assert.ok(said.includes(pin));
+        return true;
+      });
+    await refusedKept(ask('prod').whoami(), 'CONTROLLER_UNREACHABLE', /of another authority than is known/);
     assert.equal(contextOf(kept(), 'prod').ca, certificate);
   });
 

@@ -1,11 +1,10 @@
 import { openClient } from '../../client/client.ts';
-import { HeddleError, hasCode } from '../../model/errors.ts';
+import { HeddleError } from '../../model/errors.ts';
 import { parseName } from '../../model/ids.ts';
 import type { Whoami } from '../../model/login.ts';
-import { withHint } from '../exit.ts';
 import type { Io } from '../io.ts';
 import { nameFor, parseAddress } from './address.ts';
-import { authorityOf, type Known } from './authority.ts';
+import { authorityOf, type Known, whyNobody } from './authority.ts';
 import { type Context, type Contexts, changeContexts, contextOf, readContexts, withContext } from './contexts.ts';
 import { credentialOf, type Means } from './credential.ts';
 
@@ -32,8 +31,8 @@ export async function logIn(io: Io, file: string, typed: string | undefined, how
   const first = await authorityOf(io, address, how, before?.ca);
   const nobody = openClient(address, { ca: first });
   // All of them, by a connection that the first has proven: there are two while one takes over from the other.
-  const { ca } = await nobody.authority({ signal }).catch((e: unknown) => {
-    throw hasCode(e, 'CONTROLLER_UNREACHABLE') ? withHint(e, anew) : e;
+  const { ca } = await nobody.authority({ signal }).catch(async (e: unknown) => {
+    throw await whyNobody(e, address, first, signal);
   });
   const credential = await credentialOf(io, how, await nobody.loginSettings({ signal }));
   const token = credential.oidc?.idToken ?? credential.token!;
@@ -44,8 +43,6 @@ export async function logIn(io: Io, file: string, typed: string | undefined, how
   }));
   return { context: name, address, you };
 }
-
-const anew = 'is it running? If its authority is another one by now: --pin <pin>, as "heddle ca status" shows it there';
 
 interface Place {
   readonly name: string;
