@@ -11,6 +11,8 @@ import type { Credentials, CurrentCredentials } from './credentials.ts';
 export const tlsOptions = ({ ca, cert, key }: Credentials): ConnectionOptions => ({
   ca,
   ...(cert !== undefined && key !== undefined && { cert, key }),
+  // Also where NODE_TLS_REJECT_UNAUTHORIZED says otherwise.
+  rejectUnauthorized: true,
   minVersion: 'TLSv1.3',
   // Node takes the host for it where nothing is said, and an address is none (RFC 6066).
   servername: '',

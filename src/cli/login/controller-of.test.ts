@@ -74,7 +74,7 @@ describe('a command asks', () => {
       ...{ ca: 'PROD', token: 'hdt_env' },
     });
     const ca = join(dir, 'ca.pem');
-    assert.deepEqual(controllerOf({ context: 'prod' }, { ...env, HEDDLE_CA: ca }, none).credentials?.ca, 'FILE');
+    assert.deepEqual(controllerOf({}, { ...env, HEDDLE_CA: ca }, none).credentials?.ca, 'FILE');
     const elsewhere = { controller: 'https://192.0.2.9:7470' };
     assert.deepEqual(controllerOf(elsewhere, env, none), { address: 'https://192.0.2.9:7470' });
     assert.deepEqual(controllerOf(elsewhere, { HEDDLE_CA: ca, HEDDLE_TOKEN: 't', XDG_CONFIG_HOME: dir }, none), {
@@ -85,6 +85,34 @@ describe('a command asks', () => {
       address: 'unix:/x',
     });
     refused(() => controllerOf(elsewhere, { ...env, HEDDLE_CA: '/nonexistent' }, none), 'USAGE');
+  });
+
+  it('with the environment’s token only whom that is meant for', () => {
+    const ca = join(dir, 'ca.pem');
+    const set = { ...env, HEDDLE_TOKEN: 'hdt_env', HEDDLE_CA: ca };
+    const [own, envs] = [byProd.credentials, { ca: 'FILE', token: 'hdt_env' }];
+    const elsewhere = 'https://192.0.2.9:7470';
+    for (const [named, more, expected] of [
+      // Named on the command line: it has its own login, or none.
+      [{ context: 'prod' }, {}, own],
+      [{ context: 'dev' }, {}, { ca: 'DEV' }],
+      [{ context: 'prod' }, { HEDDLE_CONTEXT: 'dev' }, own],
+      [{ context: 'dev', controller: elsewhere }, { HEDDLE_CONTROLLER: elsewhere }, { ca: 'DEV' }],
+      // Another one than that which the environment names.
+      [{ controller: elsewhere }, { HEDDLE_CONTROLLER: prod.address }, undefined],
+      [{ controller: elsewhere, context: 'prod' }, { HEDDLE_CONTEXT: 'prod' }, undefined],
+      [{ controller: prod.address, context: 'dev' }, { HEDDLE_CONTEXT: 'dev' }, own],
+      // Those that it is for.
+      [{ context: 'prod' }, { HEDDLE_CONTEXT: 'prod' }, envs],
+      [{ controller: elsewhere }, { HEDDLE_CONTROLLER: elsewhere }, envs],
+      [{ controller: elsewhere }, {}, envs],
+      [{}, {}, envs],
+    ] as const)
+      assert.deepEqual(
+        controllerOf(named, { ...set, ...more }, none).credentials,
+        expected,
+        JSON.stringify([named, more]),
+      );
   });
 
   it('without reading the contexts where nothing of them is needed', async () => {

@@ -31,22 +31,38 @@ interface Found {
  */
 export function controllerOf(named: Named, env: NodeJS.ProcessEnv = process.env, socket = localSocket): Found {
   const file = contextsFile(env);
-  const chosen = choose(named, env);
-  if (chosen.controller !== undefined) return byAddress(chosen.controller, file, env);
-  if (chosen.context !== undefined) return byContext(file, chosen.context, readContexts(file), env);
+  const { isMeant, ...chosen } = choose(named, env);
+  const own = isMeant ? env : {};
+  if (chosen.controller !== undefined) return byAddress(chosen.controller, file, own);
+  if (chosen.context !== undefined) return byContext(file, chosen.context, readContexts(file), own);
   if (mayOpen(socket)) return { address: `unix:${socket}` };
   const contexts = readContexts(file);
   if (contexts.current === undefined) return { address: `unix:${socket}` };
-  return byContext(file, contexts.current, contexts, env);
+  return byContext(file, contexts.current, contexts, own);
 }
 
-/** At most one of them. @throws USAGE if both were typed */
-function choose({ controller, context }: Named, env: NodeJS.ProcessEnv): Named {
-  if (!controller || !context) return { controller: controller || undefined, context: context || undefined };
-  const typed = { controller: controller !== env.HEDDLE_CONTROLLER, context: context !== env.HEDDLE_CONTEXT };
+interface Chosen extends Named {
+  /** What the environment has to be known by is for this one. */
+  readonly isMeant: boolean;
+}
+
+/**
+ * At most one of them. A token of the environment is for the controller that the environment names; if it names none, for an
+ * address that is typed and the current context. A context that is typed has a login of its own, and its controller, which may be
+ * somebody else's, is sent no other.
+ * @throws USAGE if both were typed
+ */
+function choose(named: Named, env: NodeJS.ProcessEnv): Chosen {
+  const [controller, context] = [named.controller || undefined, named.context || undefined];
+  const typed = {
+    controller: controller !== undefined && controller !== env.HEDDLE_CONTROLLER,
+    context: context !== undefined && context !== env.HEDDLE_CONTEXT,
+  };
   if (typed.controller && typed.context)
     throw new HeddleError('USAGE', { problem: '--controller and --context: say one of them' });
-  return typed.context ? { context } : { controller };
+  if (typed.context) return { context, isMeant: false };
+  if (typed.controller) return { controller, isMeant: !env.HEDDLE_CONTROLLER && !env.HEDDLE_CONTEXT };
+  return { ...(controller === undefined ? { context } : { controller }), isMeant: true };
 }
 
 /** With what the environment says, or a context that has this very address. */

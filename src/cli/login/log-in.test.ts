@@ -180,6 +180,14 @@ describe('who the controller is', () => {
     assert.equal(contextOf(kept(), 'prod').ca, certificate);
   });
 
+  it('is nobody whom the environment alone would believe', async (t) => {
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+    t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
+    const { certificate } = await makeAuthority(new Date());
+    const client = openClient(address, { ca: certificate, token: adminToken });
+    await refusedKept(client.whoami(), 'CONTROLLER_UNREACHABLE', /of another authority/);
+  });
+
   it('is one by its certificate in a file too', async () => {
     await writeFile(join(dir, 'ca.pem'), (await root.authority()).ca);
     await enter({ ca: join(dir, 'ca.pem'), tokenFile: await tokenFile(adminToken) });
