@@ -62,7 +62,8 @@ test('the client has a method for every route, and the guide says which', async 
   const asked = new Set<string>();
   await using server = createServer(({ method, url }, response) => {
     asked.add(`${method} ${decodeURIComponent(new URL(url!, 'http://x').pathname)}`);
-    response.end('{"items":[]}\n');
+    const isWatch = new URL(url!, 'http://x').searchParams.has('watch');
+    response.end(isWatch ? '{"type":"put","revision":"2","object":{"id":"x"}}\n' : '{"items":[]}\n');
   });
   server.listen({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');

@@ -160,7 +160,7 @@ for (const [page, finds] of [
   ],
   [
     'access',
-    /^name: +alice$.*there is no tenant globex.*there is no tenant nowhere.*user:alice may not write tenants.*user:bob may not write networks of tenant acme.*^kind: network\ntenant: acme\nname: web$.*the token is no good.*user:alice may not write grants of tenant acme.*there is no tenant acme.*^\d+ +\S+ +delete/ms,
+    /^name: +alice$.*there is no tenant globex.*there is no tenant nowhere.*user:alice may not write tenants.*user:bob may not write networks of tenant acme.*^kind: network\ntenant: acme\nname: web$.*the token is no good.*user:alice may not read grants of tenant acme.*there is no tenant acme.*^\d+ +\S+ +delete/ms,
   ],
   [
     'audit',
