@@ -115,8 +115,9 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
   const isObject = typeof right === 'object';
   const scope = params.tenant === undefined ? '-' : scopeOf(world, access, params, right);
   if (scope === undefined) return; // its own
-  if ((right === 'user' || (isObject && right.user)) && principal?.kind === 'host')
+  if ((right === 'user' || right === 'role' || (isObject && right.user)) && principal?.kind === 'host')
     throw forbidden(access, 'use', 'what is for users');
+  if (right === 'role' && !access.hasRole) throw forbidden(access, 'use', 'what is for those who have a role');
   if (!isObject || access.may(right.verb, right.subject, scope) || isOwnEnd(world, request, access)) return;
   // It leaves.
   if (request.method === 'DELETE' && right.subject === 'host' && isSelf(world, access, params)) return;

@@ -13,16 +13,21 @@ import { parseDocuments, type Wanted } from './document-set.ts';
 import { exportDocuments } from './export.ts';
 import { whenGone } from './gone.ts';
 import { HostPlans } from './plan-hosts.ts';
+import { waitsAs } from './principal.ts';
 import { parseExport, parseWaitMs, type RawQuery } from './query.ts';
 import { type Stored, scopeOf } from './records.ts';
 import type { RouteContext } from './routes.ts';
+import type { Sequence } from './sequence.ts';
 import { waitForHosts } from './wait.ts';
 import type { World } from './world.ts';
 
 /** What a document says is looked at one by one, so that each refusal has its number. */
 const checkInput = compileCheck(
   Type.Object(
-    { ...ApplyInput.properties, documents: Type.Array(Type.Unknown(), { maxItems: documentLimits.documents }) },
+    {
+      ...ApplyInput.properties,
+      documents: Type.Array(Type.Unknown(), { minItems: 1, maxItems: documentLimits.documents }),
+    },
     strict,
   ),
 );
@@ -39,8 +44,6 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const { documents, set, prune = false, tenant, take = false, dryRun, plan } = request.body as ApplyInput;
     if (prune && set === undefined)
       throw new HeddleError('INVALID', { field: 'set', problem: 'is required with prune' });
-    if (prune && documents.length === 0)
-      throw new HeddleError('INVALID', { field: 'documents', problem: 'are none: all of the set would be deleted' });
     const wanted = parseDocuments(documents);
     const { access } = request;
     const verb = plan || dryRun ? 'read' : 'write';
@@ -49,15 +52,17 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     const mayRemove = ({ kind, record }: Stored) => access.may(verb, kind, kind === 'tenant' ? '-' : scopeOf(record));
     const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, access, sees: readsIn(access), mayRemove };
     const application = new Application(wanted, how);
+    const who = waitsAs(request.principal);
     if (plan || dryRun) {
-      const { result, revision } = await writer.sequences.rehearse(gone, async (sequence, ends) => {
+      const decide = async (sequence: Sequence, ends: AbortSignal) => {
         const plans = plan ? new HostPlans(sequence.world, access) : undefined;
         const changes = await application.decide(sequence, ends);
         return { changes, ...(plans && { hosts: plans.changed() }) };
-      });
+      };
+      const { result, revision } = await writer.sequences.rehearse(gone, decide, who);
       return { revision: String(revision), ...result };
     }
-    const written = await writer.sequences.write(gone, application.decide);
+    const written = await writer.sequences.write(gone, application.decide, who);
     await waitForHosts(ctx, written, waitMs, reply);
     return { revision: String(written.revision), changes: written.result };
   });

@@ -203,7 +203,8 @@ it('prunes of one tenant alone, if one is named, and never all there is', async 
   const pruned = await apply(api, [web], { set: 'network', prune: true, tenant: 'acme' });
   assert.deepEqual(actions(pruned), ['delete network db']);
   assert.deepEqual(actions(await apply(api, [web], { set: 'network', prune: true, tenant: 'nobody' })), []);
-  await api.refused('INVALID', 'POST', '/v1/apply', { documents: [], set: 'network', prune: true });
+  for (const more of [{ set: 'network', prune: true }, { dryRun: true }, { plan: true }, {}])
+    await api.refused('INVALID', 'POST', '/v1/apply', { documents: [], ...more });
   assert.deepEqual(actions(await apply(api, [web], { set: 'network', prune: true })), ['delete network web']);
 });
 

@@ -11,12 +11,14 @@ async function occupied() {
   const inside = Promise.withResolvers<void>();
   const begun: string[] = [];
   void gate.pass(stays, () => inside.promise);
-  const come = (name: string, gone = stays) =>
-    gate.pass(gone, async () => {
+  const come = (name: string, gone = stays, who?: string) => {
+    const work = async () => {
       begun.push(name);
       await turn();
       begun.push(`${name} is done`);
-    });
+    };
+    return gate.pass(gone, work, who);
+  };
   return { begun, come, leave: () => inside.resolve() };
 }
 
@@ -68,6 +70,21 @@ it('has room for eight who wait, and tells the ninth so', async () => {
   assert.equal(begun.length, 16);
   assert.ok(!begun.includes('ninth'));
   await come('later');
+});
+
+it('has one place for each principal, again when it was let in or has gone', async () => {
+  const { begun, come, leave } = await occupied();
+  const client = new AbortController();
+  const left = come('left', client.signal, 'user:a');
+  await assert.rejects(come('second', stays, 'user:a'), { code: 'BUSY', details: { who: 'user:a' } });
+  const other = come('other', stays, 'user:b');
+  client.abort();
+  await assert.rejects(left, client.signal.reason);
+  const again = come('again', stays, 'user:a');
+  leave();
+  await Promise.all([other, again]);
+  assert.deepEqual(begun, ['other', 'other is done', 'again', 'again is done']);
+  await come('later', stays, 'user:a');
 });
 
 it('does not begin what nobody waits for any more, and gives its place to others', async () => {

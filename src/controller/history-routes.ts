@@ -4,11 +4,13 @@ import { type RollbackInput, RollbackInput as RollbackSchema } from '../model/hi
 import { type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
 import { type Access, forbidden, seenTenant, type Verb } from './access.ts';
 import { differenceSince, isOf } from './difference.ts';
+import { Gate } from './gate.ts';
 import { whenGone } from './gone.ts';
 import { objectHistory, tenantEver } from './history.ts';
 import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
 import type { ObjectKey } from './keys.ts';
 import { parsePoint } from './point.ts';
+import { waitsAs } from './principal.ts';
 import { parseDiffQuery, parseHistoryQuery, parseWaitMs, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
 import { fastifyPath, type RouteContext } from './routes.ts';
@@ -24,6 +26,7 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
         return objectHistory(ctx, kind, await scopeOf(place, request), refOf(kind, request), query);
       });
 
+  const differences = new Gate();
   app.get(diffPath, async (request, reply) => {
     const gone = whenGone(reply);
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
@@ -31,7 +34,8 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
     const revision = await parsePoint(store, 'since', since, Date.now());
     const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
     const isMeant = (key: ObjectKey) => isOf(key, scope) && access.reads(key.kind, key.scope, key.id);
-    return differenceSince(ctx, revision, isMeant, limit, gone);
+    const work = () => differenceSince(ctx, revision, isMeant, limit, gone);
+    return differences.pass(gone, work, waitsAs(request.principal));
   });
 
   const check = compileCheck(RollbackSchema);
@@ -45,7 +49,7 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
     refuseRollback(access, scope, dryRun ? 'read' : 'write');
     const revision = await parsePoint(store, 'to', to, Date.now());
     const isMeant = (key: ObjectKey) => isOf(key, scope) && mayComeBack(access, key);
-    const done = await rollback(ctx, { to: revision, isMeant, dryRun, gone });
+    const done = await rollback(ctx, { to: revision, isMeant, dryRun, gone, who: waitsAs(request.principal) });
     if (!dryRun) await waitForHosts(ctx, done, waitMs, reply);
     return done.answer;
   });

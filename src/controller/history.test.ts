@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Difference, HistoryEntry, ObjectHistory } from '../model/history.ts';
+import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { openFurnishedApi, openTestApi } from './test-api.ts';
+import { user } from './test-principals.ts';
 
 const t = '/v1/tenants/acme';
 const brief = ({ revision, action, fields }: HistoryEntry) => ({
@@ -160,4 +162,38 @@ it('says what is different since a revision or a time, of all or of one tenant',
   await api.refused('INVALID', 'GET', '/v1/diff');
   await api.refused('INVALID', 'GET', '/v1/diff?since=soon');
   await api.refused('NOT_FOUND', 'GET', `/v1/diff?since=${since}&tenant=nobody`);
+});
+
+it('says what is different to one at a time; of a principal one more waits', async () => {
+  await using store = await openSqlite(':memory:');
+  const [arrived, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const open = { isHeld: false, begun: 0 };
+  const watch: Store['watch'] = async function* (...of) {
+    if (open.isHeld) {
+      open.begun++;
+      arrived.resolve();
+      await goOn.promise;
+    }
+    yield* store.watch(...of);
+  };
+  const held = new Proxy(store, {
+    get(target, name) {
+      if (name === 'watch') return watch;
+      const value = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  await using api = await openFurnishedApi({ store: held });
+  await api.ok('POST', `${t}/grants`, { name: 'vic', subject: 'user:vic', role: 'viewer' });
+  open.isHeld = true;
+  const vic = api.as(user('vic'));
+  const first = vic.request('GET', '/v1/diff?since=1');
+  await arrived.promise;
+  const others = [vic.request('GET', '/v1/diff?since=1'), vic.request('GET', '/v1/diff?since=1')];
+  const busy = await Promise.race(others);
+  assert.deepEqual([busy.body.code, busy.body.details], ['BUSY', { who: 'user:vic' }]);
+  assert.equal(open.begun, 1);
+  goOn.resolve();
+  const statuses = (await Promise.all([first, ...others])).map(({ status }) => status);
+  assert.deepEqual(statuses.sort(), [200, 200, 503]);
 });

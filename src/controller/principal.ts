@@ -26,6 +26,10 @@ export type Principal =
 /** A principal as people and limits name it: "user:alice", "host:h1", "root@ctl". */
 export const nameOf = ({ kind, name }: Principal): string => (kind === 'local' ? name : `${kind}:${name}`);
 
+/** As whom somebody waits for its turn; undefined: root here, who waits as often as it likes. */
+export const waitsAs = (principal: Principal | undefined): string | undefined =>
+  principal && principal.kind !== 'local' ? nameOf(principal) : undefined;
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Undefined for routes that anybody may use. */

@@ -24,6 +24,8 @@ interface RollbackOptions {
   readonly dryRun: boolean;
   /** Whoever asks does not wait any more. */
   readonly gone: AbortSignal;
+  /** As whom it waits for its turn. */
+  readonly who: string | undefined;
 }
 
 /** What is said of it, and what was written. */
@@ -42,7 +44,7 @@ export async function rollback(
   { store, writer: { sequences } }: RollbackContext,
   options: RollbackOptions,
 ): Promise<RolledBack> {
-  const { to, isMeant, dryRun, gone } = options;
+  const { to, isMeant, dryRun, gone, who } = options;
   const moment = await momentOf(store, to);
   const touched: Touched = new Map();
   const decide = async (sequence: Sequence, ends: AbortSignal): Promise<ObjectChange[]> => {
@@ -51,8 +53,8 @@ export async function rollback(
     return changesOf(touched, sequence.world);
   };
   const { result, revision, changes } = dryRun
-    ? { ...(await sequences.rehearse(gone, decide)), changes: [] }
-    : await sequences.write(gone, decide);
+    ? { ...(await sequences.rehearse(gone, decide, who)), changes: [] }
+    : await sequences.write(gone, decide, who);
   const answer = { to: moment, revision: String(revision), dryRun, changes: result };
   return { answer, changes, revision };
 }

@@ -4,13 +4,14 @@ import type { Subject, Verb } from './access.ts';
 import { collectionPath, objectPath } from './openapi-parts.ts';
 
 /**
- * `anyone`: without credentials. `known`: whoever has some; `user`: the same, and no host. What these answer is of what the
- * principal may see. `agent`: a host, or root here.
+ * `anyone`: without credentials. `known`: whoever has some; `user`: the same, and no host; `role`: a user who has some role,
+ * for what takes long. What these answer is of what the principal may see. `agent`: a host, or root here.
  */
 export type RouteRight =
   | 'anyone'
   | 'known'
   | 'user'
+  | 'role'
   | 'agent'
   | {
       readonly verb: Verb;
@@ -45,10 +46,10 @@ const others: Readonly<Record<string, RouteRight>> = {
   'GET /v1/stream': 'agent',
   'GET /v1/status': 'user',
   'GET /v1/events': 'user',
-  'GET /v1/diff': 'user',
-  'GET /v1/export': 'user',
-  'POST /v1/apply': 'user',
-  'POST /v1/rollback': 'user',
+  'GET /v1/diff': 'role',
+  'GET /v1/export': 'role',
+  'POST /v1/apply': 'role',
+  'POST /v1/rollback': 'role',
   'GET /v1/ca': 'anyone',
   'GET /v1/ca/status': read('trust'),
   'POST /v1/ca/rotate': write('trust'),

@@ -9,6 +9,7 @@ import { ClientGone } from './gone.ts';
 import type { Connected } from './presence.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 import { assertNoLeak } from './test-claims.ts';
+import { user } from './test-principals.ts';
 import { keyOf } from './transaction.ts';
 import type { WorldChange } from './world.ts';
 
@@ -133,9 +134,7 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
   const to = String(api.world.revision);
   const waiting = [
     api.request('POST', '/v1/rollback', { to }),
-    api.request('POST', '/v1/rollback', { to, dryRun: true }),
-    api.request('POST', '/v1/apply', { documents: [port('p1')], plan: true }),
-    ...Array.from({ length: 6 }, () => api.request('POST', '/v1/apply', { documents: [port('p2')], dryRun: true })),
+    ...Array.from({ length: 8 }, (_, i) => api.request('POST', '/v1/apply', { documents: [port(`p${i % 2}`)] })),
   ];
   const busy = await Promise.race(waiting);
   assert.deepEqual([busy.status, busy.body.code, busy.body.details], [503, 'BUSY', { waiting: 8 }]);
@@ -144,6 +143,34 @@ it('comes after the one before, also if nothing is to be written; of nine who wa
   const statuses = (await Promise.all(waiting)).map(({ status }) => status);
   assert.deepEqual(statuses.sort(), [...Array(8).fill(200), 503]);
   await assertNoLeak(api.store);
+});
+
+it('holds up none of those who only ask what would be', async () => {
+  await using open = await openHeld();
+  const { api } = open;
+  const documents = [port('p1')];
+  for (const how of [{ dryRun: true }, { plan: true }]) await api.ok('POST', '/v1/apply', { documents, ...how });
+  await api.ok('POST', '/v1/rollback', { to: String(api.world.revision), dryRun: true });
+  await open.goOn();
+});
+
+it('waits once for each principal', async () => {
+  await using open = await openHeld();
+  const { api } = open;
+  for (const name of ['ada', 'bob'])
+    await api.ok('POST', `${t}/grants`, { name, subject: `user:${name}`, role: 'tenant-editor' });
+  const [ada, bob] = [api.as(user('ada')), api.as(user('bob'))];
+  const to = String(api.world.revision);
+  const answers = [
+    ada.request('POST', '/v1/apply', { documents: [port('p1')] }),
+    ada.request('POST', '/v1/rollback', { to, tenant: 'acme' }),
+  ];
+  const busy = await Promise.race(answers);
+  assert.deepEqual([busy.status, busy.body.details], [503, { who: 'user:ada' }]);
+  assert.match(busy.body.detail, /^another request of user:ada waits already: repeat/);
+  answers.push(bob.request('POST', '/v1/apply', { documents: [port('p2')] }));
+  await open.goOn();
+  assert.deepEqual((await Promise.all(answers)).map(({ status }) => status).sort(), [200, 200, 503]);
 });
 
 it('is not begun if its client goes while it waits, and that is nobody’s problem', async () => {

@@ -39,10 +39,14 @@ interface SequenceWritten<T> {
   readonly revision: bigint;
 }
 
-/** Several writes, decided together on a copy of the world. One sequence comes after the other. */
+/**
+ * Several writes, decided together on a copy of the world. One sequence comes after the other; so do, apart from them, those
+ * that only ask what would be.
+ */
 export class Sequences {
   readonly #parts: Parts;
-  readonly #gate = new Gate();
+  readonly #writes = new Gate();
+  readonly #rehearsals = new Gate();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -52,9 +56,10 @@ export class Sequences {
    * Writes in the order of the steps, in as few transactions as are legal. If somebody writes in between, it is decided
    * again on a new copy.
    * @param gone whoever it is for does not wait any more: it ends, unless something is written already
+   * @param who it is for, as it waits for its turn
    * @throws what `decide` throws: then nothing was written, unless somebody wrote in between; BUSY; the signal's reason
    */
-  async write<T>(gone: AbortSignal, decide: Decide<T>): Promise<SequenceWritten<T>> {
+  async write<T>(gone: AbortSignal, decide: Decide<T>, who?: string): Promise<SequenceWritten<T>> {
     const changes: WorldChange[] = [];
     const ends = () => (changes.length > 0 ? stays : gone);
     const decideOn = async (sequence: Sequence): Promise<T> => {
@@ -63,19 +68,29 @@ export class Sequences {
       return result;
     };
     try {
-      return await this.#parts.recall.retried(() => this.#gate.pass(ends(), () => this.#written(decideOn, changes)));
+      return await this.#parts.recall.retried(() =>
+        this.#writes.pass(ends(), () => this.#written(decideOn, changes), who),
+      );
     } catch (e) {
       throw saying(changes.length, e);
     }
   }
 
-  /** The same without writing: what was decided, on the world of which revision. @throws what `decide` throws, BUSY; the signal's reason */
-  rehearse<T>(gone: AbortSignal, decide: Decide<T>): Promise<{ readonly result: T; readonly revision: bigint }> {
-    return this.#gate.pass(gone, async () => {
+  /**
+   * The same without writing, which holds up nobody who writes: what was decided, on the world of which revision.
+   * @throws what `decide` throws, BUSY; the signal's reason
+   */
+  rehearse<T>(
+    gone: AbortSignal,
+    decide: Decide<T>,
+    who?: string,
+  ): Promise<{ readonly result: T; readonly revision: bigint }> {
+    const work = async () => {
       const { ctx } = this.#parts;
       const { revision } = ctx.world;
       return { result: await decide(new Sequence(ctx), gone), revision };
-    });
+    };
+    return this.#rehearsals.pass(gone, work, who);
   }
 
   /** Until all is written: at first without holding up anybody, then in the turns of what is to be written. */

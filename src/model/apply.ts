@@ -20,6 +20,7 @@ export const DocumentHead = Type.Object(
 export const ApplyInput = Type.Object(
   {
     documents: Type.Array(DocumentHead, {
+      minItems: 1,
       maxItems: documentLimits.documents,
       description: 'In any order, each object once',
     }),

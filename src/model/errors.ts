@@ -373,9 +373,13 @@ export const errors = {
       `the Docker engine refused ${d.request} (${d.status}): ${d.problem}`,
   ),
   HOST_OFFLINE: unavailable(503, (d: { host: string }) => `host ${d.host} is not connected to the controller`),
-  BUSY: unavailable(503, (d: { tries: number; written?: number } | { waiting: number; written?: number }) => {
+  BUSY: unavailable(503, (d: ({ tries: number } | { waiting: number } | { who: string }) & { written?: number }) => {
     const why =
-      'tries' in d ? `others wrote first, ${d.tries} times in a row` : `${d.waiting} others wait for the same`;
+      'tries' in d
+        ? `others wrote first, ${d.tries} times in a row`
+        : 'who' in d
+          ? `another request of ${d.who} waits already`
+          : `${d.waiting} others wait for the same`;
     return `${why}${writtenBefore(d.written)}: repeat the request`;
   }),
   RATE_LIMITED: unavailable(
