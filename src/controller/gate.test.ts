@@ -76,13 +76,13 @@ it('has one place for each principal, again when it was let in or has gone', asy
   const { begun, come, leave } = await occupied();
   const client = new AbortController();
   const left = come('left', client.signal, 'user:a');
-  await assert.rejects(come('second', stays, 'user:a'), { code: 'BUSY', details: { who: 'user:a' } });
+  const second = assert.rejects(come('second', stays, 'user:a'), { code: 'BUSY', details: { who: 'user:a' } });
   const other = come('other', stays, 'user:b');
   client.abort();
   await assert.rejects(left, client.signal.reason);
   const again = come('again', stays, 'user:a');
   leave();
-  await Promise.all([other, again]);
+  await Promise.all([second, other, again]);
   assert.deepEqual(begun, ['other', 'other is done', 'again', 'again is done']);
   await come('later', stays, 'user:a');
 });

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { UnderWay } from './under-way.ts';
 
-/** A write of some keys, which lasts until it is ended; it fails if `fails`. */
+/** A write of some keys, which lasts until it is ended; it fails if `fails`, and whoever waits for it hears that. */
 function writing(underWay: UnderWay, keys: readonly string[], fails = false) {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const done = underWay.during(keys, () => promise);
   return () => {
-    if (fails) reject(new Error('of its own'));
-    else resolve();
-    return done.catch(() => undefined);
+    if (!fails) {
+      resolve();
+      return done;
+    }
+    const ended = assert.rejects(done, { message: 'of its own' });
+    reject(new Error('of its own'));
+    return ended;
   };
 }
 
