@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { HeddleError } from '../model/errors.ts';
+import type { Role } from '../model/grant.ts';
 import type { LoginSettings, Whoami } from '../model/login.ts';
 import { loginPaths } from './login-openapi.ts';
-import type { Principal } from './principal.ts';
+import type { Principal, TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import type { World } from './world.ts';
 
@@ -34,14 +35,26 @@ function whoamiOf(world: World, principal: Principal): Whoami {
   const grants = subjects.flatMap((subject) => [...world.grantsOfSubject.of(subject)]);
   const roles = grants.flatMap((id) => {
     const { role, tenant } = world.grant.get(id)!.record;
-    const named = tenant === undefined ? undefined : nameOf(tenant);
-    return tenant !== undefined && named === undefined ? [] : [{ role, ...(named !== undefined && { tenant: named }) }];
+    return rolesWithin(scope, role, tenant).flatMap((one): Whoami['roles'] => {
+      const named = one.tenant === undefined ? undefined : nameOf(one.tenant);
+      return one.tenant !== undefined && named === undefined
+        ? []
+        : [{ role: one.role, ...(named !== undefined && { tenant: named }) }];
+    });
   });
   const known = scope && {
     ...(scope.tenants && { tenants: scope.tenants.flatMap((tenant) => nameOf(tenant) ?? []) }),
     ...(scope.readOnly && { readOnly: true }),
   };
   return { kind, name, groups: [...groups], via, ...(known && { scope: known }), roles: distinct(roles) };
+}
+
+/** What is left of a grant by a token for some tenants; as accessOf has it. */
+function rolesWithin(scope: TokenScope | undefined, role: Role, tenant: string | undefined) {
+  const within = scope?.tenants;
+  if (!within) return [{ role, tenant }];
+  if (role === 'admin') return within.map((one) => ({ role: 'tenant-admin' as const, tenant: one }));
+  return tenant !== undefined && (within as readonly string[]).includes(tenant) ? [{ role, tenant }] : [];
 }
 
 /** Each once, in their order. */

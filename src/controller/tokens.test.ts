@@ -105,6 +105,25 @@ it('may less than its user, if it is made so', async () => {
     assert.equal(await root.code(method, url, body), 'FORBIDDEN', `${method} ${url}`);
 });
 
+it('says of its user’s roles those that it has, and of other tenants nothing', async () => {
+  await using api = await openTwoTenants();
+  await api.ok('POST', '/v1/tenants/globex/grants', { name: 'ed', subject: 'user:ed', role: 'viewer' });
+  await api.ok('POST', '/v1/grants', { name: 'ed', subject: 'user:ed', role: 'operator' });
+  const rolesOf = async (input: object) =>
+    (await showing(api, (await make(api, input)).token).request('GET', '/v1/whoami')).body.roles;
+  const [acme, globex] = [
+    { role: 'tenant-editor', tenant: 'acme' },
+    { role: 'viewer', tenant: 'globex' },
+  ];
+  const byTenant = (roles: object[]) => roles.map((role) => JSON.stringify(role)).sort();
+  assert.deepEqual(byTenant(await rolesOf({ user: 'ed' })), byTenant([acme, globex, { role: 'operator' }]));
+  assert.deepEqual(await rolesOf({ user: 'ed', scope: { tenants: ['globex'] } }), [globex]);
+  assert.deepEqual(await rolesOf({ user: 'ed', scope: { tenants: ['it'] } }), []);
+  assert.deepEqual(await rolesOf({ user: 'root', scope: { tenants: ['acme'] } }), [
+    { role: 'tenant-admin', tenant: 'acme' },
+  ]);
+});
+
 it('makes no other that may more, or is good for longer', async () => {
   await using api = await openTwoTenants();
   const ed = api.as(users['tenant-editor']);

@@ -50,7 +50,7 @@ export const Whoami = Type.Object(
         },
         strict,
       ),
-      { description: 'By the grants of the user and of its groups' },
+      { description: 'By the grants of the user and of its groups, as far as the token’s scope goes' },
     ),
   },
   strict,
