@@ -198,7 +198,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const segments = services.use(new Segments({ ...common, book, nl, maps }));
   const moves = services.use(new Moves(common));
   services.use(new Arrivals({ ...common, onArrival: moves.arrived }));
-  services.use(new Sharing({ ...common, segments }));
+  const sharing = services.use(new Sharing({ ...common, segments }));
   const leases = services.use(new Leases({ ...common, book, users }));
   const local = { ...common, book, users, leases, uploads, allocation: new Allocation(book, leases) };
   gateways.outside.onProblem = (ports) => {
@@ -286,7 +286,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
   const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
-  const whole = { ...parts, metadata, segments, gateways, attachments, startWarnings };
+  const whole = { ...parts, metadata, moves, sharing, segments, gateways, attachments, startWarnings };
   const status = () => agentStatus(whole);
   const observed = observeAgent(metrics, whole, status);
   if (options.metricsListen !== undefined) {

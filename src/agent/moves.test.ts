@@ -6,6 +6,7 @@ import { HeddleError } from '../model/errors.ts';
 import type { PortId } from '../model/ids.ts';
 import type { TapAttachment } from '../model/local-api.ts';
 import { Moves } from './moves.ts';
+import { notNow } from './test-refusals.ts';
 
 const tap = (port: string): TapAttachment =>
   ({ kind: 'tap', port, tenant: 'acme', network: 'web', name: port, state: 'attached' }) as never;
@@ -20,6 +21,7 @@ function rigWith(...taps: TapAttachment[]) {
   let changed: (key: string) => void = () => undefined;
   const refusals = new Map<string, Error>();
   const asked: string[] = [];
+  const told = new Map<string, object>();
   const moves = new Moves({
     attachments: {
       all: () => [...all.values()],
@@ -36,7 +38,8 @@ function rigWith(...taps: TapAttachment[]) {
     },
     reconciler: {
       touchPort: () => undefined,
-      state: { told: new Map(), networks: new Map() },
+      state: { told, networks: new Map() },
+      host: { number: 2 },
       watchItems(listener: typeof changed) {
         changed = listener;
         return { [Symbol.dispose]: () => undefined };
@@ -52,7 +55,7 @@ function rigWith(...taps: TapAttachment[]) {
     devices.set(port, { open });
     changed(`port/${port}`);
   };
-  return { moves, refusals, asked, heard, opened, [Symbol.dispose]: () => moves[Symbol.dispose]() };
+  return { moves, refusals, told, asked, heard, opened, [Symbol.dispose]: () => moves[Symbol.dispose]() };
 }
 const away = new HeddleError('CONTROLLER_UNREACHABLE', { address: 'unix:/x', problem: 'no' });
 
@@ -81,6 +84,26 @@ test('what it refuses is not told again, and keeps no other guest waiting', asyn
   for (const port of ['vm1', 'vm2']) r.moves.arrived(port as PortId);
   await r.moves.tell();
   assert.deepEqual([r.heard('vm1'), r.heard('vm2')], [undefined, { confirmed: '9' }]);
+});
+
+test('a guest that came stays, though the controller does not let this host in, until it says that the port is elsewhere', async () => {
+  for (const refusal of notNow) {
+    using r = rig('vm1');
+    r.told.set('port/vm1', { kind: 'port', host: 1, standby: 2 });
+    r.refusals.set('vm1', refusal);
+    r.moves.arrived('vm1' as PortId);
+    await r.moves.tell();
+    assert.deepEqual([r.heard('vm1'), r.moves.refusal], [{}, refusal.message], refusal.code);
+    r.refusals.clear();
+    await r.moves.tell();
+    assert.deepEqual([r.heard('vm1'), r.moves.refusal], [{ confirmed: '9' }, undefined], refusal.code);
+  }
+  using r = rig('vm1');
+  r.told.set('port/vm1', { kind: 'port', host: 1, standby: 3 });
+  r.refusals.set('vm1', new HeddleError('FORBIDDEN', { who: 'host h2', verb: 'write', what: 'ports' }));
+  r.moves.arrived('vm1' as PortId);
+  await r.moves.tell();
+  assert.deepEqual([r.heard('vm1'), r.moves.refusal], [undefined, undefined]);
 });
 
 test('a guest whose tap is closed before the controller has heard of it is gone again, and nobody is told', async () => {

@@ -1,22 +1,22 @@
 /** Moves ports to this host at the controller, when their guests have come. */
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
-import { type Code, errors, HeddleError } from '../model/errors.ts';
-import type { ItemKey } from '../model/host-state.ts';
+import { type ItemKey, itemKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachment, TapAttachment } from '../model/local-api.ts';
 import type { Attachments } from './attachments.ts';
-import { hasArrived } from './guest-place.ts';
+import { hasArrived, isWiredAt } from './guest-place.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
+import { verdictOf } from './verdict.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 
 /** What moving works with. */
 export interface MoveParts {
   readonly client: Pick<Client, 'update'>;
   readonly attachments: Pick<Attachments, 'all' | 'get' | 'put'>;
-  readonly reconciler: Pick<Reconciler, 'touchPort' | 'state' | 'watchItems'>;
+  readonly reconciler: Pick<Reconciler, 'touchPort' | 'state' | 'host' | 'watchItems'>;
   readonly devices: Pick<WorkloadDevices, 'all'>;
   readonly hostName: string;
   readonly log: Logger;
@@ -56,6 +56,10 @@ export class Moves implements Disposable {
   tell(): Promise<void> {
     return this.#rounds.run();
   }
+  /** Why the controller moves some ports not now; their guests are here all the same. */
+  get refusal(): string | undefined {
+    return this.#rounds.refusal;
+  }
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
     this.#rounds[Symbol.dispose]();
@@ -78,7 +82,7 @@ export class Moves implements Disposable {
     return whole;
   }
 
-  /** True if nothing of it is left to tell. @throws what says that the controller answers nobody now */
+  /** True if nothing of it is left to tell. @throws what says that the controller hears nothing of this host now */
   async #move(attachment: TapAttachment): Promise<boolean> {
     const { client, reconciler, hostName, log } = this.#parts;
     const { port } = attachment;
@@ -87,14 +91,25 @@ export class Moves implements Disposable {
       const { revision } = await client.update('port', port, { host: hostName }, { tenant });
       this.#heard(port, { confirmed: revision });
     } catch (cause) {
-      const family = cause instanceof HeddleError ? errors[cause.code as Code].family : 'broken';
-      if (family === 'unavailable') throw cause;
+      const verdict = verdictOf(cause);
+      if (verdict === 'away') throw cause;
+      if (verdict === 'later' && this.#isHere(port)) {
+        this.#rounds.postpone(cause);
+        return false;
+      }
       log.warn({ err: cause, port }, 'the controller does not move a port whose guest was heard here');
-      if (family === 'broken') return false;
+      if (verdict === 'broken') return false;
       // It is gone, or stands by here no longer: what the controller says holds.
       this.#heard(port, undefined);
     }
     return true;
+  }
+
+  /** As far as this host was told. */
+  #isHere(id: PortId): boolean {
+    const { state, host } = this.#parts.reconciler;
+    const told = state.told.get(itemKey({ kind: 'port', id }));
+    return told?.kind === 'port' && isWiredAt(told, host?.number);
   }
 
   /** Notes in the record whether its guest was heard here, and whether the controller knows. */

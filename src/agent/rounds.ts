@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { type Code, errors, HeddleError } from '../model/errors.ts';
 
 /** Waits between rounds while something is left to do: doubled from the first to the last. */
 const backoffMs = { first: 500, last: 15_000 } as const;
@@ -13,6 +14,10 @@ export class Rounds implements Disposable {
   #waitMs: number = backoffMs.first;
   #ended = false;
   #said = '';
+  /** What the round under way leaves for the next one, and why. */
+  #postponed: unknown;
+  /** What kept the last round from being whole, if it is known. */
+  #cause: unknown;
 
   /** `round`: true if nothing is left to do. */
   constructor(round: () => Promise<boolean>, log: Logger) {
@@ -28,6 +33,16 @@ export class Rounds implements Disposable {
     return promise;
   }
 
+  /** To be called in a round for what is to be tried again in the next one, while the rest goes on. */
+  postpone(cause: unknown): void {
+    this.#postponed ??= cause;
+  }
+  /** Why the controller, which answers, did not take all in the last round. */
+  get refusal(): string | undefined {
+    const cause = this.#cause;
+    const isRefused = cause instanceof HeddleError && errors[cause.code as Code].family === 'refused';
+    return isRefused ? cause.message : undefined;
+  }
   [Symbol.dispose](): void {
     this.#ended = true;
     clearTimeout(this.#timer);
@@ -52,16 +67,19 @@ export class Rounds implements Disposable {
   }
 
   async #attempt(): Promise<boolean> {
+    this.#postponed = undefined;
+    let whole = false;
     try {
-      const whole = await this.#round();
-      this.#said = '';
-      return whole;
-    } catch (err) {
-      const { message } = err as Error;
-      if (message !== this.#said && !this.#ended) this.#log.warn({ err }, 'not done yet; it is tried again');
-      this.#said = message;
-      return false;
+      whole = await this.#round();
+      this.#cause = this.#postponed;
+    } catch (cause) {
+      this.#cause = cause;
     }
+    const { message = '' } = (this.#cause ?? {}) as Error;
+    if (message !== '' && message !== this.#said && !this.#ended)
+      this.#log.warn({ err: this.#cause }, 'not done yet; it is tried again');
+    this.#said = message;
+    return whole && this.#cause === undefined;
   }
 
   #later(): void {

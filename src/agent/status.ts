@@ -9,8 +9,10 @@ import type { Dns } from './dns/start.ts';
 import type { StartWarning } from './doctor/at-start.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { Metadata } from './metadata/start.ts';
+import type { Moves } from './moves.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Segments } from './segment/start.ts';
+import type { Sharing } from './shared/start.ts';
 import type { ControllerStream } from './stream.ts';
 import { type PortNotUp, troublesOf } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
@@ -28,6 +30,8 @@ export interface StatusParts {
   stream: ControllerStream;
   book: LeaseBook;
   uploads: Uploads;
+  moves: Pick<Moves, 'refusal'>;
+  sharing: Pick<Sharing, 'refusal'>;
   dns: Pick<Dns, 'status'>;
   dhcp: Pick<Dhcp, 'status'>;
   metadata: Pick<Metadata, 'status'>;
@@ -66,6 +70,11 @@ export function agentStatus(parts: StatusParts) {
     }),
     /** Ports that the controller has yet to be told of. */
     pendingUploads: parts.uploads.pending,
+    untold: {
+      ports: parts.uploads.refusal,
+      moves: parts.moves.refusal,
+      'shared addresses': parts.sharing.refusal,
+    },
     vteps: underlay.summary,
     dns: parts.dns.status,
     dhcp: parts.dhcp.status,

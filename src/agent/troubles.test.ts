@@ -11,6 +11,7 @@ const well: HostParts = {
   dhcp: { failed: [] },
   metadata: { failed: [] },
   segments: [],
+  untold: { ports: undefined },
 };
 const told = (host: HostParts) => troublesOf(host).map(({ what, text }) => `${what}: ${text}`);
 
@@ -31,6 +32,7 @@ test('what a host lacks is named with the network, the port, the segment, or the
     },
     gateways: { outside: 'no route', problems: [{ network: 'web', problem: 'no namespace' }] },
     dns: { failed: [{ network: 'db', problem: 'no socket' }] },
+    untold: { ports: 'there is no tenant acme', moves: undefined },
     segments: [
       { port: 'plant', problem: 'the NIC has no carrier' },
       { port: 'hall', held: 'loop' },
@@ -39,6 +41,7 @@ test('what a host lacks is named with the network, the port, the segment, or the
   };
   assert.deepEqual(told(host), [
     'rows: the kernel refuses those of network/1',
+    'controller: takes no word of ports now: there is no tenant acme',
     'outside: no route',
     'port: acme/web4: QUOTA_EXCEEDED: 3 of 3 ports in use',
     'gateway: network web: no namespace',
@@ -79,9 +82,10 @@ test('however much a host lacks, it fits into the answer', () => {
     dhcp: { failed: networks(100) },
     metadata: { failed: networks(100) },
     segments: failed(100).map(({ name }) => ({ port: name, problem: 'no' })),
+    untold: { ports: 'no', moves: 'no' },
   };
   const troubles = troublesOf(all);
   assert.ok(troubles.length <= limits.troublesPerHost);
-  assert.equal(new Set(troubles.map(({ what }) => what)).size, 8);
-  assert.equal(troubles[1]!.text.length, 500);
+  assert.equal(new Set(troubles.map(({ what }) => what)).size, 9);
+  assert.equal(troubles.find(({ what }) => what === 'outside')!.text.length, 500);
 });

@@ -14,6 +14,8 @@ export interface HostParts {
   readonly dhcp: { readonly failed: readonly Unserved[] };
   readonly metadata: { readonly failed: readonly Unserved[] };
   readonly segments: readonly Segment[];
+  /** Why the controller takes some of this host's word not now, by what that is of. */
+  readonly untold: Readonly<Record<string, string | undefined>>;
 }
 
 /** A port of this host that does not work, or waits. */
@@ -43,7 +45,12 @@ interface Segment {
 }
 
 /** Networks that lack something on this host, by the service that they lack. */
-export const unserved = ({ gateways, dns, dhcp, metadata }: Omit<HostParts, 'ports' | 'refused' | 'segments'>) => ({
+export const unserved = ({
+  gateways,
+  dns,
+  dhcp,
+  metadata,
+}: Omit<HostParts, 'ports' | 'refused' | 'segments' | 'untold'>) => ({
   gateway: gateways.problems,
   dns: dns.failed,
   dhcp: dhcp.failed,
@@ -58,13 +65,17 @@ const waits: ReadonlySet<Held> = new Set<Held>(['standby', 'listening', 'waiting
  * Without ports of which the controller knows it. Of more than there is room for, some of each sort, and how many more.
  */
 export function troublesOf(host: HostParts): Trouble[] {
-  const { refused, ports, gateways, segments } = host;
+  const { refused, ports, gateways, segments, untold } = host;
   const failed = ports.notUp.filter(({ condition, told }) => condition === 'error' && !told);
   const still = segments.filter(
     ({ held, problem }) => problem !== undefined || (held !== undefined && !waits.has(held)),
   );
   const sorts: readonly (readonly [what: string, texts: readonly string[]])[] = [
     ['rows', refused.length > 0 ? [`the kernel refuses those of ${refused.slice(0, 5).join(', ')}`] : []],
+    [
+      'controller',
+      Object.entries(untold).flatMap(([of, why]) => (why === undefined ? [] : [`takes no word of ${of} now: ${why}`])),
+    ],
     ['outside', gateways.outside === undefined ? [] : [gateways.outside]],
     ['port', failed.map(({ name, code, message }) => [name, code, message].filter(Boolean).join(': '))],
     ...Object.entries(unserved(host)).map(

@@ -9,6 +9,7 @@ import { type NetworkId, newId, type PortId } from '../model/ids.ts';
 import type { Port } from '../model/kinds.ts';
 import type { Attachment, LocalPort, PairAttachment } from '../model/local-api.ts';
 import { newLocalPort } from './local-port.ts';
+import { notNow } from './test-refusals.ts';
 import { type UploadParts, Uploads } from './uploads.ts';
 
 const network = newId<NetworkId>() as NetworkId;
@@ -68,9 +69,9 @@ function world(...records: Attachment[]) {
     },
     reconciler: {
       touchPort() {},
-      abandon() {},
-      host: { id: 'me' } as { id: string } | undefined,
-      state: { networks: new Map(), told: new Map(), all: new Map() },
+      abandon(..._: unknown[]) {},
+      host: { id: 'me' } as { id: string; number?: number } | undefined,
+      state: { networks: new Map(), told: new Map<string, object>(), all: new Map() },
       synced: true,
       revision: '0',
     },
@@ -217,4 +218,68 @@ test('a port whose first answer was lost, and that has changed since, is taken f
   await uploads.tell();
   assert.deepEqual(w.said, ['create p1', 'update name,dnsNames,publish,labels of p1']);
   assert.deepEqual([w.local(a)?.confirmed, w.local(a)?.refused], ['11', undefined]);
+});
+
+/** It hangs on something. */
+const running = (n: number, local: Partial<LocalPort> = {}): PairAttachment => ({
+  ...made(n, local),
+  plug: { state: 'made', mtuBytes: 1450 },
+});
+
+test('a port that works is not cut off because the controller does not let this host in, or not into its tenant', async () => {
+  for (const refusal of notNow) {
+    const [a, b] = [running(1), running(2)];
+    const w = world(a, b);
+    using uploads = w.uploads;
+    const abandoned: unknown[] = [];
+    w.reconciler.abandon = (...what: unknown[]) => void abandoned.push(what);
+    w.net.refuse = (line) => (line === 'create p1' ? refusal : undefined);
+    await uploads.tell();
+    assert.deepEqual([w.local(a)?.refused, abandoned], [undefined, []], refusal.code);
+    assert.equal(uploads.refusal, refusal.message);
+    w.net.refuse = () => undefined;
+    await uploads.tell();
+    assert.deepEqual([w.ports.has(a.port), w.ports.has(b.port), uploads.pending], [true, true, 0]);
+    assert.equal(uploads.refusal, undefined);
+  }
+});
+
+test('another port is not kept waiting by one in a tenant that the host was not given; and nothing begins in that', async () => {
+  const notGiven = new HeddleError('NOT_FOUND', { kind: 'tenant', name: 't' });
+  const [a, b, c] = [running(1), running(2), made(3)];
+  const w = world(a, b, c);
+  using uploads = w.uploads;
+  w.net.refuse = (line) => (line === 'create p2' ? undefined : notGiven);
+  await uploads.tell();
+  assert.deepEqual(w.said, ['create p1', 'create p2', 'create p3']);
+  assert.deepEqual([w.local(a)?.refused, w.local(c)?.refused?.code, uploads.pending], [undefined, 'NOT_FOUND', 1]);
+});
+
+test('what changed of a port, and that it is gone, is told until the controller lets this host in', async () => {
+  for (const refusal of notNow.filter(({ code }) => code !== 'NOT_FOUND')) {
+    const [a, b] = [running(1, { confirmed: '5', changed: ['labels'] }), made(2, {}, 'detaching')];
+    const w = world(a, b);
+    using uploads = w.uploads;
+    w.ports.set(a.port, { ...a.local, id: a.port, name: a.name } as unknown as Port);
+    w.bound(b, { host: 'me' });
+    w.reconciler.host = { id: 'me', number: 7 };
+    w.reconciler.state.told.set(`port/${a.port}`, { kind: 'port', host: 7 });
+    w.net.refuse = () => refusal;
+    await uploads.tell();
+    assert.deepEqual([w.local(a)?.changed, w.attachments.has(b.port)], [['labels'], true], refusal.code);
+    w.net.refuse = () => undefined;
+    await uploads.tell();
+    assert.deepEqual([w.local(a)?.changed, w.attachments.has(b.port), uploads.pending], [[], false, 0], refusal.code);
+  }
+});
+
+test('what changed of a port that another host has by now is not told for ever', async () => {
+  const a = running(1, { confirmed: '5', changed: ['labels'] });
+  const w = world(a);
+  using uploads = w.uploads;
+  w.reconciler.host = { id: 'me', number: 7 };
+  w.reconciler.state.told.set(`port/${a.port}`, { kind: 'port', host: 8 });
+  w.net.refuse = () => new HeddleError('FORBIDDEN', { who: 'host h1', verb: 'write', what: 'ports' });
+  await uploads.tell();
+  assert.deepEqual([w.local(a)?.changed, uploads.pending, uploads.refusal], [[], 0, undefined]);
 });

@@ -1,17 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { Client, Patch } from '../client/client.ts';
-import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
+import { hasCode, toProblem } from '../model/errors.ts';
+import { itemKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Port, PortInput } from '../model/kinds.ts';
 import { type Attachment, changeable, type LocalPort } from '../model/local-api.ts';
 import { briefingOf } from '../model/metadata.ts';
 import type { Attachments } from './attachments.ts';
+import { isWiredAt } from './guest-place.ts';
 import { leavePort } from './leave-port.ts';
-import { isPending } from './local-port.ts';
+import { isPending, isWanted } from './local-port.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 /** So long an answer waits for the controller to be told of a port that works already. */
 const tellMs = 2_000;
@@ -89,6 +92,10 @@ export class Uploads implements Disposable {
     if (now && isPending(now)) return;
     for (const waiting of this.#waiting) if (waiting.port === port) waiting.told();
   }
+  /** Why the controller takes nothing of some ports for now; they go on here. */
+  get refusal(): string | undefined {
+    return this.#rounds.refusal;
+  }
   /** How many ports the controller has yet to be told of. */
   get pending(): number {
     return this.#parts.attachments.all().filter(isPending).length;
@@ -151,9 +158,10 @@ export class Uploads implements Disposable {
         return leave({ owned: false });
       });
     } catch (cause) {
-      goOn(cause);
+      const verdict = this.#goOn(cause);
       // A tenant by a name that is not sure to be of now may have another one.
       const isGone = hasCode(cause, 'NOT_FOUND') && (cause.details.kind !== 'tenant' || this.#knows());
+      if (!isGone && verdict === 'later') return this.#postpone(cause);
       if (!isGone) {
         log.warn({ err: cause, port }, 'detached here; the controller will be told again');
         return false;
@@ -211,12 +219,13 @@ export class Uploads implements Disposable {
       );
       this.#confirmed(attachment, told);
     } catch (cause) {
-      goOn(cause);
-      if (isBroken(cause)) throw cause;
+      const verdict = this.#goOn(cause);
+      if (verdict === 'broken') throw cause;
+      if (verdict === 'later' && this.#isHere(port)) return this.#postpone(cause);
       log.warn({ err: cause, port, patch }, 'the controller refuses a change of a port; it stays as it was');
       const now = attachments.get(port);
-      // Deleted there: the stream tells.
-      if (hasCode(cause, 'NOT_FOUND') && now?.local)
+      // Deleted there, or another host's by now: the stream tells.
+      if ((verdict === 'later' || hasCode(cause, 'NOT_FOUND')) && now?.local)
         attachments.put({ ...now, local: { ...now.local, changed: [] } } as Attachment);
       else this.#confirmed(attachment, await client.get('port', port, { tenant }));
     }
@@ -257,22 +266,46 @@ export class Uploads implements Disposable {
     reconciler.touchPort(sent.port);
   }
 
-  /** A refusal of a port that works already is for good: somebody else has what it claims. */
+  /**
+   * A refusal of a port that works already is for good if somebody else has what it claims. If this host may say nothing of it
+   * as things are, it goes on, unless nothing hangs on it yet: then whoever begins it is told.
+   */
   #refused(attachment: LocalAttachment, cause: unknown): boolean {
-    goOn(cause);
+    const verdict = this.#goOn(cause);
     const { attachments, reconciler, log } = this.#parts;
     const now = attachments.get(attachment.port);
-    if (isBroken(cause) || (hasCode(cause, 'NOT_FOUND') && cause.details.kind === 'host')) {
+    if (verdict === 'broken' || (hasCode(cause, 'NOT_FOUND') && cause.details.kind === 'host')) {
       log.warn({ err: cause, port: attachment.port }, 'the controller could not be told of a port; tried again');
       return false;
     }
     if (!now?.local || now.state === 'detaching') return true;
+    if (verdict === 'later' && now.state === 'attached' && isWanted(now)) return this.#postpone(cause);
     const { code, detail, details } = toProblem(cause);
     log.error({ err: cause, port: attachment.port }, 'the controller refuses a port of this host: it is cut off');
     attachments.put({ ...now, local: { ...now.local, refused: { code, detail, details } } } as Attachment);
     reconciler.abandon(attachment.port, cause as Error);
     reconciler.touchPort(attachment.port);
     return true;
+  }
+
+  /** @throws what says that the controller hears nothing of this host now */
+  #goOn(cause: unknown): Verdict {
+    const verdict = verdictOf(cause);
+    if (verdict === 'away') throw cause;
+    return verdict;
+  }
+
+  /** The next round tries it again. */
+  #postpone(cause: unknown): false {
+    this.#rounds.postpone(cause);
+    return false;
+  }
+
+  /** As far as this host was told. */
+  #isHere(id: PortId): boolean {
+    const { state, host } = this.#parts.reconciler;
+    const told = state.told.get(itemKey({ kind: 'port', id }));
+    return told?.kind === 'port' && isWiredAt(told, host?.number);
   }
 
   #tenant = (attachment: Attachment): string => tenantOf(attachment, this.#parts.reconciler.state);
@@ -282,12 +315,4 @@ export class Uploads implements Disposable {
 function namesLike(name: string, host: string, port: PortId): string[] {
   const plus = (end: string): string => `${name.slice(0, 62 - end.length)}-${end}`;
   return [name, ...(name.startsWith(`${host}-`) ? [] : [plus(host.slice(0, 40))]), plus(port.slice(-6))];
-}
-
-const familyOf = (e: unknown) => (e instanceof HeddleError ? errors[(e as HeddleError).code].family : 'broken');
-const isBroken = (e: unknown): boolean => familyOf(e) === 'broken';
-
-/** @throws what says that the controller answers nobody now */
-function goOn(cause: unknown): void {
-  if (familyOf(cause) === 'unavailable') throw cause;
 }

@@ -6,6 +6,7 @@ import type { Ip, Mac } from '../../model/address.ts';
 import { HeddleError } from '../../model/errors.ts';
 import type { PortItem } from '../../model/host-state.ts';
 import { type NetworkId, newId, type PortId } from '../../model/ids.ts';
+import { notNow } from '../test-refusals.ts';
 import { Learner } from './learner.ts';
 
 const machine = '02:00:00:00:00:0a' as Mac;
@@ -45,4 +46,34 @@ test('a machine does not get an address that its host has just given to a worklo
     { name: 'plant-02000000000a', network, behind: segment.id, mac: machine, addresses: [free], ephemeral: true },
   ]);
   assert.deepEqual(asked, []);
+});
+
+test('a machine is asked for until the controller lets this host in', async () => {
+  for (const refusal of notNow) {
+    const segment = { id: newId<PortId>(), name: 'plant', network: newId<NetworkId>() } as unknown as PortItem;
+    const refusals: Error[] = [refusal];
+    let made = 0;
+    const client = {
+      async create() {
+        const now = refusals.pop();
+        if (now) throw now;
+        made++;
+      },
+    };
+    const nobody = { byMac: () => undefined, byIp: () => undefined, isInside: () => true };
+    using learner = new Learner({
+      client: client as never,
+      known: { ...nobody, learned: new Map(), limit: 10, ageMs: 300_000 },
+      asking: () => ({ [Symbol.dispose]: () => undefined }),
+      segment: () => ({ port: segment, tenant: 'acme' }),
+      send: () => true,
+      log: pino({ enabled: false }),
+    });
+    learner.heard({ mac: machine, ip: free });
+    while (learner.refusal === undefined) await turn();
+    assert.deepEqual([learner.refusal, learner.isTold], [refusal.message, false], refusal.code);
+    learner.tend();
+    while (made === 0) await turn();
+    assert.equal(learner.status.ignored.refused, undefined, refusal.code);
+  }
 });

@@ -2,10 +2,11 @@
 import type { Logger } from 'pino';
 import type { Client } from '../../client/client.ts';
 import type { Ip } from '../../model/address.ts';
-import { errors, HeddleError, hasCode } from '../../model/errors.ts';
+import { HeddleError, hasCode } from '../../model/errors.ts';
 import type { PortItem } from '../../model/host-state.ts';
 import type { NetworkId } from '../../model/ids.ts';
 import { Rounds } from '../rounds.ts';
+import { verdictOf } from '../verdict.ts';
 import type { Heard } from './hearing.ts';
 import { type Change, type Ignored, type Known, Learning } from './learning.ts';
 import { probeFrame } from './probe.ts';
@@ -59,6 +60,10 @@ export class Learner implements Disposable {
   get isTold(): boolean {
     return this.#learning.isTold;
   }
+  /** Why the controller makes no ports of machines here for now; they are asked for again. */
+  get refusal(): string | undefined {
+    return this.#rounds.refusal;
+  }
   get status() {
     return { learned: this.#parts.known.learned.size, ignored: this.#learning.ignored };
   }
@@ -80,7 +85,7 @@ export class Learner implements Disposable {
       await this.#request(change);
       this.#learning.done(change, performance.now());
     } catch (cause) {
-      if (isRefused(cause)) return this.#refused(change, cause);
+      if (verdictOf(cause) === 'refused') return this.#refused(change, cause as HeddleError);
       this.#learning.again(change);
       throw cause;
     }
@@ -121,6 +126,3 @@ export class Learner implements Disposable {
     this.#learning.refused(change, why ? (cause.details.address as Ip) : undefined, performance.now());
   }
 }
-
-const isRefused = (e: unknown): e is HeddleError =>
-  e instanceof HeddleError && errors[(e as HeddleError).code].family === 'refused';

@@ -160,13 +160,15 @@ export class Segment implements Disposable {
 
   get status() {
     const port = this.#port();
+    const { refusal } = this.#learner;
+    const problem = this.said.problem ?? (refusal && `its machines get no ports for now: ${refusal}`);
     return {
       port: port?.name,
       vlan: this.#parts.place.vlan || undefined,
       role: this.#role?.role,
       paired: this.#role?.paired,
       ...(this.#held && { held: this.#held }),
-      ...(this.said.problem !== undefined && { problem: this.said.problem }),
+      ...(problem !== undefined && { problem }),
       switches: this.#switches,
       hellosHeard: this.#hellos,
       ...this.#learner.status,

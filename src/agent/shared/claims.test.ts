@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { HeddleError } from '../../model/errors.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
+import { notNow } from '../test-refusals.ts';
 import { Claims } from './claims.ts';
 
 const [vip, other] = ['vip', 'other'] as AddressId[] as [AddressId, AddressId];
@@ -63,6 +64,15 @@ test('one that is away is told until it has heard; so is one that does not know 
   assert.deepEqual(await r.until(3), ['vip lb1', 'vip lb1', 'vip lb1']);
   const [first = 0, second = 0, third = 0] = r.agesMs;
   assert.ok(first < 400 && second >= 400 && third >= second + 400, `it says how old it is: ${r.agesMs}`);
+});
+
+test('who announced an address is told until the controller lets this host in', async () => {
+  for (const refusal of notNow) {
+    using r = rig(0);
+    r.refusals.push(refusal);
+    r.claims.heard(vip, lb1);
+    assert.deepEqual(await r.until(2), ['vip lb1', 'vip lb1'], refusal.code);
+  }
 });
 
 test('what it refuses is not told again, nor what the port may not have any more', async () => {

@@ -1,9 +1,10 @@
 /** Tells the controller which port of this host has announced a shared address. */
 import type { Logger } from 'pino';
 import type { Client } from '../../client/client.ts';
-import { type Code, errors, HeddleError, hasCode } from '../../model/errors.ts';
+import { hasCode } from '../../model/errors.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
 import { Rounds } from '../rounds.ts';
+import { verdictOf } from '../verdict.ts';
 
 /** What telling works with. */
 export interface ClaimParts {
@@ -35,6 +36,10 @@ export class Claims implements Disposable {
     this.#rounds = new Rounds(() => this.#round(), parts.log);
   }
 
+  /** Why the controller gives some addresses to nobody here for now; who announced them is remembered. */
+  get refusal(): string | undefined {
+    return this.#rounds.refusal;
+  }
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#rounds[Symbol.dispose]();
@@ -50,7 +55,7 @@ export class Claims implements Disposable {
     this.#toldMs.delete(address);
   }
 
-  /** True if nothing is left to tell. @throws what says that the controller answers nobody now */
+  /** True if nothing is left to tell. @throws what says that the controller hears nothing of this host now */
   async #round(): Promise<boolean> {
     const { pauseMs = 1_000 } = this.#parts;
     let waitMs = Number.POSITIVE_INFINITY;
@@ -102,13 +107,14 @@ export class Claims implements Disposable {
       await client.update('address', address, { holder: port, heardMs }, { tenant });
       return true;
     } catch (cause) {
-      const family = cause instanceof HeddleError ? errors[cause.code as Code].family : 'broken';
-      if (family !== 'unavailable')
+      const verdict = verdictOf(cause);
+      if (verdict === 'refused' || verdict === 'broken')
         log.warn({ err: cause, address, port }, 'the controller does not give a shared address to who announced it');
-      if (family === 'refused' && !isUnknown(cause)) return true;
+      if (verdict === 'refused' && !isUnknown(cause)) return true;
       this.#keep(address, heard);
       this.#toldMs.delete(address);
-      if (family === 'unavailable') throw cause;
+      if (verdict === 'away') throw cause;
+      if (verdict === 'later') this.#rounds.postpone(cause);
       return false;
     }
   }

@@ -7,6 +7,7 @@ import { openSendingSocket, sendBy } from '../../kernel/packet-socket.ts';
 import type { Ip, Mac } from '../../model/address.ts';
 import { type AddressItem, type HostItem, type ItemKey, itemKey, type PortItem } from '../../model/host-state.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
+import { isWiredAt } from '../guest-place.ts';
 import type { Reconciler } from '../reconciler.ts';
 import { tagged } from '../segment/segment-socket.ts';
 import type { Segments } from '../segment/start.ts';
@@ -55,6 +56,10 @@ export class Sharing implements Disposable {
     this.#open.use(parts.reconciler.watchItems((key, item) => this.#changed(key, item)));
   }
 
+  /** Why the controller gives some addresses to nobody here for now. */
+  get refusal(): string | undefined {
+    return this.#claims.refusal;
+  }
   [Symbol.dispose](): void {
     this.#open.dispose();
   }
@@ -96,10 +101,11 @@ export class Sharing implements Disposable {
   }
 
   #tenantOf(address: AddressId, id: PortId): string | undefined {
-    const { state } = this.#parts.reconciler;
+    const { state, host } = this.#parts.reconciler;
     const port = this.#port(id);
-    const shared = port && [...state.shared(port.network)].find((a) => a.id === address);
-    return shared?.ports.includes(port!.name) ? state.networks.get(shared.network)?.tenant : undefined;
+    if (!port || !isWiredAt(port, host?.number)) return undefined;
+    const shared = [...state.shared(port.network)].find((a) => a.id === address);
+    return shared?.ports.includes(port.name) ? state.networks.get(shared.network)?.tenant : undefined;
   }
 
   /** Its holder is another one, or has another MAC. */
