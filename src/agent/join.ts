@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fetchAuthority } from '../client/authority.ts';
 import { openClient } from '../client/client.ts';
@@ -12,8 +13,8 @@ export interface JoinOptions {
   /** "https://192.0.2.1:7470" */
   readonly controller: string;
   readonly token: string;
-  /** What the host is to be called. */
-  readonly name: string;
+  /** What the host is to be called; default: what the token is for, or the machine's name. */
+  readonly name?: string | undefined;
   /** Underlay address; default: the one that the controller sees. */
   readonly vtep?: string | undefined;
   readonly stateDir: string;
@@ -32,7 +33,13 @@ export async function joinController(options: JoinOptions): Promise<Identity> {
   const keyFile = join(stateDir, 'join-key.pem');
   const key = readDurable(keyFile) ?? (await newKey());
   writeDurable(keyFile, key, { sync: true });
-  const body = { token, csr: await requestFor(key, name), name, ...(vtep !== undefined && { vtep }) };
+  const csr = await requestFor(key, name ?? hostname());
+  const body = {
+    token,
+    csr,
+    ...(name === undefined ? { hostname: hostname() } : { name }),
+    ...(vtep !== undefined && { vtep }),
+  };
   const joined = (await openClient(controller, { ca }).request('POST', '/v1/join', { body, signal })) as Joined;
   const identity = {
     controller,

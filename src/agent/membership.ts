@@ -49,7 +49,7 @@ export async function openMembership(options: MembershipOptions): Promise<Member
 }
 
 async function join(options: MembershipOptions): Promise<Identity | undefined> {
-  const { controller, joinToken, name = hostname(), vtep, stateDir } = options;
+  const { controller, joinToken, name, vtep, stateDir } = options;
   if (!joinToken || controller === undefined) return undefined;
-  return joinController({ controller, token: joinToken(), name: parseName(name), vtep, stateDir });
+  return joinController({ controller, token: joinToken(), name, vtep, stateDir });
 }

@@ -1,6 +1,5 @@
 /** `heddle agent join`: makes this server a host of a controller. */
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
@@ -31,12 +30,12 @@ export function joinCommand(io: Io): Command {
     .argument('<controller>', 'its address, https://address:port')
     .argument('<token>', 'the token; "-" reads it from standard input, where no list of processes shows it')
     .argument('[options...]', 'behind "--": further options of "heddle agent" for the unit of --install')
-    .option('--name <name>', 'what the host is to be called (default: the machine’s name)')
+    .option('--name <name>', 'what the host is to be called (default: what the token is for, or the machine’s name)')
     .option('--state-dir <folder>', 'where the agent keeps what it must remember', '/var/lib/heddle/agent')
     .option('--install', 'install the agent as a service of systemd, start it, and wait until it is connected');
   return withShared(command, 'json').action(
     async (controller: string, given: string, options: string[], typed: JoinTyped) => {
-      const name = parseName(typed.name ?? hostname());
+      const name = typed.name === undefined ? undefined : parseName(typed.name);
       if (!typed.install && options.length > 0)
         throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
       const token = (given === '-' ? await text(process.stdin) : given).trim();

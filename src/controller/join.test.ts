@@ -71,6 +71,8 @@ describe('joining', () => {
     assert.deepEqual(details[0], details[1], 'nobody learns which tokens there are');
     for (const token of ['hdj_', good.token.slice(0, -1), `${good.token}A`, good.token.replace('hdj', 'hdt')])
       await nobody(api).refused('TOKEN_INVALID', 'POST', '/v1/join', { ...good, token });
+    // Nothing else of a stranger's is read.
+    await nobody(api).refused('TOKEN_INVALID', 'POST', '/v1/join', { ...good, token: wrong.secret, csr: 'none' });
     await nobody(api).ok('POST', '/v1/join', good);
   });
 
@@ -159,6 +161,21 @@ describe('joining', () => {
     const joined = await nobody(api).ok('POST', '/v1/join', await body(api, {}, { name: 'h1' }));
     assert.equal(joined.host.id, id);
     assert.deepEqual((await api.ok('GET', '/v1/hosts/h1')).labels, { rack: '7' });
+  });
+
+  it('calls a host as it is asked to, else as its token says, else as the machine calls itself', async () => {
+    await using on = await open();
+    const { api } = on;
+    const { name: _, ...nameless } = await body(api);
+    const joinedAs = async (asked: object, input: JoinTokenInput, n: number) => {
+      const request = { ...nameless, token: await tokenOf(api, input), vtep: `198.18.0.${n}`, ...asked };
+      return (await nobody(api).ok('POST', '/v1/join', request)).host.name;
+    };
+    assert.equal(await joinedAs({ hostname: 'web-17' }, {}, 1), 'web-17');
+    assert.equal(await joinedAs({ hostname: 'web-18' }, { name: 'h1' }, 2), 'h1');
+    assert.equal(await joinedAs({ hostname: 'no name' }, { name: 'h2' }, 3), 'h2');
+    assert.equal(await joinedAs({ hostname: 'web-19', name: 'h3' }, {}, 4), 'h3');
+    await nobody(api).refused('NAME_INVALID', 'POST', '/v1/join', { ...nameless, hostname: 'no name' });
   });
 
   it('asks for a name and an address that can be, and for a request', async () => {

@@ -1,4 +1,5 @@
 import { HeddleError } from '../model/errors.ts';
+import { parseName } from '../model/ids.ts';
 import type { JoinInput } from '../model/trust.ts';
 import { Draft } from './draft.ts';
 import { hostRules } from './host.ts';
@@ -48,10 +49,11 @@ export function decideJoin(ctx: RuleContext, joiner: Joiner): Decision<'host'> |
   return { record, draft, ...(have && { have }) };
 }
 
-function nameOf({ name }: Joiner, wanted: string | undefined): string {
+/** What is asked for, else what the token is for, else what the machine is called. */
+function nameOf({ name, hostname }: Joiner, wanted: string | undefined): string {
   if (wanted !== undefined && name !== undefined && name !== wanted)
     throw new HeddleError('TOKEN_INVALID', { problem: `it is for host ${wanted}, not ${name}` });
-  const given = name ?? wanted;
+  const given = name ?? wanted ?? (hostname === undefined ? undefined : parseName(hostname));
   if (given === undefined) throw new HeddleError('INVALID', { field: 'name', problem: 'is required with this token' });
   return given;
 }

@@ -57,6 +57,9 @@ export const JoinInput = Type.Object(
     token: Type.String({ minLength: 1, maxLength: 200 }),
     csr,
     name: Type.Optional({ ...Name, description: 'Default: the one that the token is for' }),
+    hostname: Type.Optional(
+      Type.String({ maxLength: 255, description: 'What the machine calls itself: its name if nothing else gives one' }),
+    ),
     vtep: Type.Optional({ ...Address, description: 'Underlay address; default: the one that the request comes from' }),
     mtuBytes: Type.Optional({ ...Mtu, minimum: 1350, maximum: 65_535, description: 'Underlay MTU' }),
   },

@@ -26,7 +26,7 @@ const free = async (host: string, network: string): Promise<number> =>
 async function joinAgain(name: string): Promise<void> {
   const { token } = await client.createHostToken({ name, tenants: ['*'] });
   const folder = `${lab.plan.hosts.find((h) => h.name === name)!.dir}/state`;
-  const join = [launcher, 'agent', 'join', controllerAddress(lab.plan), token, '--name', name, '--state-dir', folder];
+  const join = [launcher, 'agent', 'join', controllerAddress(lab.plan), token, '--state-dir', folder];
   const { code, stderr } = await lab.host(name).exec(join);
   assert.equal(code, 0, stderr);
 }
