@@ -55,6 +55,8 @@ export function providerFetch(issuer: string, ca?: string): ProviderFetch {
       method,
       headers: Object.fromEntries(new Headers(headers as Record<string, string>)),
       ca: authorities,
+      // Also where NODE_TLS_REJECT_UNAUTHORIZED says otherwise.
+      rejectUnauthorized: true,
       agent: false as const,
       signal: AbortSignal.any([late, ...(signal ? [signal] : [])]),
     };

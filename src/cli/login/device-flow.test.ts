@@ -160,7 +160,7 @@ function sums(waits: readonly number[]): number[] {
   return all;
 }
 
-it('a provider whose certificate is of the company’s own authority is known by that, and only so', async () => {
+it('a provider whose certificate is of the company’s own authority is known by that, and only so', async (t) => {
   const authority = await makeAuthority(new Date());
   const { key, certificate: cert } = await issueServer(authority, [{ type: 'ip', value: '127.0.0.1' }], new Date());
   await using provider = await openProvider({ tls: { key, cert } });
@@ -177,6 +177,9 @@ it('a provider whose certificate is of the company’s own authority is known by
   const token = await provider.sign({ iss: provider.issuer, aud: 'heddle', sub: 'alice', iat: now, exp: now + 60 });
   assert.equal((await controllerOf(settingsOf(provider, { ca })).verifyJwt(token)).name, 'oidc:alice');
   const stranger = (await makeAuthority(new Date())).certificate;
+  // It takes nobody else, whatever the environment says.
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+  t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
   for (const settings of [settingsOf(provider), settingsOf(provider, { ca: stranger })]) {
     await refused(logIn(settings), 'PROVIDER_UNREACHABLE', /certificate/);
     await refused(controllerOf(settings).verifyJwt(token), 'PROVIDER_UNREACHABLE', /certificate/);
