@@ -65,7 +65,7 @@ export class Oidc {
     this.#now = now;
   }
 
-  /** Whose token it is. Cost: one signature, 0.1 ms. @throws TOKEN_INVALID, PROVIDER_UNREACHABLE; nothing of the token is in them */
+  /** Whose token it is. Cost: one signature, 0.13 ms of ES256. @throws TOKEN_INVALID, PROVIDER_UNREACHABLE; nothing of the token is in them */
   async verifyJwt(token: string): Promise<ProvidedUser> {
     if (token.length > TOKEN_CHARS) throw refusal(`it is over ${TOKEN_CHARS} characters`);
     const { jwtVerify } = await import('jose');

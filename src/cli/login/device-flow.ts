@@ -64,7 +64,7 @@ export async function endLogin(login: OidcLogin): Promise<void> {
   });
 }
 
-// 30 ms: only who logs in waits for it.
+// Only who logs in waits for it to load.
 type Library = typeof import('openid-client');
 type Registered = Pick<OidcSettings, 'issuer' | 'clientId' | 'ca'>;
 
