@@ -106,6 +106,7 @@ describe('a command asks', () => {
       [{ context: 'prod' }, { HEDDLE_CONTEXT: 'prod' }, envs],
       [{ controller: elsewhere }, { HEDDLE_CONTROLLER: elsewhere }, envs],
       [{ controller: elsewhere }, {}, envs],
+      [{ controller: elsewhere }, { HEDDLE_CONTROLLER: 'unix:/run/lab.sock' }, envs],
       [{}, {}, envs],
     ] as const)
       assert.deepEqual(

@@ -61,9 +61,13 @@ function choose(named: Named, env: NodeJS.ProcessEnv): Chosen {
   if (typed.controller && typed.context)
     throw new HeddleError('USAGE', { problem: '--controller and --context: say one of them' });
   if (typed.context) return { context, isMeant: false };
-  if (typed.controller) return { controller, isMeant: !env.HEDDLE_CONTROLLER && !env.HEDDLE_CONTEXT };
+  if (typed.controller) return { controller, isMeant: !namesAnother(env) };
   return { ...(controller === undefined ? { context } : { controller }), isMeant: true };
 }
+
+/** A controller to which a token could go: to a unix socket none does. */
+const namesAnother = ({ HEDDLE_CONTROLLER: controller, HEDDLE_CONTEXT: context }: NodeJS.ProcessEnv): boolean =>
+  Boolean(context || (controller && !controller.startsWith('unix:')));
 
 /** With what the environment says, or a context that has this very address. */
 function byAddress(address: string, file: string, env: NodeJS.ProcessEnv): Found {
