@@ -96,7 +96,9 @@ function rate(limit: RateLimit, request: FastifyRequest): void {
   // What has a query asks for more than is at hand.
   const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
   const client = principal && principal.kind !== 'local' ? nameOf(principal) : ip;
-  if (client && !isFree) limit.take(client, isRead(request) ? 'read' : 'write');
+  if (!client || isFree) return;
+  if (!principal && !isRead(request)) limit.takeUnknown(client);
+  else limit.take(client, isRead(request) ? 'read' : 'write');
 }
 
 type Params = Readonly<Record<string, string | undefined>>;

@@ -18,6 +18,7 @@ import type { Audit } from './audit.ts';
 import { type AuditContext, registerAudit } from './audit-api.ts';
 import { deedOf, recordRequests } from './audit-requests.ts';
 import { registerAuthority } from './authority-routes.ts';
+import { clientIsKnown } from './connections.ts';
 import { ClientGone } from './gone.ts';
 import { registerHistory } from './history-routes.ts';
 import { registerJoin, type TrustContext } from './join-routes.ts';
@@ -79,6 +80,7 @@ export function buildApp(
     refuseForeignHost(request.headers.host, request.headers.origin, request.raw.socket instanceof TLSSocket);
     if (!request.is404) refuseConditions(request);
     await admit({ world: ctx.world, identify, rateLimit }, request);
+    if (request.principal) clientIsKnown(request.raw.socket);
     if (request.principal?.kind === 'host') ctx.hostSockets.note(request.principal.host, request.raw.socket);
   });
   app.addHook('preHandler', (request) => admitAgain({ world: ctx.world, identify }, request));

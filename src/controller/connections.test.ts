@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { it } from 'node:test';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type Bounds, boundAnswer, defaultBounds } from './connections.ts';
 import { listen } from './listen.ts';
 import { openTestApi } from './test-api.ts';
@@ -13,21 +14,24 @@ interface Door extends AsyncDisposable {
   open(localAddress?: string): Promise<Socket>;
 }
 
-/** A controller that listens, with bounds. */
-async function openDoor(bounds: Partial<Bounds> = {}): Promise<Door> {
+/** A controller that listens, with bounds; by TLS or without. */
+async function openDoor(bounds: Partial<Bounds> = {}, byTls = false): Promise<Door> {
   await using stack = new AsyncDisposableStack();
-  const { app } = stack.use(await openTestApi());
+  const { app, authority } = stack.use(await openTestApi());
   await app.ready();
-  const { server } = await listen(app, { tcp: '127.0.0.1:0' }, { bounds: { ...defaultBounds, ...bounds } });
+  const tls = byTls ? await authority() : undefined;
+  const { server } = await listen(app, { tcp: '127.0.0.1:0' }, { bounds: { ...defaultBounds, ...bounds }, tls });
   stack.defer(() => {
     server.close();
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
   const open = async (localAddress = '127.0.0.1') => {
-    const socket = connect({ host: '127.0.0.1', port, localAddress });
+    const at = { host: '127.0.0.1', port, localAddress };
+    const socket = tls ? connectTls({ ...at, ca: tls.bundle() } as ConnectionOptions) : connect(at);
     socket.on('error', () => undefined);
-    await once(socket, 'connect');
+    // One that is ended at once never gets there.
+    await once(socket, tls ? 'secureConnect' : 'connect').catch(() => undefined);
     return socket;
   };
   return Object.assign(stack.move(), { port, open });
@@ -56,7 +60,8 @@ async function ask(door: Door, localAddress?: string): Promise<string> {
 
 it('10,000 idle connections of one client leave the others theirs', async () => {
   // Those that say nothing would otherwise end one after the other.
-  await using door = await openDoor({ headersMs: 600_000, requestMs: 600_000 });
+  const { perClient } = defaultBounds;
+  await using door = await openDoor({ headersMs: 600_000, requestMs: 600_000, unknownPerClient: perClient });
   const open = new Set<Socket>();
   const refused = Promise.withResolvers<void>();
   let ended = 0;
@@ -65,20 +70,41 @@ it('10,000 idle connections of one client leave the others theirs', async () => 
     open.add(socket.resume());
     socket.once('close', () => {
       open.delete(socket);
-      if (++ended === 10_000 - defaultBounds.perClient) refused.resolve();
+      if (++ended === 10_000 - perClient) refused.resolve();
     });
   };
   for (let batch = 0; batch < 100; batch++) await Promise.all(Array.from({ length: 100 }, connect));
   await refused.promise;
   assert.equal(await ask(door, '127.0.0.2'), 'HTTP/1.1 200 OK');
   assert.equal(await ask(door), '', 'it has all it may have');
-  assert.equal(open.size, defaultBounds.perClient);
+  assert.equal(open.size, perClient);
   for (const socket of open) socket.destroy();
   let answer = '';
   // The server hears of each end by itself.
   while (answer === '') answer = await ask(door);
   assert.equal(answer, 'HTTP/1.1 200 OK', 'and as many again once they are gone');
 });
+
+for (const byTls of [false, true])
+  it(`of one client’s connections${byTls ? ' by TLS' : ''}, bounds those that have not shown who they are by themselves`, async () => {
+    await using door = await openDoor({ unknownPerClient: 3 }, byTls);
+    const known: Socket[] = [];
+    for (let i = 0; i < 10; i++) {
+      const socket = await door.open();
+      socket.write(request('/v1/tenants'));
+      assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 200 /);
+      known.push(socket);
+    }
+    const strangers = await Promise.all([1, 2, 3].map(() => door.open()));
+    strangers[0]!.write(request('/healthz'));
+    assert.match(String((await once(strangers[0]!, 'data'))[0]), /^HTTP\/1.1 200 /);
+    assert.equal(await ask(door), '', 'what anybody may ask shows nothing');
+    assert.equal(await ask(door, '127.0.0.2'), 'HTTP/1.1 200 OK');
+    strangers[1]!.write(request('/v1/tenants'));
+    await once(strangers[1]!, 'data');
+    assert.equal(await ask(door), 'HTTP/1.1 200 OK');
+    for (const socket of [...known, ...strangers]) socket.destroy();
+  });
 
 for (const [what, sent] of [
   ['nothing', ''],

@@ -1,4 +1,5 @@
 import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { clientOf } from './rate-limit.ts';
 
 /** What strangers may hold of a server; times in milliseconds. */
@@ -15,13 +16,16 @@ export interface Bounds {
   readonly checkMs: number;
   /** Connections of one client address. */
   readonly perClient: number;
+  /** Those of them whose client has not shown who it is. */
+  readonly unknownPerClient: number;
   /** Connections of all. */
   readonly all: number;
 }
 
 /**
  * A host has one stream and some requests; a lab of 20 hosts on one address a few hundred connections. 10,000 idle ones
- * of one client leave all others theirs.
+ * of one client leave all others theirs. Hosts behind one address that come back all at once show who they are with their first
+ * request; whoever is one too many comes again.
  */
 export const defaultBounds: Bounds = {
   headersMs: 10_000,
@@ -31,6 +35,7 @@ export const defaultBounds: Bounds = {
   answerMs: 60_000,
   checkMs: 2_000,
   perClient: 1_024,
+  unknownPerClient: 256,
   all: 32_768,
 };
 
@@ -42,23 +47,41 @@ export const serverOptions = ({ headersMs, requestMs, idleMs, checkMs }: Bounds)
   connectionsCheckingInterval: checkMs,
 });
 
+/** What to do when it is known who is at the other end. */
+const whenKnown = new WeakMap<Socket, () => void>();
+/** The client of a request's socket has shown who it is: it is no stranger's any more. */
+export const clientIsKnown = (socket: Socket): void => whenKnown.get(socket)?.();
+
 /** Ends a connection beyond the bounds before a byte of it is read. Unix sockets have no client address and no bound. */
-export function boundConnections(server: Server, { perClient, all }: Bounds): void {
-  const counts = new Map<string, number>();
+export function boundConnections(server: Server, { perClient, unknownPerClient, all }: Bounds): void {
+  /** By client; its connections, and those of strangers by their other end. */
+  const clients = new Map<string, { count: number; readonly unknown: Set<string> }>();
   server.maxConnections = all;
   server.prependListener('connection', (socket) => {
     if (socket.remoteAddress === undefined) return;
     const client = clientOf(socket.remoteAddress);
-    const count = (counts.get(client) ?? 0) + 1;
-    if (count > perClient) return socket.destroy();
-    counts.set(client, count);
+    const held = clients.get(client) ?? { count: 0, unknown: new Set() };
+    if (held.count >= perClient || held.unknown.size >= unknownPerClient) return socket.destroy();
+    const end = endOf(socket);
+    held.count++;
+    held.unknown.add(end);
+    clients.set(client, held);
     socket.once('close', () => {
-      const left = counts.get(client)! - 1;
-      if (left > 0) counts.set(client, left);
-      else counts.delete(client);
+      held.unknown.delete(end);
+      if (--held.count === 0) clients.delete(client);
     });
   });
+  const note = (socket: Socket) => {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined) return;
+    const end = endOf(socket);
+    whenKnown.set(socket, () => clients.get(clientOf(remoteAddress))?.unknown.delete(end));
+  };
+  // Requests by TLS have another socket than their connection.
+  server.on('connection', note).on('secureConnection', note);
 }
+
+const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
 /** Ends the connection of a client that does not take its answer, which waits in memory meanwhile. A watch waits for its client by itself. */
 export function boundAnswer(response: ServerResponse, { answerMs }: Pick<Bounds, 'answerMs'>): void {

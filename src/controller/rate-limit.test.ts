@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../model/errors.ts';
-import { BURST_MS, clientOf, RateLimit } from './rate-limit.ts';
+import { BURST_MS, clientOf, RateLimit, UNKNOWN_PER_SECOND } from './rate-limit.ts';
 import { openTestApi } from './test-api.ts';
 import { hostOf, user } from './test-principals.ts';
 
@@ -94,6 +94,18 @@ it('counts each user and each host, whatever address they have; of who is nobody
   };
   await using openedAt = await openTestApi({ rates: { write: rate, read: rate } });
   assert.deepEqual([await guess(1), await guess(2)], [401, 429]);
+});
+
+it('counts writes of who is nobody by themselves, and lower', async () => {
+  await using api = await openTestApi({ rates: { write: 1000, read: 1000 } });
+  const nobody = api.as(undefined);
+  const join = async () => (await nobody.request('POST', '/v1/join', { token: 'hdj_', csr: '', name: 'h1' })).status;
+  const burst = (UNKNOWN_PER_SECOND * BURST_MS) / 1000;
+  let refused = 0;
+  for (let i = 0; i < 2 * burst; i++) if ((await join()) === 429) refused++;
+  assert.ok(refused > 0 && refused <= burst, String(refused));
+  assert.equal((await nobody.request('GET', '/v1/ca')).status, 200);
+  assert.equal((await api.request('POST', '/v1/tenants', { name: 'acme' })).status, 201, 'root here');
 });
 
 it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {

@@ -15,6 +15,9 @@ export const BURST_MS = 20_000;
 /** Clients that are remembered; of more, those that have been silent longest have a full allowance again. */
 const CLIENTS_MAX = 20_000;
 
+/** Writes a second of a client that shows nothing but what it asks with: a token to join. */
+export const UNKNOWN_PER_SECOND = 5;
+
 /**
  * Token buckets, one for each client and sort of request, each kept as one number: the moment at which it would be full
  * again (the generic cell rate algorithm, ITU-T I.371). Cost: one look-up.
@@ -33,9 +36,18 @@ export class RateLimit {
 
   /** Counts a request of a client address. @throws RATE_LIMITED; then it is not counted */
   take(address: string, what: keyof Rates): void {
-    const perSecond = this.#rates[what];
+    this.#take(address, what, what, this.#rates[what]);
+  }
+
+  /** The same of a write of a client that nobody knows, which is not one of those that it has else. @throws RATE_LIMITED */
+  takeUnknown(address: string): void {
+    this.#take(address, 'unknown', 'write', Math.min(this.#rates.write, UNKNOWN_PER_SECOND));
+  }
+
+  /** @param perSecond 0: any number */
+  #take(address: string, sort: string, what: keyof Rates, perSecond: number): void {
     if (perSecond === 0) return;
-    const key = `${what} ${clientOf(address)}`;
+    const key = `${sort} ${clientOf(address)}`;
     const now = this.#now();
     const fullAt = Math.max(this.#fullAt.get(key) ?? now, now) + 1000 / perSecond;
     const early = fullAt - now - BURST_MS;
