@@ -29,11 +29,12 @@ export interface Membership {
 
 /**
  * As the host has joined; or as it joins now, if there is a token.
- * @throws NOT_JOINED, HOST_MISMATCH for another name than that by which it joined, NAME_INVALID, IDENTITY_BROKEN, and as
- *   joinController
+ * @throws NOT_JOINED, HOST_MISMATCH for another name than that by which it joined, NAME_INVALID, IDENTITY_BROKEN, USAGE for a
+ *   controller that is not known by TLS or as this machine's, and as joinController
  */
 export async function openMembership(options: MembershipOptions): Promise<Membership> {
   const { stateDir, log } = options;
+  if (options.controller !== undefined) requireSafe(options.controller);
   const identity = readIdentity(stateDir) ?? (await join(options));
   const controller = options.controller ?? identity?.controller ?? localController;
   if (!identity && controller.startsWith('https:')) throw new HeddleError('NOT_JOINED', { controller });
@@ -46,6 +47,15 @@ export async function openMembership(options: MembershipOptions): Promise<Member
     controller,
     own: identity && new OwnCertificate(stateDir, identity, log),
   };
+}
+
+/** Whoever answers by plain TCP would be believed. @throws USAGE */
+function requireSafe(controller: string): void {
+  if (/^(unix|https):/.test(controller)) return;
+  const address = controller.replace(/^(\w+:\/\/)?/, 'https://');
+  throw new HeddleError('USAGE', {
+    problem: `"${controller}": a controller speaks TLS on TCP: heddle agent join ${address} <token>, and then --controller ${address}, or none`,
+  });
 }
 
 async function join(options: MembershipOptions): Promise<Identity | undefined> {

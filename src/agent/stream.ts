@@ -44,12 +44,10 @@ export class ControllerStream {
   /** What was said of this host, as JSON. */
   #hello = '';
 
-  /** `controller`: "https://address:port" or "unix:/path"; the first with credentials. */
+  /** `controller`: "https://address:port" or "unix:/path"; the first with credentials. @throws USAGE for another one */
   constructor(controller: string, credentials: CurrentCredentials | undefined, listener: StreamListener) {
     this.#credentials = credentials;
-    this.#url = controller.startsWith('unix:')
-      ? `ws+unix:${controller.slice(5)}:/v1/stream`
-      : `${controller.replace(/^http/, 'ws')}/v1/stream`;
+    this.#url = urlOf(controller);
     this.#listener = listener;
     this.#done = this.#run();
   }
@@ -168,6 +166,12 @@ export class ControllerStream {
   #send(message: AgentMessage): void {
     if (this.connected) this.#socket!.send(JSON.stringify(message));
   }
+}
+
+function urlOf(controller: string): string {
+  const [, scheme, rest] = /^(unix:|https:)(.+)$/.exec(controller) ?? [];
+  if (rest === undefined) throw new HeddleError('USAGE', { problem: `"${controller}" is no address of a controller` });
+  return scheme === 'unix:' ? `ws+unix:${rest}:/v1/stream` : `wss:${rest}/v1/stream`;
 }
 
 function ignoreAbort(e: unknown): void {

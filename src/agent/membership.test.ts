@@ -1,0 +1,40 @@
+/** Which controller a host believes. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { writeIdentity } from './identity.ts';
+import { openMembership } from './membership.ts';
+import { ControllerStream } from './stream.ts';
+
+const log = pino({ level: 'silent' });
+const plain = ['http://192.0.2.1:7470', 'http://127.0.0.1:7470', 'ws://192.0.2.1:7470', '192.0.2.1:7470'];
+
+function newState() {
+  const stateDir = mkdtempSync(join(tmpdir(), 'heddle-membership-'));
+  return { stateDir, [Symbol.dispose]: () => rmSync(stateDir, { recursive: true }) };
+}
+
+test('nobody is believed by plain TCP, by a host that has joined or not, nor asked with its token', async () => {
+  using own = newState();
+  using joined = newState();
+  const host = { id: 'x', name: 'h1' };
+  const issuedAt = '2026-01-01T00:00:00Z';
+  writeIdentity(joined.stateDir, { controller: 'https://192.0.2.1:7470', host, key: '', cert: '', ca: '', issuedAt });
+  const joinToken = () => assert.fail('nobody asks for it');
+  for (const controller of plain)
+    for (const { stateDir } of [own, joined])
+      await assert.rejects(openMembership({ controller, joinToken, stateDir, log }), {
+        code: 'USAGE',
+        message: /heddle agent join https:\/\/(192\.0\.2\.1|127\.0\.0\.1):7470 <token>/,
+      });
+  assert.equal((await openMembership({ ...joined, log })).controller, 'https://192.0.2.1:7470');
+  assert.equal((await openMembership({ ...own, log })).controller, 'unix:/run/heddle/controller.sock');
+});
+
+test('the stream goes nowhere else either', () => {
+  for (const controller of plain)
+    assert.throws(() => new ControllerStream(controller, undefined, undefined as never), { code: 'USAGE' });
+});
