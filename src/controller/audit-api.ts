@@ -1,6 +1,4 @@
 /** Lists and follows of the audit log. */
-import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type AuditEnd, type AuditLine, type AuditPage, type AuditRecord, auditLimits } from '../model/audit.ts';
 import { HeddleError, toProblem } from '../model/errors.ts';
@@ -8,15 +6,13 @@ import { type AuditEntry, type AuditExtent, type AuditFilter, isAsked } from '..
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden } from './access.ts';
 import type { Audit } from './audit.ts';
-import { whenGone } from './gone.ts';
 import { tenantEver } from './history.ts';
+import { sendLines } from './lines.ts';
 import { auditPath } from './observe-paths.ts';
 import { parseTime, timeText } from './point.ts';
 import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
 import type { World } from './world.ts';
 
-/** An empty line is sent this often, so that a dead connection is noticed at both ends. */
-const HEARTBEAT_MS = 10_000;
 /** Most that a text of a query has. */
 const TEXT_CHARS = 253;
 const ID_MAX = Number.MAX_SAFE_INTEGER;
@@ -114,49 +110,22 @@ async function follow(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const after = query.after ?? (query.filter.sinceMs === undefined ? (await store.audit.extent()).last : 0);
-  const gone = whenGone(reply);
-  const out = new PassThrough();
-  out.write('\n'); // the headers go with it: who follows knows at once that it does
-  /** Aborted when nobody reads any more, or whoever does may not. */
-  const over = new AbortController();
-  gone.addEventListener('abort', () => over.abort());
-  // Rights end, and tokens, while an answer does not.
   const readerNow = () => readerOf(world, request.accessNow(), query);
-  const beat = setInterval(() => {
-    out.write('\n');
-    try {
-      readerNow();
-    } catch (e) {
-      over.abort(e);
-    }
-  }, HEARTBEAT_MS);
-  const write = async (line: AuditLine) => {
-    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
-  };
-  const reader = readerOf(world, request.access, query);
-  const pump = async () => {
-    for await (const { entries, forgottenAtMs } of store.audit.watch(reader.filter, after, over.signal)) {
-      const { filter, readsAll } = readerNow();
-      if (forgottenAtMs !== undefined) await write({ forgottenUntil: timeText(forgottenAtMs)! });
-      for (const entry of entries) {
-        const record = recordOf(entry, readsAll);
-        if (readsAll || filter.tenants?.includes(record.tenant ?? '')) await write(record);
+  const { filter: asked } = readerOf(world, request.access, query);
+  return sendLines<AuditLine | AuditEnd>(reply, {
+    look: readerNow,
+    async pump(write, signal) {
+      for await (const { entries, forgottenAtMs } of store.audit.watch(asked, after, signal)) {
+        const { filter, readsAll } = readerNow();
+        if (forgottenAtMs !== undefined) await write({ forgottenUntil: timeText(forgottenAtMs)! });
+        for (const entry of entries) {
+          const record = recordOf(entry, readsAll);
+          if (readsAll || filter.tenants?.includes(record.tenant ?? '')) await write(record);
+        }
       }
-    }
-    over.signal.throwIfAborted();
-  };
-  pump()
-    .catch((e: unknown) => {
-      if (gone.aborted) return;
-      reply.log.info({ err: e }, 'follow ended');
-      const end: AuditEnd = { problem: toProblem(e) };
-      out.write(`${JSON.stringify(end)}\n`);
-    })
-    .finally(() => {
-      clearInterval(beat);
-      out.end();
-    });
-  return reply.type('application/x-ndjson').send(out);
+    },
+    last: (why) => ({ problem: toProblem(why) }),
+  });
 }
 
 /** @throws INVALID, NOT_FOUND of a tenant that the principal does not see */

@@ -1,6 +1,4 @@
 /** Lists and follows of events. */
-import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { hostsOf } from '../compile/binding.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -16,14 +14,12 @@ import type { HostId } from '../model/ids.ts';
 import { type Kind, kinds, placesOf } from '../model/kinds.ts';
 import { type Access, seenTenant } from './access.ts';
 import type { Events } from './events.ts';
-import { whenGone } from './gone.ts';
+import { sendLines } from './lines.ts';
 import { parseTime } from './point.ts';
 import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
 import { scopeOf } from './records.ts';
 import type { World } from './world.ts';
 
-/** An empty line is sent this often, so that a dead connection is noticed at both ends. */
-const HEARTBEAT_MS = 10_000;
 /** Events that are written between two looks at whether the client still takes them. */
 const BATCH = 256;
 
@@ -166,35 +162,21 @@ function follow(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const gone = whenGone(reply);
-  const out = new PassThrough();
-  out.write('\n'); // the headers go with it: who follows knows at once that it does
-  const beat = setInterval(() => {
-    out.write('\n');
-    events.wake(); // whoever may not follow any more does not wait for the next one to hear it
-  }, HEARTBEAT_MS);
-  const write = async (line: EventLine) => {
-    if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal: gone });
-  };
-  // Not a race of promises: racing one that lives as long as the answer would keep a little of every event.
-  gone.addEventListener('abort', () => events.wake());
-  const pump = async () => {
-    const reader = events.reader(query);
-    while (!gone.aborted) {
-      // Taken before looking, so that what is noted between the look and the wait is not missed.
-      const { news } = events;
-      const { lost, events: batch } = reader.take(BATCH);
-      const access = request.accessNow();
-      if (lost > 0) await write({ lost });
-      for (const event of batch) if (matches(event, access)) await write(event);
-      if (batch.length < BATCH) await news;
-    }
-  };
-  pump()
-    .catch((e: unknown) => gone.aborted || reply.log.warn({ err: e }, 'follow ended'))
-    .finally(() => {
-      clearInterval(beat);
-      out.end();
-    });
-  return reply.type('application/x-ndjson').send(out);
+  return sendLines<EventLine>(reply, {
+    look: () => request.accessNow(),
+    async pump(write, signal) {
+      // Not a race of promises: racing one that lives as long as the answer would keep a little of every event.
+      signal.addEventListener('abort', () => events.wake());
+      const reader = events.reader(query);
+      while (!signal.aborted) {
+        // Taken before looking, so that what is noted between the look and the wait is not missed.
+        const { news } = events;
+        const { lost, events: batch } = reader.take(BATCH);
+        const access = request.accessNow();
+        if (lost > 0) await write({ lost });
+        for (const event of batch) if (matches(event, access)) await write(event);
+        if (batch.length < BATCH) await news;
+      }
+    },
+  });
 }

@@ -1,22 +1,17 @@
-import { once } from 'node:events';
-import { PassThrough } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { HeddleError, toProblem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { Access } from './access.ts';
-import { whenGone } from './gone.ts';
 import { objectPrefix } from './keys.ts';
+import { sendLines } from './lines.ts';
 import { compacted, withTime } from './point.ts';
 import type { Presence } from './presence.ts';
 import type { ListQuery } from './query.ts';
 import { parseRecord, type Stored } from './records.ts';
 import { shownTo, viewOf } from './view.ts';
 import type { World } from './world.ts';
-
-/** An empty line is sent this often, so that a dead connection is noticed at both ends. */
-const HEARTBEAT_MS = 10_000;
 
 /**
  * Answers with one JSON line for every change of an object from a revision on: {revision, type: 'put' | 'delete', object}.
@@ -38,37 +33,17 @@ export async function streamWatch<K extends Kind>(
   const prefix = objectPrefix(kind, scope);
   await refuseBeyond(store, from);
   const sight = new Sight<K>(kind, ctx.world, request, matches);
-  const gone = whenGone(reply);
-  const over = new AbortController();
-  const signal = AbortSignal.any([gone, over.signal]);
-  const out = new PassThrough();
-  out.write('\n'); // the headers go with it: who watches knows at once that it does
-  const beat = setInterval(() => {
-    if (sight.isOver()) over.abort();
-    else out.write('\n');
-  }, HEARTBEAT_MS);
-  const pump = async () => {
-    for await (const { revision, changes } of store.watch(prefix, from, signal))
-      for (const change of changes) {
-        const event = sight.of(change, revision);
-        if (!event) continue;
-        const line = { revision: String(revision), type: event.type, object: viewOf(event.object, ctx) };
-        if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain', { signal });
-      }
-    sight.look();
-  };
-  pump()
-    .catch(async (failed: unknown) => {
-      if (gone.aborted) return;
-      const e = over.signal.aborted ? sight.why() : failed;
-      reply.log.warn({ err: e }, 'watch ended');
-      out.write(`${JSON.stringify({ type: 'error', problem: toProblem(await withTime(store, e)) })}\n`);
-    })
-    .finally(() => {
-      clearInterval(beat);
-      out.end();
-    });
-  return reply.type('application/x-ndjson').send(out);
+  return sendLines(reply, {
+    look: () => sight.look(),
+    async pump(write, signal) {
+      for await (const { revision, changes } of store.watch(prefix, from, signal))
+        for (const change of changes) {
+          const event = sight.of(change, revision);
+          if (event) await write({ revision: String(revision), type: event.type, object: viewOf(event.object, ctx) });
+        }
+    },
+    last: async (why) => ({ type: 'error', problem: toProblem(await withTime(store, why)) }),
+  });
 }
 
 /** A watch goes on from any kept revision, or the next one. @throws COMPACTED, REVISION_UNKNOWN */
@@ -116,19 +91,6 @@ class Sight<K extends Kind> {
   /** What the watcher may now. @throws what a new request of the same would be refused with */
   look(): Access {
     return this.#request.accessNow();
-  }
-  /** It may not go on. */
-  isOver(): boolean {
-    return this.why() !== undefined;
-  }
-  /** With what it would be refused. */
-  why(): unknown {
-    try {
-      this.look();
-      return undefined;
-    } catch (e) {
-      return e;
-    }
   }
 
   #stored(text: string | undefined, revision: bigint): Stored<K> | undefined {
