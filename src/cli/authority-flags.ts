@@ -8,6 +8,7 @@ import { fileText } from './file-text.ts';
 export interface AuthorityTyped {
   readonly caCertificate?: string;
   readonly caKey?: string;
+  readonly newAuthority?: true;
 }
 
 export const withAuthority = (command: Command): Command =>
@@ -16,7 +17,11 @@ export const withAuthority = (command: Command): Command =>
       '--ca-certificate <file>',
       'the first start takes this authority, which has signed itself, instead of making one (PEM); with --ca-key',
     )
-    .option('--ca-key <file>', 'its P-256 key (PEM); it is kept sealed in the store, and not needed here again');
+    .option('--ca-key <file>', 'its P-256 key (PEM); it is kept sealed in the store, and not needed here again')
+    .option(
+      '--new-authority',
+      'once, where the store’s secret.key is lost: begin with another authority; all hosts join, and users log in, again',
+    );
 
 /** Undefined without the flags. @throws USAGE */
 export async function authorityOf({ caCertificate, caKey }: AuthorityTyped): Promise<KeyedCertificate | undefined> {

@@ -107,7 +107,8 @@ export function controllerCommand(io: Io): Command {
         tenantQuota: parseLimits(typed.tenantQuota ?? []),
         rates: { write: typed.writeRate, read: typed.readRate },
       };
-      const given = { ...(oidc && { oidc }), ...(givenAuthority && { givenAuthority }) };
+      const isAuthorityLost = typed.newAuthority === true;
+      const given = { ...(oidc && { oidc }), ...(givenAuthority && { givenAuthority }), isAuthorityLost };
       await serve(io, (onFatal) =>
         startController({ listen, db, names, log, onFatal, version, ...silence, ...bounds, ...given }),
       );

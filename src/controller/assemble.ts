@@ -47,6 +47,8 @@ export interface AssembleOptions extends ObserveOptions {
   readonly sealingKey?: SealingKey;
   /** The authority of a store that has none yet. Default: a new one. */
   readonly givenAuthority?: KeyedCertificate;
+  /** What the store's authority is sealed with is lost: another one takes its place. Default: the controller does not start. */
+  readonly isAuthorityLost?: boolean;
   /** Names and addresses by which clients reach the controller, for its certificate. */
   readonly names?: readonly string[];
   /** How people log in. Default: with API tokens alone. */
@@ -87,6 +89,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     auditKeep = auditKeepDefault,
     sealingKey = newSealingKey(),
     givenAuthority: given,
+    isAuthorityLost: isLost,
     names = [],
     login = {},
     now = () => new Date(),
@@ -113,7 +116,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   let opened: Promise<Authority> | undefined;
   const authority = () => {
     // The controller's own deed, whoever waits for it.
-    const open = () => Authority.open({ store, world, sealingKey, given, names, now, log, cutRefused });
+    const open = () => Authority.open({ store, world, sealingKey, given, isLost, names, now, log, cutRefused });
     opened ??= audit.own(open).catch((e: unknown) => {
       opened = undefined;
       throw e;

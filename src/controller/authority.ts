@@ -6,7 +6,7 @@ import { authorityId, crossSign, type KeyedCertificate, makeAuthority } from '..
 import { bundleText, notAfterOf, parseBundle, pinOf } from '../trust/bundle.ts';
 import { problemAt, type Verified, verifyIdentity } from '../trust/identity.ts';
 import { issueHost } from '../trust/issue.ts';
-import { type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
+import { opens, type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
 import { RENEWABLE_MS } from '../trust/validity.ts';
 import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
 import { must } from './rules.ts';
@@ -30,6 +30,8 @@ export interface AuthorityOptions {
   readonly sealingKey: SealingKey;
   /** The authority of a store that has none yet. Default: a new one. */
   readonly given?: KeyedCertificate | undefined;
+  /** The store's authority cannot be opened any more: another one takes its place, and nothing that it signed counts. */
+  readonly isLost?: boolean | undefined;
   /** Names and addresses by which clients reach the controller. */
   readonly names: readonly string[];
   readonly now: () => Date;
@@ -67,13 +69,19 @@ export class Authority implements AsyncDisposable {
     world.listeners.add(this.#follow);
   }
 
-  /** @throws STORE_BROKEN if the key of the store's authority cannot be opened */
+  /** @throws STORE_BROKEN if the key of the store's authority cannot be opened; USAGE if it can, and is said to be lost */
   static async open(options: AuthorityOptions): Promise<Authority> {
-    const { given, log } = options;
-    if (!options.world.trust.authority) {
+    const { given, log, isLost = false, sealingKey } = options;
+    const kept = options.world.trust.authority;
+    if (kept && isLost && opens(sealingKey, authorityKey, kept.record.current.key))
+      throw new HeddleError('USAGE', {
+        problem:
+          'the authority of this store is not lost: leave --new-authority out; "heddle ca rotate" makes another one',
+      });
+    if (!kept || isLost) {
       const made = given ?? (await makeAuthority(options.now()));
-      const record: AuthorityRecord = { current: sealedOf(options.sealingKey, made) };
-      const compare = [{ key: authorityKey, exists: false }];
+      const record: AuthorityRecord = { current: sealedOf(sealingKey, made) };
+      const compare = [{ key: authorityKey, modRevision: kept?.revision ?? 0n }];
       const { revision } = await options.store.txn({ compare, ops: [putOf(record)] });
       await options.world.reached(revision);
     }

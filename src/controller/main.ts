@@ -9,6 +9,7 @@ import { newSealingKey, openSealingKey } from '../trust/sealing-key.ts';
 import { type AssembleOptions, assemble } from './assemble.ts';
 import { bootstrapAdmin, firstUser } from './bootstrap.ts';
 import { identifyBy } from './identify.ts';
+import { authorityKey } from './keys.ts';
 import { type Listen, listen } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { Renewals } from './renewals.ts';
@@ -72,7 +73,8 @@ export async function startController({
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openSqlite(db));
   const storeBytes = () => sizeOf(db);
-  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'));
+  const isSealed = !options.isAuthorityLost && (await store.get(authorityKey)) !== undefined;
+  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'), isSealed);
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });

@@ -7,6 +7,10 @@ export type SealingKey = Buffer & { readonly [tag]: 'SealingKey' };
 /** Bytes of one. */
 export const SEALING_KEY_BYTES = 32;
 
+/** What to do where the key of a store is not the one beside it. */
+export const lostKey =
+  'put the secret.key that belongs to this store beside it; if it is lost for good: heddle controller --new-authority';
+
 const [VERSION, NONCE_BYTES, TAG_BYTES] = ['s1.', 12, 16];
 
 /**
@@ -31,7 +35,17 @@ export function unsealed(key: SealingKey, purpose: string, text: string): string
       .setAuthTag(bytes.subarray(end));
     return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()]).toString('utf8');
   } catch (cause) {
-    const problem = `${purpose} is sealed with another key: put the secret.key that belongs to this store beside it`;
+    const problem = `${purpose} is sealed with another key: ${lostKey}`;
     throw new HeddleError('STORE_BROKEN', { problem }, cause);
+  }
+}
+
+/** Whether that gives the text again. */
+export function opens(key: SealingKey, purpose: string, text: string): boolean {
+  try {
+    unsealed(key, purpose, text);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -1,18 +1,30 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { HeddleError } from '../model/errors.ts';
-import { SEALING_KEY_BYTES, type SealingKey } from './sealed.ts';
+import { lostKey, SEALING_KEY_BYTES, type SealingKey } from './sealed.ts';
 
 /** One that is nowhere but here, for a store in memory. */
 export const newSealingKey = (): SealingKey => randomBytes(SEALING_KEY_BYTES) as SealingKey;
 
 /**
  * The key in a file, made if it is not there: base64, mode 0600. The file appears whole or not at all.
- * @throws STORE_BROKEN if it cannot be read or made, is no key, or others than its owner may read it
+ * @param isNeeded something is sealed with it already: none is made
+ * @throws STORE_BROKEN if it cannot be read or made, is needed and not there, is no key, or others than its owner may read it
  */
-export function openSealingKey(path: string): SealingKey {
+export function openSealingKey(path: string, isNeeded = false): SealingKey {
   try {
-    ensureFile(path);
+    if (!isNeeded) ensureFile(path);
+    else if (!existsSync(path)) throw new Error(`it is missing, and the store is sealed with it: ${lostKey}`);
     if ((statSync(path).mode & 0o077) !== 0) throw new Error('others than its owner may read it: chmod 600');
     const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64');
     if (key.length !== SEALING_KEY_BYTES) throw new Error('it is no key');
