@@ -106,6 +106,14 @@ it('a host that calls itself another is refused as itself: nothing is said of th
   assert.deepEqual([record.who, record.kind, record.name], [{ kind: 'host', name: 'h1' }, 'host', 'h1']);
 });
 
+it('a host that is deleted before its hello is none, and does not make itself one', async () => {
+  await using rig = await openStreams();
+  const h1 = hostOf(rig.api, 'h1');
+  await rig.api.ok('DELETE', '/v1/hosts/h1');
+  assert.equal((await rig.connect({}, h1).next('refusal')).problem.code, 'CERTIFICATE_INVALID');
+  assert.equal(rig.api.world.find('host', '-', 'h1'), undefined);
+});
+
 it('a host begins anew so often and no more, and root as often as it likes', async () => {
   await using rig = await openStreams();
   const h1 = hostOf(rig.api, 'h1');

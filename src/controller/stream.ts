@@ -92,7 +92,7 @@ export function serveStream(
         ctx.hellos?.take(`host:${principal.host}`, 'write');
         refuseOther(message, name);
       } else name = message.name;
-      const host = await welcome(ctx, message);
+      const host = await welcome(ctx, message, principal?.kind === 'host' ? principal.host : undefined);
       if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
     } else if (!greeted)
       throw new HeddleError('INVALID', { field: 'message', problem: 'the first message must be a hello' });
@@ -125,16 +125,22 @@ const checkHost = compileCheck(kinds.host.input);
 
 /**
  * The host object of a hello: made, or brought up to date.
- * @throws PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
+ * @param own id of the host whose certificate was shown: without its object it is none, and does not become one by itself
+ * @throws CERTIFICATE_INVALID, PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
  */
-async function welcome({ world, writer, presence }: StreamContext, hello: Hello): Promise<Stored<'host'>> {
+async function welcome(
+  { world, writer, presence }: StreamContext,
+  hello: Hello,
+  own: HostId | undefined,
+): Promise<Stored<'host'>> {
   const { name, mtuBytes, protocol } = hello;
   if (protocol !== PROTOCOL) throw new HeddleError('PROTOCOL_MISMATCH', { have: protocol, want: PROTOCOL });
   checkHost({ name, vtep: hello.vtep, mtuBytes });
   const vtep = parseIp(hello.vtep);
   const about = { vtep, mtuBytes };
   for (;;) {
-    const have = world.find('host', '-', name);
+    const have = world.find('host', '-', own ?? name);
+    if (own !== undefined && !have) throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of a host that is gone' });
     if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
     if (have && have.record.vtep !== vtep && presence.get(have.record.id)) throw twoOfOneName(have.record, vtep);
     if (have && isDeepStrictEqual(about, toldOf(have.record))) return have;
