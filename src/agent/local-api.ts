@@ -29,6 +29,8 @@ export interface LocalApi {
   readonly observed: Observed;
   readonly dns: Pick<Dns, 'lookUp'>;
   readonly leave: Pick<Leave, 'plan' | 'run' | 'answered'>;
+  /** What those who ask are told of an error; default: as it is. */
+  readonly tell?: (e: unknown) => unknown;
   /** Number of the group whose members may ask what {@link LocalAccess} says, besides root; default: none. */
   readonly group?: number | undefined;
   readonly log: Logger;
@@ -37,12 +39,12 @@ export interface LocalApi {
 /** Serves the agent's local API on a unix socket for root, and for members of the group. Disposing closes it and removes the socket. */
 export async function serveLocalApi(
   socket: string,
-  { attacher, attachments, status, setting, observed, dns, leave, group, log }: LocalApi,
+  { attacher, attachments, status, setting, observed, dns, leave, tell = (e) => e, group, log }: LocalApi,
 ): Promise<AsyncDisposable> {
   const access = new LocalAccess({ group });
   const callerOf = (request: FastifyRequest) => access.caller(request.raw.socket);
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-    const problem = { ...toProblem(known(e)), requestId: request.id };
+    const problem = { ...toProblem(tell(known(e))), requestId: request.id };
     if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
     if (problem.code === 'FORBIDDEN') request.log.warn({ problem: problem.detail }, 'a local request was refused');
     return reply.status(problem.status).type('application/problem+json').send(problem);

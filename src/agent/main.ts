@@ -39,6 +39,7 @@ import { startMetadata } from './metadata/start.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
+import { tellNotGiven } from './not-given.ts';
 import { observeAgent } from './observe.ts';
 import { Reconciler } from './reconciler.ts';
 import { Segments } from './segment/start.ts';
@@ -299,7 +300,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     vteps: others.vteps,
     networks: settingNetworks(reconciler.state.networks.values()),
   });
-  const told = { attachments, status, setting, observed, dns };
+  const tell = own && tellNotGiven(name);
+  const told = { attachments, status, setting, observed, dns, ...(tell && { tell }) };
   open.use(await serveLocalApi(options.socket, { ...told, attacher, leave, group: options.socketGroup, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });

@@ -93,7 +93,7 @@ test('a guest that came stays, though the controller does not let this host in, 
     r.refusals.set('vm1', refusal);
     r.moves.arrived('vm1' as PortId);
     await r.moves.tell();
-    assert.deepEqual([r.heard('vm1'), r.moves.refusal], [{}, refusal.message], refusal.code);
+    assert.deepEqual([r.heard('vm1'), r.moves.refusal], [{}, refusal], refusal.code);
     r.refusals.clear();
     await r.moves.tell();
     assert.deepEqual([r.heard('vm1'), r.moves.refusal], [{ confirmed: '9' }, undefined], refusal.code);

@@ -1,6 +1,7 @@
 /** Moves ports to this host at the controller, when their guests have come. */
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
+import type { HeddleError } from '../model/errors.ts';
 import { type ItemKey, itemKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachment, TapAttachment } from '../model/local-api.ts';
@@ -57,7 +58,7 @@ export class Moves implements Disposable {
     return this.#rounds.run();
   }
   /** Why the controller moves some ports not now; their guests are here all the same. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     return this.#rounds.refusal;
   }
   [Symbol.dispose](): void {

@@ -38,10 +38,9 @@ export class Rounds implements Disposable {
     this.#postponed ??= cause;
   }
   /** Why the controller, which answers, did not take all in the last round. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     const cause = this.#cause;
-    const isRefused = cause instanceof HeddleError && errors[cause.code as Code].family === 'refused';
-    return isRefused ? cause.message : undefined;
+    return cause instanceof HeddleError && errors[cause.code as Code].family === 'refused' ? cause : undefined;
   }
   [Symbol.dispose](): void {
     this.#ended = true;

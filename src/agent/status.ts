@@ -10,6 +10,7 @@ import type { StartWarning } from './doctor/at-start.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { Metadata } from './metadata/start.ts';
 import type { Moves } from './moves.ts';
+import { tellNotGiven } from './not-given.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Segments } from './segment/start.ts';
 import type { Sharing } from './shared/start.ts';
@@ -45,6 +46,7 @@ export interface StatusParts {
 export function agentStatus(parts: StatusParts) {
   const { reconciler, underlay, maps, book } = parts;
   const ports = reconciler.conditions;
+  const tell = tellNotGiven(parts.name);
   const status = {
     name: parts.name,
     version: parts.version,
@@ -71,9 +73,9 @@ export function agentStatus(parts: StatusParts) {
     /** Ports that the controller has yet to be told of. */
     pendingUploads: parts.uploads.pending,
     untold: {
-      ports: parts.uploads.refusal,
-      moves: parts.moves.refusal,
-      'shared addresses': parts.sharing.refusal,
+      ports: tell(parts.uploads.refusal)?.message,
+      moves: tell(parts.moves.refusal)?.message,
+      'shared addresses': tell(parts.sharing.refusal)?.message,
     },
     vteps: underlay.summary,
     dns: parts.dns.status,

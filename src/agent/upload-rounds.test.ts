@@ -236,7 +236,7 @@ test('a port that works is not cut off because the controller does not let this 
     w.net.refuse = (line) => (line === 'create p1' ? refusal : undefined);
     await uploads.tell();
     assert.deepEqual([w.local(a)?.refused, abandoned], [undefined, []], refusal.code);
-    assert.equal(uploads.refusal, refusal.message);
+    assert.equal(uploads.refusal, refusal);
     w.net.refuse = () => undefined;
     await uploads.tell();
     assert.deepEqual([w.ports.has(a.port), w.ports.has(b.port), uploads.pending], [true, true, 0]);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { Client, Patch } from '../client/client.ts';
-import { hasCode, toProblem } from '../model/errors.ts';
+import { type HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { itemKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Port, PortInput } from '../model/kinds.ts';
@@ -93,7 +93,7 @@ export class Uploads implements Disposable {
     for (const waiting of this.#waiting) if (waiting.port === port) waiting.told();
   }
   /** Why the controller takes nothing of some ports for now; they go on here. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     return this.#rounds.refusal;
   }
   /** How many ports the controller has yet to be told of. */

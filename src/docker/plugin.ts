@@ -1,5 +1,6 @@
 /** The Docker plug-in: its parts, its start, and its end. */
 import type { Logger } from 'pino';
+import { tellNotGiven } from '../agent/not-given.ts';
 import type { Workloads } from '../agent/workloads.ts';
 import type { Client } from '../client/client.ts';
 import { parsePrefix } from '../model/address.ts';
@@ -11,7 +12,6 @@ import { KnownNetworks } from './known-networks.ts';
 import { Locks } from './locks.ts';
 import { MadeNetworks } from './made-networks.ts';
 import { NetworkDriver } from './network-driver.ts';
-import { tellNotGiven } from './not-given.ts';
 import type { PluginRecords } from './records.ts';
 import { servePlugin } from './server.ts';
 import { DockerState, owners } from './state.ts';

@@ -47,7 +47,7 @@ const refusals: { why: string; code: Code; text: RegExp; body: Partial<Extract<A
     { why: 'an interface name with a pattern', code: 'IFNAME_INVALID', text: /"a%d"/, body: { ifname: 'a%d' } },
     { why: 'an interface name of 16 characters', code: 'INVALID', text: /ifname/, body: { ifname: 'x'.repeat(16) } },
     { why: 'an interface that is there', code: 'IFNAME_TAKEN', text: /interface lo/, body: { ifname: 'lo' } },
-    { why: 'an unknown tenant', code: 'NOT_FOUND', text: /tenant nobody/, body: { tenant: 'nobody' } },
+    { why: 'an unknown tenant', code: 'TENANT_NOT_GIVEN', text: /tenant nobody/, body: { tenant: 'nobody' } },
     { why: 'an unknown network', code: 'NOT_FOUND', text: /network none/, body: { network: 'none' } },
     { why: 'an address outside', code: 'ADDRESS_OUTSIDE', text: /192\.0\.2\.1/, body: { addresses: ['192.0.2.1'] } },
     { why: 'an address that is none', code: 'ADDRESS_INVALID', text: /300/, body: { addresses: ['300.0.0.1'] } },

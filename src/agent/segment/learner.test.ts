@@ -71,7 +71,7 @@ test('a machine is asked for until the controller lets this host in', async () =
     });
     learner.heard({ mac: machine, ip: free });
     while (learner.refusal === undefined) await turn();
-    assert.deepEqual([learner.refusal, learner.isTold], [refusal.message, false], refusal.code);
+    assert.deepEqual([learner.refusal, learner.isTold], [refusal, false], refusal.code);
     learner.tend();
     while (made === 0) await turn();
     assert.equal(learner.status.ignored.refused, undefined, refusal.code);

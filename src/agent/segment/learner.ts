@@ -44,7 +44,7 @@ export class Learner implements Disposable {
 
   heard(who: Heard): Ignored | undefined {
     const ignored = this.#learning.heard(who, performance.now());
-    if (this.#learning.waiting > 0) void this.#rounds.run();
+    this.#tellSoon();
     return ignored;
   }
 
@@ -53,7 +53,12 @@ export class Learner implements Disposable {
     const segment = this.#parts.segment();
     if (!segment) return;
     for (const who of this.#learning.due(performance.now())) this.#parts.send(probeFrame(segment.port.mac, who));
-    if (this.#learning.waiting > 0) void this.#rounds.run();
+    this.#tellSoon();
+  }
+
+  /** What was not taken for now is told again by itself, and not as often as somebody is heard. */
+  #tellSoon(): void {
+    if (this.#learning.waiting > 0 && this.#rounds.refusal === undefined) void this.#rounds.run();
   }
 
   /** All that was heard is told. */
@@ -61,7 +66,7 @@ export class Learner implements Disposable {
     return this.#learning.isTold;
   }
   /** Why the controller makes no ports of machines here for now; they are asked for again. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     return this.#rounds.refusal;
   }
   get status() {
@@ -115,7 +120,8 @@ export class Learner implements Disposable {
   #refused(change: Change, cause: HeddleError): void {
     const { log, segment } = this.#parts;
     // Somebody else did it first.
-    if (hasCode(cause, 'NOT_FOUND') && change.addresses.length === 0) return;
+    if (hasCode(cause, 'NOT_FOUND') && change.addresses.length === 0)
+      return this.#learning.done(change, performance.now());
     const { mac, addresses } = change;
     log.info(
       { problem: cause.message, mac, addresses, segment: segment()?.port.name },

@@ -7,6 +7,7 @@ import { limits } from '../../model/fields.ts';
 import type { PortItem } from '../../model/host-state.ts';
 import type { HostNumber, NetworkId, PortId } from '../../model/ids.ts';
 import type { LeaseBook } from '../lease-book.ts';
+import { tellNotGiven } from '../not-given.ts';
 import type { WorkloadDevice } from '../workload-devices.ts';
 import { announce } from './announce.ts';
 import { contestsReport, contestsText } from './contests.ts';
@@ -160,8 +161,9 @@ export class Segment implements Disposable {
 
   get status() {
     const port = this.#port();
-    const { refusal } = this.#learner;
-    const problem = this.said.problem ?? (refusal && `its machines get no ports for now: ${refusal}`);
+    const { hostName } = this.#parts;
+    const refusal = tellNotGiven(hostName)(this.#learner.refusal);
+    const problem = this.said.problem ?? (refusal && `its machines get no ports for now: ${refusal.message}`);
     return {
       port: port?.name,
       vlan: this.#parts.place.vlan || undefined,

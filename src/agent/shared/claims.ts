@@ -1,7 +1,7 @@
 /** Tells the controller which port of this host has announced a shared address. */
 import type { Logger } from 'pino';
 import type { Client } from '../../client/client.ts';
-import { hasCode } from '../../model/errors.ts';
+import { type HeddleError, hasCode } from '../../model/errors.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
 import { Rounds } from '../rounds.ts';
 import { verdictOf } from '../verdict.ts';
@@ -37,7 +37,7 @@ export class Claims implements Disposable {
   }
 
   /** Why the controller gives some addresses to nobody here for now; who announced them is remembered. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     return this.#rounds.refusal;
   }
   [Symbol.dispose](): void {

@@ -5,6 +5,7 @@ import { holderOf } from '../../compile/plan-rows.ts';
 import { close } from '../../kernel/libc.ts';
 import { openSendingSocket, sendBy } from '../../kernel/packet-socket.ts';
 import type { Ip, Mac } from '../../model/address.ts';
+import type { HeddleError } from '../../model/errors.ts';
 import { type AddressItem, type HostItem, type ItemKey, itemKey, type PortItem } from '../../model/host-state.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
 import { isWiredAt } from '../guest-place.ts';
@@ -57,7 +58,7 @@ export class Sharing implements Disposable {
   }
 
   /** Why the controller gives some addresses to nobody here for now. */
-  get refusal(): string | undefined {
+  get refusal(): HeddleError | undefined {
     return this.#claims.refusal;
   }
   [Symbol.dispose](): void {
