@@ -8,6 +8,33 @@ import { openSqlite } from '../store/sqlite.ts';
 import { startController } from './main.ts';
 import { openTestApi } from './test-api.ts';
 
+it('says on the log that nobody may all, of a store without an admin, and only of such a one', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+  try {
+    const db = join(dir, 'heddle.db');
+    const warned = async () => {
+      const lines: string[] = [];
+      const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+      await (await startController({ db, listen: [], log, announce: () => undefined }))[Symbol.asyncDispose]();
+      return lines.join('');
+    };
+    const write = async (method: 'POST' | 'DELETE', path: string, body?: object) => {
+      await using store = await openSqlite(db);
+      await using api = await openTestApi({ store });
+      await api.ok(method, path, body);
+    };
+    assert.equal(await warned(), '', 'the first start makes one');
+    await write('DELETE', '/v1/grants/admin');
+    assert.match(await warned(), /heddle grant create admin --subject user:admin --role admin/);
+    await write('POST', '/v1/grants', { name: 'ops', subject: 'group:ops', role: 'operator' });
+    assert.match(await warned(), /heddle grant create admin/);
+    await write('POST', '/v1/grants', { name: 'boss', subject: 'user:ada', role: 'admin' });
+    assert.equal(await warned(), '');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
 it('makes somebody who may all at the first start alone, tells it once, and keeps it from the log', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
   try {

@@ -13,6 +13,7 @@ import { authorityKey } from './keys.ts';
 import { type Listen, listen } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { Renewals } from './renewals.ts';
+import type { World } from './world.ts';
 
 interface ControllerOptions extends Partial<AssembleOptions> {
   /** The store's file; ":memory:" for none. Beside it is what its secrets are sealed with, and the first admin's token. */
@@ -45,13 +46,23 @@ const onTerminal = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(text);
 };
 
-/** Tells of the first admin's token at the first start: the log where it is, and only a terminal what it is. */
+/**
+ * Tells of the first admin's token at the first start: the log where it is, and only a terminal what it is. A store of before
+ * there were roles has no such start, and nobody in it may do anything.
+ */
 async function welcomeAdmin(
   store: Store,
+  world: World,
   file: string,
-  { log, announce }: { log: Pick<AssembleOptions['log'], 'info'>; announce: (text: string) => void },
+  { log, announce }: { log: Pick<AssembleOptions['log'], 'info' | 'warn'>; announce: (text: string) => void },
 ): Promise<void> {
   const token = await bootstrapAdmin({ store, now: () => new Date(), randomBytes, file });
+  const hasAdmin = [...world.grant.values()].some(({ record }) => record.role === 'admin');
+  if (token === undefined && !hasAdmin)
+    log.warn(
+      {},
+      'no grant gives anybody the role admin, so root here alone may all: heddle grant create admin --subject user:admin --role admin, and heddle token create --user admin',
+    );
   if (token === undefined) return;
   log.info({ file }, `first start: the API token of user ${firstUser}, who may all, is in a file`);
   announce(
@@ -79,8 +90,8 @@ export async function startController({
   const own = { storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
-  const { app, authority, presence, audit } = stack.use(assembly);
-  if (db !== ':memory:') await welcomeAdmin(audit.store, join(dirname(db), 'admin-token'), { log, announce });
+  const { app, authority, presence, audit, world } = stack.use(assembly);
+  if (db !== ':memory:') await welcomeAdmin(audit.store, world, join(dirname(db), 'admin-token'), { log, announce });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));
