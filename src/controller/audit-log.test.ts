@@ -348,6 +348,26 @@ it('has no secret: not of a guest’s user data, nor of tokens, nor of requests 
   assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'hash' && withheld === 'secret'));
 });
 
+it('has no secret of a token that was pasted into a path, a name or a label', async () => {
+  const lines: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  await using api = await openTestApi({ log });
+  const secret = 'Secret-'.repeat(7).slice(0, 43);
+  const token = `hdt_0123456789abcdef_${secret}`;
+  const answers = [
+    await api.request('DELETE', `/v1/host-tokens/${token}`),
+    await api.request('GET', `/v1/tenants/${token}`),
+    await api.request('GET', `/v1/${token}`),
+    await api.request('POST', '/v1/tenants', { name: token }),
+    await api.request('POST', '/v1/tenants', { name: 'acme', labels: { a: token } }),
+  ];
+  assert.equal(answers.at(-1)?.status, 201);
+  const problems = answers.slice(0, 4).map(({ body }) => JSON.stringify(body));
+  const text = [...problems, ...lines, JSON.stringify(await auditOf(api))].join('\n');
+  assert.match(text, /hdt_0123456789abcdef_…/);
+  assert.ok(!text.includes(secret));
+});
+
 it('says that somebody joins by a token only if all of it was shown', async () => {
   await using api = await openTwoTenants();
   const { csr } = await makeRequest('h3');

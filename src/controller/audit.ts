@@ -4,6 +4,7 @@ import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { AuditRecord, Who } from '../model/audit.ts';
 import type { Code } from '../model/errors.ts';
+import { masked } from '../model/masked.ts';
 import type { AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
 import type { Store } from '../store/contract.ts';
 import { boundedFields } from './audit-fields.ts';
@@ -193,8 +194,9 @@ export class Audit implements AsyncDisposable {
     this.#records.add({ action: noted.action });
     // In the order in which it is read.
     const { action, fields, ...about } = noted;
-    const record = JSON.stringify({ action, ...about, ...(fields && { fields }) });
-    return { refused, inside, who: whoText(who), tenant, kind, object, name, request: requestId, record };
+    const record = masked(JSON.stringify({ action, ...about, ...(fields && { fields }) }));
+    const [called, request] = [name, requestId].map((text) => text && masked(text));
+    return { refused, inside, who: whoText(who), tenant, kind, object, name: called, request, record };
   }
 }
 
