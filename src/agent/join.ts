@@ -2,12 +2,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fetchAuthority } from '../client/authority.ts';
 import { openClient } from '../client/client.ts';
+import { type HeddleError, hasCode } from '../model/errors.ts';
 import type { Joined } from '../model/trust.ts';
 import { parseJoinToken } from '../trust/join-token.ts';
 import { newKey } from '../trust/keys.ts';
 import { requestFor } from '../trust/request.ts';
 import { readDurable, removeDurable, writeDurable } from './durable.ts';
-import { type Identity, writeIdentity } from './identity.ts';
+import { credentialsOf, type Identity, readIdentity, writeIdentity } from './identity.ts';
 
 export interface JoinOptions {
   /** "https://192.0.2.1:7470" */
@@ -52,4 +53,33 @@ export async function joinController(options: JoinOptions): Promise<Identity> {
   writeIdentity(stateDir, identity);
   removeDurable(keyFile);
   return identity;
+}
+
+/**
+ * As joinController; but who is refused by a token that was for once, and by what is in the folder is a host of this controller,
+ * is one still: what comes after joining can be done again.
+ * @returns with what it was refused for, if it was
+ */
+export async function ensureJoined(options: JoinOptions): Promise<{ identity: Identity; refused?: HeddleError }> {
+  try {
+    return { identity: await joinController(options) };
+  } catch (refused) {
+    const isUsed = hasCode(refused, 'TOKEN_INVALID') || hasCode(refused, 'NAME_TAKEN');
+    const identity = isUsed ? await joinedBefore(options) : undefined;
+    if (!identity) throw refused;
+    return { identity, refused: refused as HeddleError };
+  }
+}
+
+/** What the folder has, if the controller says that it counts. */
+async function joinedBefore({ controller, name, stateDir, signal }: JoinOptions): Promise<Identity | undefined> {
+  const identity = readIdentity(stateDir);
+  if (identity?.controller !== controller || identity.host.name !== (name ?? identity.host.name)) return undefined;
+  const known = openClient(controller, credentialsOf(identity)).request('GET', `/v1/hosts/${identity.host.id}`, {
+    signal,
+  });
+  return known.then(
+    () => identity,
+    () => undefined,
+  );
 }

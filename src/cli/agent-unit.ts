@@ -1,6 +1,7 @@
 /** The agent as a service of systemd. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { openLocal } from '../client/local.ts';
 import { must } from '../lab/run.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
@@ -35,36 +36,42 @@ LimitMEMLOCK=infinity
 WantedBy=multi-user.target
 `;
 
-/** Installs and starts it, and resolves when the agent is connected. @throws USAGE without systemd, LAB_FAILED */
+/** Nothing is done yet by whoever asks: see sd_booted(3). @throws USAGE without systemd */
+export function requireSystemd(): void {
+  if (existsSync('/run/systemd/system')) return;
+  throw new HeddleError('USAGE', {
+    problem: 'there is no systemd here: leave --install out, and start "heddle agent" yourself',
+  });
+}
+
+/** Where an agent of these options has its socket. */
+export function socketOf(argv: readonly string[]): string {
+  const { socket } = parseArgs({ args: [...argv], options: { socket: { type: 'string' } }, strict: false }).values;
+  return typeof socket === 'string' ? socket : defaults.agent;
+}
+
+/** Installs and starts it, and resolves when the agent is connected. It may be done again. @throws LAB_FAILED, AGENT_UNREACHABLE */
 export async function installAgent(argv: readonly string[], signal: AbortSignal): Promise<void> {
-  try {
-    await must(['systemctl', '--version']);
-  } catch (cause) {
-    throw new HeddleError(
-      'USAGE',
-      { problem: 'there is no systemd here: leave --install out, and start "heddle agent" yourself' },
-      cause,
-    );
-  }
+  const socket = socketOf(argv);
   writeFileSync(`/etc/systemd/system/${unit}`, agentUnit(argv));
   await must(['systemctl', 'daemon-reload']);
   await must(['systemctl', 'enable', unit]);
   await must(['systemctl', 'restart', unit]);
   const end = Date.now() + onlineMs;
-  while (!(await isConnected())) {
+  while (!(await isConnected(socket))) {
     signal.throwIfAborted();
     if (Date.now() > end)
       throw new HeddleError('AGENT_UNREACHABLE', {
-        socket: defaults.agent,
+        socket,
         problem: `it is not connected after ${onlineMs / 1000} s: journalctl --unit ${unit}`,
       });
     await delay(stepMs, undefined, { signal });
   }
 }
 
-async function isConnected(): Promise<boolean> {
+async function isConnected(socket: string): Promise<boolean> {
   try {
-    const status = await openLocal(defaults.agent).request('GET', '/v1/status');
+    const status = await openLocal(socket).request('GET', '/v1/status');
     return (status as { controller: { connected: boolean } }).controller.connected;
   } catch (e) {
     if (hasCode(e, 'AGENT_UNREACHABLE')) return false;

@@ -39,16 +39,20 @@ export function joinCommand(io: Io): Command {
       if (!typed.install && options.length > 0)
         throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
       const token = (given === '-' ? await text(process.stdin) : given).trim();
+      const service = typed.install && (await import('./agent-unit.ts'));
+      service?.requireSystemd();
       using shown = progress(io, typed.json);
       shown.step('looking at this host');
       await refuseUnfit(io, controller, typed.stateDir);
       shown.step(`joining ${controller}`);
-      const { joinController } = await import('../agent/join.ts');
-      const { host } = await joinController({ controller, token, name, stateDir: typed.stateDir, signal: io.signal });
-      if (typed.install) {
+      const { ensureJoined } = await import('../agent/join.ts');
+      const { stateDir } = typed;
+      const { identity, refused } = await ensureJoined({ controller, token, name, stateDir, signal: io.signal });
+      const { host } = identity;
+      if (refused) io.err(`warning: this server is host ${host.name} already, and stays it: ${refused.message}\n`);
+      if (service) {
         shown.step('installing the service');
-        const { installAgent } = await import('./agent-unit.ts');
-        await installAgent([...['--state-dir', typed.stateDir], ...options], io.signal);
+        await service.installAgent([...['--state-dir', stateDir], ...options], io.signal);
       }
       shown[Symbol.dispose]();
       if (typed.json) return printJson(io, { controller, host, installed: typed.install === true });

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { pino } from 'pino';
 import { credentialsOf, type Identity, readIdentity } from '../../src/agent/identity.ts';
-import { joinController } from '../../src/agent/join.ts';
+import { ensureJoined, joinController } from '../../src/agent/join.ts';
 import { OwnCertificate } from '../../src/agent/own-certificate.ts';
 import { ControllerStream } from '../../src/agent/stream.ts';
 import { type Client, openClient } from '../../src/client/client.ts';
@@ -139,6 +139,19 @@ test('a revoked host is nobody, at once, and its stream ends; with a token for i
   await assert.rejects(asHost(h1).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' }, 'the old one stays so');
 });
 
+test('a host that joins again beside its agent is let in, without a new process', async () => {
+  await using rig = await openRig();
+  const h1 = await rig.join('h1');
+  await using own = new OwnCertificate(join(rig.dir, 'h1'), h1, log);
+  const { promise: renewed, resolve } = Promise.withResolvers<void>();
+  own.begin(openClient(rig.address, own.credentials), resolve);
+  await rig.root.revokeHost('h1');
+  await assert.rejects(openClient(rig.address, own.credentials).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' });
+  await rig.join('h1', rig.address, (await rig.root.createHostToken({ name: 'h1' })).token);
+  await renewed;
+  assert.equal((await openClient(rig.address, own.credentials).get('host', 'h1')).name, 'h1');
+});
+
 test('a host may leave, and take no other one with it', async () => {
   await using rig = await openRig();
   const [h1] = [await rig.join('h1'), await rig.join('h2')];
@@ -184,4 +197,26 @@ test('an authority takes over from another, and nobody notices', async () => {
     ['CERTIFICATE_INVALID', 'CONTROLLER_UNREACHABLE'].includes(e.code ?? ''),
   );
   assert.equal((await asHost(h2).get('host', 'h2')).name, 'h2');
+});
+
+test('who has joined and asks once more by a token that is used up is the same host still, as long as it counts', async () => {
+  await using rig = await openRig();
+  const { token } = await rig.root.createHostToken({});
+  const as = { controller: rig.address, token, vtep: '198.18.0.1', stateDir: join(rig.dir, 'h1') };
+  const first = await ensureJoined({ ...as, name: 'h1' });
+  assert.equal(first.refused, undefined);
+  const again = await ensureJoined(as);
+  assert.deepEqual(again.identity, first.identity);
+  assert.equal(again.refused?.code, 'TOKEN_INVALID');
+  const { token: taken } = await rig.root.createHostToken({});
+  const named = await ensureJoined({ ...as, token: taken, name: 'h1' });
+  assert.deepEqual([named.identity, named.refused?.code], [first.identity, 'NAME_TAKEN']);
+  await assert.rejects(ensureJoined({ ...as, name: 'h2' }), { code: 'TOKEN_INVALID' }, 'another host');
+  await assert.rejects(ensureJoined({ ...as, stateDir: join(rig.dir, 'h2') }), { code: 'TOKEN_INVALID' });
+  await rig.root.revokeHost('h1');
+  await assert.rejects(ensureJoined(as), { code: 'TOKEN_INVALID' }, 'it does not count any more');
+  const { token: own } = await rig.root.createHostToken({ name: 'h1' });
+  const back = await ensureJoined({ ...as, token: own });
+  assert.equal(back.refused, undefined);
+  assert.notEqual(back.identity.cert, first.identity.cert);
 });
