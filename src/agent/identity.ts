@@ -24,24 +24,25 @@ const Identity = Type.Object(
 export type Identity = Static<typeof Identity>;
 const check = compileCheck(Identity);
 
-const file = (stateDir: string): string => join(stateDir, 'identity.json');
+/** Where it is. */
+export const identityFile = (stateDir: string): string => join(stateDir, 'identity.json');
 
 /** What the host joined with; undefined: it has not joined. @throws IDENTITY_BROKEN */
 export function readIdentity(stateDir: string): Identity | undefined {
-  const text = readDurable(file(stateDir));
+  const text = readDurable(identityFile(stateDir));
   if (text === undefined) return undefined;
   try {
     const identity: unknown = JSON.parse(text);
     check(identity);
     return identity as Identity;
   } catch (cause) {
-    throw new HeddleError('IDENTITY_BROKEN', { file: file(stateDir) }, cause);
+    throw new HeddleError('IDENTITY_BROKEN', { file: identityFile(stateDir) }, cause);
   }
 }
 
 /** Replaces it whole: key, certificate and authority belong together. */
 export const writeIdentity = (stateDir: string, identity: Identity): void =>
-  writeDurable(file(stateDir), JSON.stringify(identity), { sync: true });
+  writeDurable(identityFile(stateDir), JSON.stringify(identity), { sync: true });
 
 /** What a client shows and asks for. */
 export const credentialsOf = ({ ca, cert, key }: Identity): Credentials => ({ ca, cert, key });

@@ -1,15 +1,19 @@
 import { X509Certificate } from 'node:crypto';
+import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
 import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
-import { credentialsOf, type Identity, writeIdentity } from './identity.ts';
+import { credentialsOf, type Identity, identityFile, readIdentity, writeIdentity } from './identity.ts';
+import { isShutOut, shutOutMs } from './verdict.ts';
 
 /** Between two tries to have it renewed. */
 const againMs = 60_000;
 /** It is looked at again at least so often: a machine that slept, or whose clock was set, is not late by all of that. */
 const lookMs = 3_600_000;
+/** Between two looks at the file that it is in. */
+const lookAtFileMs = 5_000;
 
 /** The host's certificate, which is renewed, with a new key, when a third of its time is over. */
 export class OwnCertificate implements AsyncDisposable {
@@ -20,6 +24,7 @@ export class OwnCertificate implements AsyncDisposable {
   #credentials: Credentials;
   #renewing: Promise<void> | undefined;
   #wanted = false;
+  #heed: () => void = () => undefined;
   #wake: () => void = () => undefined;
 
   constructor(stateDir: string, identity: Identity, log: Pick<Logger, 'info' | 'warn'>) {
@@ -44,12 +49,17 @@ export class OwnCertificate implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Renews it whenever it is time, from now on; `onRenewed` is called after each time. */
+  /** Renews it whenever it is time, from now on, and takes the one by which the host joins again; `onRenewed` is called after each time. */
   begin(client: Pick<Client, 'request'>, onRenewed: () => void): void {
+    this.#heed = () => {
+      if (this.#joinedAgain()) onRenewed();
+    };
+    watchFile(identityFile(this.#stateDir), { interval: lookAtFileMs, persistent: false }, this.#heed);
     this.#renewing = this.#run(client, onRenewed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    unwatchFile(identityFile(this.#stateDir), this.#heed);
     this.#stop.abort();
     this.#wake();
     await this.#renewing;
@@ -68,7 +78,7 @@ export class OwnCertificate implements AsyncDisposable {
         } catch (err) {
           if (signal.aborted) return;
           this.#log.warn({ err, until: this.validity.to }, 'the certificate was not renewed; it is tried again');
-          wait = againMs * (0.5 + Math.random());
+          wait = (isShutOut(err) ? shutOutMs : againMs) * (0.5 + Math.random());
         }
       await this.#pause(wait);
     }
@@ -81,6 +91,21 @@ export class OwnCertificate implements AsyncDisposable {
     const timer = setTimeout(resolve, ms).unref();
     await promise;
     clearTimeout(timer);
+  }
+
+  /** By `heddle agent join` beside this process; as another host only a new process goes on. */
+  #joinedAgain(): boolean {
+    try {
+      const identity = readIdentity(this.#stateDir);
+      if (!identity || identity.cert === this.#identity.cert || identity.host.name !== this.#identity.host.name)
+        return false;
+      this.#identity = identity;
+      this.#credentials = credentialsOf(identity);
+      return true;
+    } catch (err) {
+      this.#log.warn({ err }, 'what this host joined with cannot be read; it goes on with what it had');
+      return false;
+    }
   }
 
   async #renew(client: Pick<Client, 'request'>, signal: AbortSignal): Promise<void> {

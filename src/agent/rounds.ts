@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type Code, errors, HeddleError } from '../model/errors.ts';
+import { isShutOut, shutOutMs } from './verdict.ts';
 
 /** Waits between rounds while something is left to do: doubled from the first to the last. */
 const backoffMs = { first: 500, last: 15_000 } as const;
@@ -83,6 +84,6 @@ export class Rounds implements Disposable {
 
   #later(): void {
     this.#timer = setTimeout(() => void this.run(), this.#waitMs).unref();
-    this.#waitMs = Math.min(this.#waitMs * 2, backoffMs.last);
+    this.#waitMs = Math.min(this.#waitMs * 2, isShutOut(this.#cause) ? shutOutMs : backoffMs.last);
   }
 }

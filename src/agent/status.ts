@@ -73,6 +73,7 @@ export function agentStatus(parts: StatusParts) {
     /** Ports that the controller has yet to be told of. */
     pendingUploads: parts.uploads.pending,
     untold: {
+      anything: parts.stream.refusal?.message,
       ports: tell(parts.uploads.refusal)?.message,
       moves: tell(parts.moves.refusal)?.message,
       'shared addresses': tell(parts.sharing.refusal)?.message,

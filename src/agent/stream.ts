@@ -1,9 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import WebSocket from 'ws';
 import type { CurrentCredentials } from '../client/credentials.ts';
 import { tlsOptions } from '../client/tls.ts';
 import { refusalOf } from '../client/transport.ts';
-import { HeddleError } from '../model/errors.ts';
+import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import type {
   AgentMessage,
   Ask,
@@ -14,6 +13,7 @@ import type {
   Report,
   Welcome,
 } from '../model/host-state.ts';
+import { isShutOut, shutOutMs } from './verdict.ts';
 
 /** What the agent does with what the controller says. */
 export interface StreamListener {
@@ -28,7 +28,10 @@ export interface StreamListener {
   lost(cause: Error): void;
 }
 
-/** Waits between attempts: doubled from the first to the last, with jitter, so that a thousand agents do not return at once. */
+/**
+ * Waits between attempts: doubled from the first to the last, with jitter, so that a thousand agents do not return at once. At a
+ * controller that does not let this host in the last one is {@link shutOutMs}.
+ */
 const backoffMs = { first: 50, last: 5_000 } as const;
 /** The controller pings every 5 s; so long a silence means that it, or the way to it, is gone. */
 const silenceMs = 15_000;
@@ -41,6 +44,9 @@ export class ControllerStream {
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
   #socket: WebSocket | undefined;
+  #refusal: HeddleError | undefined;
+  /** Ends the wait between two attempts. */
+  #wake: () => void = () => undefined;
   /** What was said of this host, as JSON. */
   #hello = '';
 
@@ -70,6 +76,12 @@ export class ControllerStream {
   /** Begins the stream anew, with the credentials that are current now. */
   reopen(): void {
     this.#socket?.close();
+    this.#wake();
+  }
+
+  /** Why the controller does not let this host in, if so. */
+  get refusal(): HeddleError | undefined {
+    return this.#refusal;
   }
 
   get connected(): boolean {
@@ -78,22 +90,35 @@ export class ControllerStream {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#wake();
     this.#socket?.terminate();
     await this.#done;
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    for (let wait: number = backoffMs.first; !signal.aborted; wait = Math.min(wait * 2, backoffMs.last)) {
+    let last: number = backoffMs.last;
+    for (let wait: number = backoffMs.first; !signal.aborted; wait = Math.min(wait * 2, last)) {
       const opened = Date.now();
       try {
         await this.#session();
       } catch (cause) {
+        this.#refusal = isShutOut(cause) ? (cause as HeddleError) : undefined;
         if (!signal.aborted) this.#listener.lost(cause as Error);
       }
       if (Date.now() - opened > backoffMs.last) wait = backoffMs.first;
-      await delay(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(ignoreAbort);
+      last = this.#refusal ? shutOutMs : backoffMs.last;
+      if (!signal.aborted) await this.#pause(wait * (0.5 + Math.random() / 2));
     }
+  }
+
+  /** So long, or until it is of use to try at once. */
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
   }
 
   /** One connection, until it ends. @throws always, with the reason, unless it was closed on purpose */
@@ -137,6 +162,7 @@ export class ControllerStream {
   #receive(message: ControllerMessage): void {
     switch (message.type) {
       case 'welcome':
+        this.#refusal = undefined;
         this.#listener.welcome(message);
         break;
       case 'changes':
@@ -148,10 +174,11 @@ export class ControllerStream {
       case 'renew':
         this.#listener.renew();
         break;
-      case 'refusal':
-        throw new HeddleError('HOST_MISMATCH', {
-          problem: `the controller refuses this host: ${message.problem.detail}`,
-        });
+      case 'refusal': {
+        const refusal = fromProblem(message.problem as Problem);
+        if (isShutOut(refusal)) throw refusal;
+        throw new HeddleError('HOST_MISMATCH', { problem: `the controller refuses this host: ${refusal.message}` });
+      }
     }
   }
 
@@ -172,8 +199,4 @@ function urlOf(controller: string): string {
   const [, scheme, rest] = /^(unix:|https:)(.+)$/.exec(controller) ?? [];
   if (rest === undefined) throw new HeddleError('USAGE', { problem: `"${controller}" is no address of a controller` });
   return scheme === 'unix:' ? `ws+unix:${rest}:/v1/stream` : `wss:${rest}/v1/stream`;
-}
-
-function ignoreAbort(e: unknown): void {
-  if ((e as Error).name !== 'AbortError') throw e;
 }

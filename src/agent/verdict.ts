@@ -10,8 +10,15 @@ export type Verdict = 'away' | 'later' | 'refused' | 'broken';
 
 export function verdictOf(cause: unknown): Verdict {
   if (!(cause instanceof HeddleError)) return 'broken';
-  const { status, family } = errors[cause.code as Code];
-  if (family === 'unavailable' || status === 401) return 'away';
+  const { family } = errors[cause.code as Code];
+  if (family === 'unavailable' || isShutOut(cause)) return 'away';
   const isForLater = hasCode(cause, 'FORBIDDEN') || (hasCode(cause, 'NOT_FOUND') && cause.details.kind === 'tenant');
   return isForLater ? 'later' : family;
 }
+
+/** The controller does not let this host in: asking again soon is of no use, and each time it keeps a record of it. */
+export const isShutOut = (cause: unknown): boolean =>
+  cause instanceof HeddleError && errors[cause.code as Code].status === 401;
+
+/** So far apart a controller that does not let this host in is asked in the end, milliseconds. */
+export const shutOutMs = 300_000;

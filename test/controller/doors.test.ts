@@ -161,7 +161,28 @@ test('a host may leave, and take no other one with it', async () => {
     (await rig.root.list('host')).map(({ name }) => name),
     ['h2'],
   );
-  await assert.rejects(asHost(h1).get('host', 'h2'), { code: 'CERTIFICATE_INVALID' }, 'it is nobody now');
+  await assert.rejects(asHost(h1).get('host', 'h2'), { code: 'HOST_GONE' }, 'it is nobody now');
+});
+
+test('a host that was given another name takes it by joining again, and is the same', async () => {
+  await using rig = await openRig();
+  const h1 = await rig.join('h1');
+  await rig.root.update('host', 'h1', { name: 'h9' });
+  const { promise: refused, resolve } = Promise.withResolvers<Error>();
+  const mute = { welcome: () => undefined, changes: () => undefined, renew: () => undefined, ask: () => undefined };
+  const hello = () => ({
+    ...{ type: 'hello' as const, protocol: PROTOCOL, name: 'h1', vtep: '198.18.0.1', mtuBytes: 1500 },
+    ...{ version: '0', kernel: '0' },
+  });
+  {
+    await using _ = new ControllerStream(rig.address, () => credentialsOf(h1), { ...mute, hello, lost: resolve });
+    assert.match((await refused).message, /of host h9, not of h1.*heddle host token create --name h9/);
+  }
+  const { token } = await rig.root.createHostToken({ name: 'h9' });
+  const stateDir = join(rig.dir, 'h1');
+  const { identity } = await ensureJoined({ controller: rig.address, token, vtep: '198.18.0.1', stateDir });
+  assert.deepEqual(identity.host, { id: h1.host.id, name: 'h9' });
+  assert.deepEqual(readIdentity(stateDir)?.host, identity.host);
 });
 
 test('a certificate is renewed with a new key when a third of its time is over, and after that is not', async () => {
