@@ -14,3 +14,8 @@ test('what could break a log line or is too long is replaced by an id of our own
   for (const id of [undefined, '', '-a', 'a b', 'a\nb', 'ä', '"', '{}', 'x'.repeat(65)])
     assert.match(idOf(id), /^[0-9a-f]{8}-[0-9a-f]{4}-4/);
 });
+
+test('a token that somebody sends as an id is in no log', () => {
+  const token = 'hdt_0123456789abcdef_c2VjcmV0';
+  assert.notEqual(idOf(token), token);
+});
