@@ -117,7 +117,7 @@ export function serveStream(
 function refuseOther({ name }: Hello, own: string | undefined): void {
   if (name !== own)
     throw new HeddleError('HOST_MISMATCH', {
-      problem: `the certificate is that of host ${own}, not of ${name}: join again`,
+      problem: `the certificate is that of host ${own}, not of ${name}; if it was given another name: heddle host token create --name ${own}, and there heddle agent join`,
     });
 }
 
