@@ -1,6 +1,6 @@
 import WebSocket from 'ws';
 import type { CurrentCredentials } from '../client/credentials.ts';
-import { tlsOptions } from '../client/tls.ts';
+import { failureText, tlsOptions } from '../client/tls.ts';
 import { refusalOf } from '../client/transport.ts';
 import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import type {
@@ -137,7 +137,7 @@ export class ControllerStream {
         this.#send(hello);
       });
       socket.on('ping', () => silence.refresh());
-      socket.on('error', reject);
+      socket.on('error', (cause) => reject(new Error(failureText(cause), { cause })));
       socket.on('unexpected-response', (_request, response) => {
         refusalOf(response, (problem) => new Error(problem))
           .then(reject, reject)

@@ -35,6 +35,21 @@ const ofAnother: ReadonlySet<unknown> = new Set([
 export const isOfAnotherAuthority = (cause: unknown): boolean =>
   cause instanceof Error && ofAnother.has((cause as NodeJS.ErrnoException).code);
 
+/** The same of one that does not hold: by the clock of who looks at it, which may be the one that is wrong. */
+const outOfTime: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'its certificate does not hold yet',
+  CERT_HAS_EXPIRED: 'its certificate holds no more',
+};
+/** Why a connection failed, for people. */
+export function failureText(cause: unknown): string {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  const untimely = outOfTime[code];
+  if (untimely === undefined) return message || code;
+  // The day alone: what is said once need not be said again each second.
+  const today = new Date().toISOString().slice(0, 10);
+  return `by this machine’s clock (${today}, UTC) ${untimely}: is the clock right here, and at the controller?`;
+}
+
 const agents = new WeakMap<Credentials, Agent>();
 /** Connections with these credentials: open between requests; idle ones do not keep the process alive. */
 export function agentOf(credentials: Credentials): Agent {

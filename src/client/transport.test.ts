@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { HeddleError, hasCode } from '../model/errors.ts';
+import { makeAuthority } from '../trust/authority-certificate.ts';
+import { issueServer } from '../trust/issue.ts';
+import { DAY_MS } from '../trust/validity.ts';
 import { openClient } from './client.ts';
 import { openLocal } from './local.ts';
 import { readText, send } from './transport.ts';
@@ -91,4 +95,28 @@ test('what is wrong with the address or the token is no matter of the controller
   await assert.rejects(openClient(deaf.address, { ca: '', token }).list('host'), (e) => e === refusal);
   for (const address of ['https://192.0.2.1:7470', 'http://192.0.2.1:7470', 'ftp://x', 'x'])
     await assert.rejects(openClient(address).list('host'), (e) => hasCode(e, 'USAGE'), address);
+});
+
+test('a certificate out of its time is told with the clock by which it is', async () => {
+  const now = Date.now();
+  const authority = await makeAuthority(new Date(now - 30 * DAY_MS));
+  for (const [offMs, text] of [
+    [-9 * DAY_MS, /by this machine’s clock \(\d{4}-\d\d-\d\d, UTC\) its certificate holds no more: is the clock right/],
+    [
+      9 * DAY_MS,
+      /by this machine’s clock \(\d{4}-\d\d-\d\d, UTC\) its certificate does not hold yet: is the clock right/,
+    ],
+  ] as const) {
+    const { key, certificate: cert } = await issueServer(authority, [], new Date(now + offMs));
+    const server = createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, silent);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    using _ = { [Symbol.dispose]: () => void server.close() };
+    const { port } = server.address() as AddressInfo;
+    const ca = authority.certificate;
+    await assert.rejects(openClient(`https://127.0.0.1:${port}`, { ca }).list('host'), {
+      code: 'CONTROLLER_UNREACHABLE',
+      message: text,
+    });
+  }
 });

@@ -2,7 +2,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { request as requestByTls, type Agent as TlsAgent } from 'node:https';
 import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import type { CurrentCredentials } from './credentials.ts';
-import { agentOf, tokenOf } from './tls.ts';
+import { agentOf, failureText, tokenOf } from './tls.ts';
 
 /** Where a server listens: "https://192.0.2.1:7470" or "unix:/run/heddle/controller.sock"; "http://127.0.0.1:8080" on loopback. */
 export type Address = string;
@@ -59,7 +59,7 @@ export async function send(
     // Of an address that is none, or of what makes the token: nobody was asked.
     if (cause instanceof HeddleError) throw cause;
     if (late.signal.aborted) throw unreachable(`no answer within ${deadlineMs / 1000} s`, cause);
-    throw unreachable((cause as Error).message || String((cause as NodeJS.ErrnoException).code), cause);
+    throw unreachable(failureText(cause), cause);
   } finally {
     clearTimeout(timer);
   }
