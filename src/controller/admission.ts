@@ -121,15 +121,10 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
     throw forbidden(access, 'use', 'what is for users');
   if (right === 'role' && !access.hasRole) throw forbidden(access, 'use', 'what is for those who have a role');
   if (!isObject || access.may(right.verb, right.subject, scope) || isOwnEnd(world, request, access)) return;
-  // It leaves.
-  if (request.method === 'DELETE' && right.subject === 'host' && isSelf(world, access, params)) return;
   const { subject, verb } = right;
   const what = subject in kinds ? kinds[subject as keyof typeof kinds].plural : subject;
   throw forbidden(access, verb, what, scope === '-' ? undefined : world.tenant.get(scope)?.record.name);
 }
-
-const isSelf = (world: World, { host }: Access, params: Params): boolean =>
-  host !== undefined && world.find('host', '-', params.host ?? '')?.record.id === host;
 
 /** A host that leaves for good deletes itself. */
 function isOwnEnd(world: World, { method, routeOptions, params }: FastifyRequest, { host }: Access): boolean {
