@@ -55,6 +55,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
     segments: [],
     ports: { up: 1, notUp: [] },
     troubles: [],
+    untold: {},
     vteps: { fast: [lab.host('h2').vtep], slow: [] },
   });
   assert.equal(controller.connected, true);
