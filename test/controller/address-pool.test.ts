@@ -49,17 +49,17 @@ it('gives 1,000 addresses to 20 hosts at once, none twice and none lost, while a
 
 async function serveAll(dir: string): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const listen = [{ tcp: '127.0.0.1:0' }];
+  const listen = [{ unix: join(dir, 'socket') }];
   const log = pino({ level: 'silent' });
   const { addresses } = stack.use(await startController({ db: join(dir, 'db'), listen, log }));
-  const [http = ''] = addresses;
-  const client = openClient(http);
+  const [address = ''] = addresses;
+  const client = openClient(address);
   await client.create('tenant', { name: tenant });
   await client.create('network', { name: 'web' }, patient);
   const pools = [{ first: '10.0.0.10', last: `10.0.0.${9 + POOL}` }];
   await client.create('subnet', { name: 'v4', network: 'web', cidr: '10.0.0.0/24', pools }, patient);
   for (const name of hostNames) {
-    stack.use(await connectHost(http, client, name));
+    stack.use(await connectHost(address, client, name));
     await client.create('lease', { network: 'web', host: name, size: 4 }, patient);
   }
 
