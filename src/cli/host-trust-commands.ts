@@ -55,7 +55,7 @@ function createCommand(io: Io): Command {
     const { ttl, uses, name, tenants } = typed;
     const client = controllerClient(typed);
     const made = await client.createHostToken({
-      ...(ttl !== undefined && { ttlMs: ttl }),
+      ...(ttl !== undefined && { ttlSeconds: Math.ceil(ttl / 1000) }),
       ...(uses !== undefined && { uses }),
       ...(name !== undefined && { name }),
       ...(tenants !== undefined && { tenants }),

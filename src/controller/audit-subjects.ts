@@ -67,7 +67,7 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: '/trust/join/',
     kind: 'host-token',
-    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'host', 'tenants', 'by'],
+    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'name', 'tenants', 'by'],
   },
   {
     prefix: '/trust/token/',

@@ -79,7 +79,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     // Costs less than to read what a stranger has sent.
     request.joinToken = findJoinToken(world, rest.token, ctx.now()).record.id;
     const { fingerprint: key } = await readRequest(csr);
-    const turn = joinTokenKey(rest.token.slice(0, 16));
+    const turn = joinTokenKey(request.joinToken);
     const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));
     const { id, name } = change.after!.record;
     const { generation, joined } = world.trust.host(id).record;

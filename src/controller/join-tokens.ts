@@ -1,8 +1,9 @@
 import { HeddleError } from '../model/errors.ts';
-import { type JoinTokenInput, type JoinTokenMade, type JoinTokenView, joinTokenTtlMs } from '../model/trust.ts';
+import { type JoinTokenInput, type JoinTokenMade, type JoinTokenView, joinTokenTtlSeconds } from '../model/trust.ts';
 import type { Store } from '../store/contract.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
 import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
+import { isExpired, sweepExpired } from './expired-tokens.ts';
 import { givenTenants } from './given-tenants.ts';
 import { joinTokenKey } from './keys.ts';
 import type { Kept } from './trust-book.ts';
@@ -11,10 +12,6 @@ import type { World } from './world.ts';
 
 /** Most tokens that are there at a time. */
 const JOIN_TOKENS_MAX = 10_000;
-/** Expired ones that go with one that is made. */
-const SWEPT_AT_ONCE = 100;
-/** A digest that no secret has: one that is not there takes as long to refuse as one with another secret. */
-const nothing = digestOf('');
 
 export interface JoinTokenContext {
   readonly store: Pick<Store, 'txn'>;
@@ -26,27 +23,26 @@ export interface JoinTokenContext {
 /** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
 export async function createJoinToken(
   { store, world, now, randomBytes }: JoinTokenContext,
-  { ttlMs = joinTokenTtlMs.default, uses = 1, name, tenants = [] }: JoinTokenInput,
+  { ttlSeconds = joinTokenTtlSeconds.default, uses = 1, name, tenants = [] }: JoinTokenInput,
   pin: string,
   by: string,
 ): Promise<JoinTokenMade> {
-  const all = [...world.trust.joinTokens()];
-  const expired = all.filter(({ record }) => isExpired(record, now()));
-  if (all.length - expired.length >= JOIN_TOKENS_MAX)
+  const at = now();
+  if (listJoinTokens({ world, now }).length >= JOIN_TOKENS_MAX)
     throw new HeddleError('JOIN_TOKEN_LIMIT', { limit: JOIN_TOKENS_MAX });
   const [id, secret] = [Buffer.from(randomBytes(6)).toString('hex'), newSecret(randomBytes)];
   const record: JoinTokenRecord = {
     id,
     digest: digestOf(secret),
-    createdAt: now().toISOString(),
-    expiresAt: new Date(now().getTime() + ttlMs).toISOString(),
+    createdAt: at.toISOString(),
+    expiresAt: new Date(at.getTime() + ttlSeconds * 1000).toISOString(),
     uses,
     left: uses,
-    ...(name !== undefined && { host: name }),
+    ...(name !== undefined && { name }),
     tenants: givenTenants(world, tenants),
     by,
   };
-  const swept = expired.slice(0, SWEPT_AT_ONCE).map((token) => ({ delete: joinTokenKey(token.record.id) }));
+  const swept = sweepExpired(world.trust.joinTokens, joinTokenKey, at);
   const key = joinTokenKey(id);
   const { committed, revision } = await store.txn({
     compare: [{ key, exists: false }],
@@ -58,13 +54,14 @@ export async function createJoinToken(
 }
 
 /** Without what could let somebody in. */
-function joinTokenView({ digest: _, host, ...rest }: JoinTokenRecord): JoinTokenView {
-  return { ...rest, tenants: [...rest.tenants], ...(host !== undefined && { name: host }) };
-}
+const joinTokenView = ({ digest: _, ...rest }: JoinTokenRecord): JoinTokenView => ({
+  ...rest,
+  tenants: [...rest.tenants],
+});
 
 /** Those that count, by age. */
 export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 'now'>): JoinTokenView[] =>
-  [...world.trust.joinTokens()]
+  [...world.trust.joinTokens.values()]
     .map(({ record }) => record)
     .filter((record) => !isExpired(record, now()))
     .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
@@ -73,7 +70,7 @@ export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 
 /** Ends one. @throws NOT_FOUND */
 export async function deleteJoinToken({ store, world }: JoinTokenContext, id: string): Promise<bigint> {
   const key = joinTokenKey(id);
-  const { revision, committed } = world.trust.joinToken(id)
+  const { revision, committed } = world.trust.joinTokens.get(id)
     ? await store.txn({ compare: [{ key, exists: true }], ops: [{ delete: key }] })
     : { revision: world.revision, committed: false };
   await world.reached(revision);
@@ -87,12 +84,10 @@ export async function deleteJoinToken({ store, world }: JoinTokenContext, id: st
  */
 export function findJoinToken({ trust }: World, text: string, now: Date): Kept<JoinTokenRecord> {
   const { id, secret } = parseJoinToken(text);
-  const found = trust.joinToken(id);
-  if (!isSecretOf(secret, found?.record.digest ?? nothing) || !found)
+  const found = trust.joinTokens.get(id);
+  if (!isSecretOf(secret, found?.record.digest) || !found)
     throw new HeddleError('TOKEN_INVALID', { problem: 'there is none like it, or none any more' });
   if (isExpired(found.record, now))
     throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${found.record.expiresAt}` });
   return found;
 }
-
-const isExpired = ({ expiresAt }: JoinTokenRecord, now: Date): boolean => new Date(expiresAt) <= now;

@@ -81,7 +81,7 @@ describe('joining', () => {
     const good = await body(on.api);
     on.later(hour - 1);
     await nobody(on.api).ok('POST', '/v1/join', good);
-    const other = await body(on.api, { name: 'h2', vtep: '198.18.0.2' }, { ttlMs: 60_000 });
+    const other = await body(on.api, { name: 'h2', vtep: '198.18.0.2' }, { ttlSeconds: 60 });
     on.later(60_000);
     const { problem } = await nobody(on.api).refused('TOKEN_INVALID', 'POST', '/v1/join', other);
     assert.match(String(problem), /^it expired at 2026-11-22T/);
@@ -208,7 +208,7 @@ describe('tokens to join', () => {
   it('are shown once; the store has no secret of them', async () => {
     await using on = await open();
     const { api } = on;
-    const made = await api.ok('POST', '/v1/host-tokens', { uses: 3, ttlMs: 2 * hour, tenants: ['acme'] });
+    const made = await api.ok('POST', '/v1/host-tokens', { uses: 3, ttlSeconds: 2 * 3600, tenants: ['acme'] });
     const { token, ...shown } = made;
     const { id, secret, pin } = parseJoinToken(token);
     const { id: tenant } = await api.ok('GET', '/v1/tenants/acme');
@@ -249,8 +249,8 @@ describe('tokens to join', () => {
   it('have bounds, and name tenants that are there', async () => {
     await using on = await open();
     for (const input of [
-      { ttlMs: 1 },
-      { ttlMs: 31 * 24 * hour },
+      { ttlSeconds: 1 },
+      { ttlSeconds: 31 * 86_400 },
       { uses: 0 },
       { uses: 1.5 },
       { uses: 10_001 },

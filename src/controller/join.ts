@@ -24,12 +24,12 @@ export interface Joiner extends Omit<JoinInput, 'csr' | 'vtep'> {
 export function decideJoin(ctx: RuleContext, joiner: Joiner): Decision<'host'> | Stored<'host'> {
   const { world, now } = ctx;
   const { record: token, revision } = findJoinToken(world, joiner.token, now());
-  const name = nameOf(joiner, token.host);
+  const name = nameOf(joiner, token.name);
   const have = world.find('host', '-', name);
   const { joined } = have ? world.trust.host(have.record.id).record : {};
   if (have && !have.record.revoked && joined?.token === token.id && joined.key === joiner.key) return have;
   if (token.left === 0) throw new HeddleError('TOKEN_INVALID', { problem: 'it is used up' });
-  if (have && token.host === undefined)
+  if (have && token.name === undefined)
     throw new HeddleError('NAME_TAKEN', {
       kind: 'host',
       name,

@@ -13,6 +13,7 @@ import {
 } from '../model/token.ts';
 import type { Store } from '../store/contract.ts';
 import { type Access, forbidden, seenTenant } from './access.ts';
+import { isExpired, sweepExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
 import { nameOf, type TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
@@ -35,7 +36,9 @@ export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
 
   app.get(tokensPath, async (request): Promise<TokenList> => {
     parseNothing(request.query as RawQuery);
-    const own = [...world.tokens.values()].filter((token) => isOwn(request.access, token));
+    const own = [...world.trust.tokens.values()]
+      .map(({ record }) => record)
+      .filter((token) => isOwn(request.access, token));
     return { items: own.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1)).map(tokenView) };
   });
 
@@ -50,7 +53,7 @@ export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
     parseNothing(request.query as RawQuery);
     const id = tokenIdOf((request.params as { token: string }).token);
     const { access } = request;
-    const record = world.tokens.get(id);
+    const record = world.trust.tokens.get(id)?.record;
     if (!record || !isOwn(access, record)) throw new HeddleError('NOT_FOUND', { kind: 'token', name: id.slice(0, 80) });
     // Whoever reads only may still end what it shows itself.
     if (!mayChange(access) && !(access.principal?.kind === 'user' && access.principal.token === id))
@@ -86,8 +89,9 @@ async function create(ctx: TokenContext, request: FastifyRequest, input: TokenIn
   if (!access.mayAll && !groups.every((group) => own?.groups.includes(group)))
     throw forbidden(access, 'write', 'tokens of groups that are not its own');
   const at = now();
-  const { expired, mine } = tokensOf(world, user, at);
-  if (mine >= tokenLimits.perUser) throw new HeddleError('TOKEN_LIMIT', { user, limit: tokenLimits.perUser });
+  const { tokens } = world.trust;
+  const good = [...tokens.values()].filter(({ record }) => record.user === user && !isExpired(record, at));
+  if (good.length >= tokenLimits.perUser) throw new HeddleError('TOKEN_LIMIT', { user, limit: tokenLimits.perUser });
   const fields = {
     ...{ user, groups, description, by: nameOf(principal), createdAt: at.toISOString() },
     scope: scopeOf(world, access, input.scope),
@@ -96,17 +100,10 @@ async function create(ctx: TokenContext, request: FastifyRequest, input: TokenIn
   const { record, text, key } = newToken(fields, randomBytes);
   const { revision } = await store.txn({
     compare: [{ key, exists: false }],
-    ops: [{ put: { key, value: JSON.stringify(record) } }, ...expired.map((id) => ({ delete: tokenKey(id) }))],
+    ops: [{ put: { key, value: JSON.stringify(record) } }, ...sweepExpired(tokens, tokenKey, at)],
   });
   await world.reached(revision);
   return { ...tokenView(record), token: text };
-}
-
-/** What has ended goes when its user gets another one. */
-function tokensOf(world: World, of: string, at: Date): { expired: string[]; mine: number } {
-  const all = [...world.tokens.values()].filter(({ user }) => user === of);
-  const expired = all.filter(({ expiresAt }) => Date.parse(expiresAt) <= at.getTime()).map(({ id }) => id);
-  return { expired, mine: all.length - expired.length };
 }
 
 /** No more than that of the token that asks. @throws NOT_FOUND */

@@ -2,16 +2,17 @@
  * API tokens: "hdt_<id>_<secret>". Of the secret, 256 random bits, only the SHA-256 is kept: it cannot be guessed, so nothing
  * slower is needed, and whoever reads the store has no token.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { HeddleError } from '../model/errors.ts';
 import type { Token } from '../model/token.ts';
+import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
+import { isExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
 import type { Principal } from './principal.ts';
 import type { TokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
 
-type TokenWorld = Pick<World, 'tokens'>;
+type TokenWorld = Pick<World, 'trust'>;
 
 /** The token of a request that shows one; undefined where it shows none of ours. @throws TOKEN_INVALID */
 export function bearerOf(world: TokenWorld, request: Pick<FastifyRequest, 'headers'>): Principal | undefined {
@@ -24,39 +25,35 @@ const form = /^hdt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 /** Who shows a token. @throws TOKEN_INVALID */
 export function principalOf(world: TokenWorld, text: string, nowMs: number): Principal {
   const [, id = '', secret = ''] = form.exec(text) ?? [];
-  const record = world.tokens.get(id);
-  // Also of one that is not there: how long it takes says nothing of ids.
-  const isIts = timingSafeEqual(Buffer.from(record?.hash ?? hashOf(''), 'base64url'), digest(secret));
-  if (!record || !isIts) throw new HeddleError('TOKEN_INVALID', { problem: 'it is not, or no longer, known here' });
-  const untilMs = Date.parse(record.expiresAt);
-  if (untilMs <= nowMs) throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
+  const record = world.trust.tokens.get(id)?.record;
+  if (!isSecretOf(secret, record?.digest) || !record)
+    throw new HeddleError('TOKEN_INVALID', { problem: 'it is not, or no longer, known here' });
+  if (isExpired(record, new Date(nowMs)))
+    throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
   const { user: name, groups, scope } = record;
-  return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs };
+  return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs: Date.parse(record.expiresAt) };
 }
 
 /** What a principal showed is still good: its token is there, and its time is not over; its host is there, and not shut out. */
-export function isAlive(world: Pick<World, 'tokens' | 'host'>, principal: Principal, nowMs = Date.now()): boolean {
+export function isAlive(world: Pick<World, 'trust' | 'host'>, principal: Principal, nowMs = Date.now()): boolean {
   if (principal.kind === 'local') return true;
   if (principal.kind === 'host') return world.host.get(principal.host)?.record.revoked === false;
   const { token, untilMs = Number.POSITIVE_INFINITY } = principal;
-  return nowMs < untilMs && (token === undefined || world.tokens.has(token));
+  return nowMs < untilMs && (token === undefined || world.trust.tokens.has(token));
 }
 
 /** A token of which the store keeps the record, and its owner the text. */
 export function newToken(
-  fields: Omit<TokenRecord, 'id' | 'hash'>,
+  fields: Omit<TokenRecord, 'id' | 'digest'>,
   randomBytes: (n: number) => Uint8Array,
 ): { readonly record: TokenRecord; readonly text: string; readonly key: string } {
   const id = Buffer.from(randomBytes(8)).toString('hex');
-  const secret = Buffer.from(randomBytes(32)).toString('base64url');
-  return { record: { id, ...fields, hash: hashOf(secret) }, text: `hdt_${id}_${secret}`, key: tokenKey(id) };
+  const secret = newSecret(randomBytes);
+  return { record: { id, ...fields, digest: digestOf(secret) }, text: `hdt_${id}_${secret}`, key: tokenKey(id) };
 }
 
 /** A token as clients read it. */
-export function tokenView({ hash: _, scope, ...rest }: TokenRecord): Token {
+export function tokenView({ digest: _, scope, ...rest }: TokenRecord): Token {
   const { tenants, readOnly } = scope;
   return { ...rest, scope: { ...(tenants && { tenants: [...tenants] }), ...(readOnly && { readOnly }) } };
 }
-
-const digest = (secret: string): Buffer => createHash('sha256').update(secret).digest();
-const hashOf = (secret: string): string => digest(secret).toString('base64url');

@@ -1,5 +1,5 @@
-import { authorityKey, hostTrustPrefix, joinTokenPrefix } from './keys.ts';
-import type { AuthorityRecord, HostTrust, JoinTokenRecord } from './trust-record.ts';
+import { authorityKey, hostTrustPrefix, joinTokenPrefix, tokenPrefix } from './keys.ts';
+import type { AuthorityRecord, HostTrust, JoinTokenRecord, TokenRecord } from './trust-record.ts';
 
 /** A record with the revision of its last write. */
 export interface Kept<R> {
@@ -9,11 +9,13 @@ export interface Kept<R> {
 
 const nobody: Kept<HostTrust> = { record: { generation: 0 }, revision: 0n };
 
-/** Authorities, hosts' generations and join tokens, as of the world's revision. Every answer is one look-up. */
+/** Authorities, hosts' generations and tokens, as of the world's revision. Every answer is one look-up. */
 export class TrustBook {
   authority: Kept<AuthorityRecord> | undefined;
   #hosts = new Map<string, Kept<HostTrust>>();
-  #joinTokens = new Map<string, Kept<JoinTokenRecord>>();
+  /** By which hosts join, and those of the API, by their id. */
+  joinTokens = new Map<string, Kept<JoinTokenRecord>>();
+  tokens = new Map<string, Kept<TokenRecord>>();
   #outdated: string[] = [];
 
   /** The same, apart. */
@@ -21,19 +23,14 @@ export class TrustBook {
     const copy = new TrustBook();
     copy.authority = this.authority;
     copy.#hosts = new Map(this.#hosts);
-    copy.#joinTokens = new Map(this.#joinTokens);
+    copy.joinTokens = new Map(this.joinTokens);
+    copy.tokens = new Map(this.tokens);
     return copy;
   }
 
   /** Of a host without a record: generation 0, at revision 0. */
   host(id: string): Kept<HostTrust> {
     return this.#hosts.get(id) ?? nobody;
-  }
-  joinToken(id: string): Kept<JoinTokenRecord> | undefined {
-    return this.#joinTokens.get(id);
-  }
-  joinTokens(): Iterable<Kept<JoinTokenRecord>> {
-    return this.#joinTokens.values();
   }
 
   /** Hosts whose certificates of before do not count any more, since this was asked last. */
@@ -47,7 +44,8 @@ export class TrustBook {
   put(key: string, value: string | undefined, revision: bigint): void {
     if (key === authorityKey) this.authority = kept(value, revision);
     else if (key.startsWith(joinTokenPrefix))
-      set(this.#joinTokens, key.slice(joinTokenPrefix.length), kept(value, revision));
+      set(this.joinTokens, key.slice(joinTokenPrefix.length), kept(value, revision));
+    else if (key.startsWith(tokenPrefix)) set(this.tokens, key.slice(tokenPrefix.length), kept(value, revision));
     else if (key.startsWith(hostTrustPrefix)) this.#putHost(key.slice(hostTrustPrefix.length), kept(value, revision));
   }
 

@@ -36,7 +36,7 @@ export interface JoinTokenRecord {
   readonly uses: number;
   readonly left: number;
   /** The name of the host that it is for, which may be there already; undefined: any new one. */
-  readonly host?: string;
+  readonly name?: string;
   /** Tenants in which the host's users may attach. */
   readonly tenants: readonly string[];
   /** Who made it. */
@@ -46,6 +46,6 @@ export interface JoinTokenRecord {
 /** Under tokenKey: an API token. */
 export interface TokenRecord extends Omit<Token, 'scope'> {
   readonly scope: TokenScope;
-  /** SHA-256 of the secret, base64url. */
-  readonly hash: string;
+  /** Of its secret: see digestOf. */
+  readonly digest: string;
 }

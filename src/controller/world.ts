@@ -23,7 +23,6 @@ import { QuotaBook } from './quota-book.ts';
 import { type PortRecord, parseRecord, type Records, type RouterRecord, type Stored, scopeOf } from './records.ts';
 import { SubnetUse } from './subnet-use.ts';
 import { TrustBook } from './trust-book.ts';
-import type { TokenRecord } from './trust-record.ts';
 import { Views } from './views.ts';
 
 /** One object's change, as the world saw it. A port behind another changes with that one's binding: before is after then. */
@@ -98,8 +97,6 @@ export class World {
   readonly #uses = new Map<string, SubnetUse>();
   /** What was applied last to an object, by its id. */
   readonly applied = new Map<string, Applied>();
-  /** API tokens, by their id. */
-  readonly tokens = new Map<string, TokenRecord>();
   readonly vnis = new Map<number, string>();
   readonly hostNumbers = new Map<number, string>();
   readonly vteps = new Map<string, string>();
@@ -222,11 +219,6 @@ export class World {
       else this.prefixesRevision.set(network, revision);
     }
     this.quotas.put(key, value, revision);
-    if (key.startsWith(tokenPrefix)) {
-      const id = key.slice(tokenPrefix.length);
-      if (value === undefined) this.tokens.delete(id);
-      else this.tokens.set(id, JSON.parse(value) as TokenRecord);
-    }
     this.trust.put(key, value, revision);
     if (key.startsWith(appliedPrefix)) {
       const id = key.slice(key.lastIndexOf('/') + 1);

@@ -326,11 +326,11 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
 }
 
 /** How long hosts that are made anew may join. */
-const joinMs = 30 * 86_400_000;
+const joinSeconds = 30 * 86_400;
 
 /** A lab is one machine's, so any of its hosts may join, and have all tenants. */
 async function makeJoinToken(lab: Lab): Promise<void> {
-  const { token } = await lab.client().createHostToken({ uses: 10_000, ttlMs: joinMs, tenants: ['*'] });
+  const { token } = await lab.client().createHostToken({ uses: 10_000, ttlSeconds: joinSeconds, tenants: ['*'] });
   writeFileSync(joinTokenFile(lab.plan), token, { mode: 0o600 });
 }
 

@@ -2,8 +2,8 @@
 import { type Static, Type } from '#typebox';
 import { Address, Id, limits, Mtu, Name, Ref, strict } from './fields.ts';
 
-/** How long a token to join counts, milliseconds. */
-export const joinTokenTtlMs = { default: 3_600_000, least: 60_000, most: 30 * 86_400_000 } as const;
+/** How long a token to join counts. */
+export const joinTokenTtlSeconds = { default: 3600, least: 60, most: 30 * 86_400 } as const;
 
 const time = Type.String({ format: 'date-time' });
 const pem = (what: string) => Type.String({ minLength: 1, description: `${what}, PEM` });
@@ -15,10 +15,10 @@ const csr = Type.String({
 
 export const JoinTokenInput = Type.Object(
   {
-    ttlMs: Type.Optional(
+    ttlSeconds: Type.Optional(
       Type.Integer({
-        minimum: joinTokenTtlMs.least,
-        maximum: joinTokenTtlMs.most,
+        minimum: joinTokenTtlSeconds.least,
+        maximum: joinTokenTtlSeconds.most,
         description: 'How long it counts; default: an hour',
       }),
     ),

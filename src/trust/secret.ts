@@ -7,11 +7,12 @@ export const newSecret = (random: (n: number) => Uint8Array = randomBytes): stri
 /** What is kept of a secret: SHA-256, base64url. It has 256 random bits, so that nobody finds it from this by trying. */
 export const digestOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
 
-/** Whether it is the secret of a digest, in a time that says nothing of where they differ. */
-export function isSecretOf(secret: string, digest: string): boolean {
-  const [a, b] = [Buffer.from(digestOf(secret)), Buffer.from(digest)];
-  return a.length === b.length && timingSafeEqual(a, b);
+/** Whether it is the secret of a digest, in a time that says nothing of where they differ, nor whether there is one. */
+export function isSecretOf(secret: string, digest: string | undefined): boolean {
+  const [a, b] = [Buffer.from(digestOf(secret)), Buffer.from(digest ?? none)];
+  return a.length === b.length && timingSafeEqual(a, b) && digest !== undefined;
 }
+const none = digestOf('');
 
 /** 32 bytes as base64url, in the one way to write them. */
 export const is32Bytes = (text: string): boolean =>
