@@ -345,7 +345,7 @@ it('has no secret: not of a guest’s user data, nor of tokens, nor of requests 
   assert.equal(hashed, undefined);
   const [ofToken] = (await auditOf(api, 'kind=token')).slice(-1);
   assert.ok(ofToken?.fields?.some(({ field, after }) => field === 'user' && after === 'ann'));
-  assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'hash' && withheld === 'secret'));
+  assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'digest' && withheld === 'secret'));
 });
 
 it('has no secret of a token that was pasted into a path, a name or a label', async () => {
