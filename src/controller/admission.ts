@@ -11,7 +11,7 @@ import { isAlive } from './tokens.ts';
 import type { World } from './world.ts';
 
 /** Who sends a request; undefined: nobody knows. @throws UNAUTHENTICATED, TOKEN_INVALID, CERTIFICATE_REVOKED: what it shows is no good */
-export type Identify = (request: FastifyRequest, world: World) => Promise<Principal | undefined>;
+export type Identify = (request: FastifyRequest, world: World, now: Date) => Promise<Principal | undefined>;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -25,6 +25,7 @@ declare module 'fastify' {
 interface AdmissionOptions {
   readonly world: World;
   readonly identify: Identify;
+  readonly now: () => Date;
   readonly rateLimit: RateLimit | undefined;
 }
 
@@ -37,14 +38,15 @@ export function requireRights(app: FastifyInstance): void {
 }
 
 /** Admits a request, or refuses it before its body is read. @throws UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, RATE_LIMITED, and as `identify` */
-export async function admit({ world, identify, rateLimit }: AdmissionOptions, request: FastifyRequest): Promise<void> {
+export async function admit(options: AdmissionOptions, request: FastifyRequest): Promise<void> {
+  const { world, now, rateLimit } = options;
   const { method, routeOptions, is404 } = request;
   const right = is404 ? 'known' : routeRights.get(keyOf(method, routeOptions.url ?? ''));
-  if (right !== 'anyone') request.principal = await identified({ world, identify, rateLimit }, request);
+  if (right !== 'anyone') request.principal = await identified(options, request);
   const { principal } = request;
   request.access = accessOf(world, principal);
   request.accessNow = () => {
-    if (principal && !isAlive(world, principal)) throw new HeddleError('UNAUTHENTICATED', {});
+    if (principal && !isAlive(world, principal, now())) throw new HeddleError('UNAUTHENTICATED', {});
     const access = accessOf(world, principal);
     refuseOthers(world, request, access, right);
     return access;
@@ -56,13 +58,10 @@ export async function admit({ world, identify, rateLimit }: AdmissionOptions, re
 }
 
 /** Asks the same once more when the request's body has come, which may have taken long. @throws as `admit` */
-export async function admitAgain(
-  { world, identify }: Pick<AdmissionOptions, 'world' | 'identify'>,
-  request: FastifyRequest,
-): Promise<void> {
+export async function admitAgain({ world, identify, now }: AdmissionOptions, request: FastifyRequest): Promise<void> {
   const { is404, principal } = request;
   if (is404 || !principal) return;
-  if (!isRead(request) && !(await identify(request, world))) throw new HeddleError('UNAUTHENTICATED', {});
+  if (!isRead(request) && !(await identify(request, world, now()))) throw new HeddleError('UNAUTHENTICATED', {});
   request.access = request.accessNow();
 }
 
@@ -79,9 +78,9 @@ const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || meth
 const keyOf = (method: string, url: string): string => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`;
 
 /** Whoever cannot say who it is counts as the address that it has, so that guessing takes time. */
-async function identified({ world, identify, rateLimit }: AdmissionOptions, request: FastifyRequest) {
+async function identified({ world, identify, now, rateLimit }: AdmissionOptions, request: FastifyRequest) {
   try {
-    const principal = await identify(request, world);
+    const principal = await identify(request, world, now());
     if (principal) return principal;
     throw new HeddleError('UNAUTHENTICATED', {});
   } catch (e) {

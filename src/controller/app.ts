@@ -68,6 +68,7 @@ export function buildApp(
       if (request.method !== 'GET') ctx.audit.refused(deedOf(request), request.problem!, () => ({}));
     },
   }) as unknown as FastifyInstance;
+  const admission = { world: ctx.world, identify, now: ctx.now, rateLimit };
   parseJsonBodies(app);
   watchRequests(app, ctx.requests);
   recordRequests(app, ctx);
@@ -80,11 +81,11 @@ export function buildApp(
     reply.header('x-request-id', request.id);
     refuseForeignHost(request.headers.host, request.headers.origin, request.raw.socket instanceof TLSSocket);
     if (!request.is404) refuseConditions(request);
-    await admit({ world: ctx.world, identify, rateLimit }, request);
+    await admit(admission, request);
     if (request.principal) clientIsKnown(request.raw.socket);
     if (request.principal?.kind === 'host') ctx.hostSockets.note(request.principal.host, request.raw.socket);
   });
-  app.addHook('preHandler', (request) => admitAgain({ world: ctx.world, identify }, request));
+  app.addHook('preHandler', (request) => admitAgain(admission, request));
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
     // Not a closing handshake: an agent that hangs would hold up our end, and each comes back by itself.

@@ -106,7 +106,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   const writer = new Writer(store, { world, now, newId, randomBytes, vniPool, tenantQuota }, isOnline);
   world.listeners.add(publisher.publish);
   world.listeners.add(presence.observe);
-  const hostSockets = new HostSockets();
+  const hostSockets = new HostSockets(now);
   const cutOff = (host: string) => {
     presence.get(host)?.dismiss('its certificate does not count any more');
     hostSockets.cut(host);

@@ -21,7 +21,7 @@ function socketOf(validToMs?: number, raw: Uint8Array = new Uint8Array()) {
 
 it('ends all connections of a host within a second, and none of another', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
-  const sockets = new HostSockets();
+  const sockets = new HostSockets(() => new Date());
   const [a, b, other, next] = [socketOf(), socketOf(), socketOf(), socketOf()];
   for (const socket of [a, b, a]) sockets.note('h1', socket);
   sockets.note('h2', other);
@@ -40,7 +40,7 @@ it('ends all connections of a host within a second, and none of another', (t) =>
 
 it('ends a connection with its certificate, and leaves one whose certificate has ended already', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
-  const sockets = new HostSockets();
+  const sockets = new HostSockets(() => new Date());
   const [short, long, late, without] = [socketOf(1_005_000), socketOf(1_010_000), socketOf(999_000), socketOf()];
   const all = [short, long, late, without];
   for (const socket of all) sockets.note('h1', socket);
@@ -55,7 +55,7 @@ it('ends a connection with its certificate, and leaves one whose certificate has
 
 it('ends those whose certificate does not count any more, whichever host they are of', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
-  const sockets = new HostSockets();
+  const sockets = new HostSockets(() => new Date());
   const all = [1, 2, 1].map((n) => socketOf(2_000_000, Uint8Array.of(n)));
   for (const [i, socket] of [...all, socketOf()].entries()) sockets.note(`h${i % 2}`, socket);
   sockets.cutRefused(([n]) => n === 2);

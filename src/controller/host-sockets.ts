@@ -12,6 +12,11 @@ const CUT_MS = 1_000;
  */
 export class HostSockets {
   readonly #sockets = new Map<string, Set<Socket>>();
+  readonly #now: () => Date;
+
+  constructor(now: () => Date) {
+    this.#now = now;
+  }
 
   /** A host's request came by this socket. */
   note(host: string, socket: Socket): void {
@@ -19,7 +24,7 @@ export class HostSockets {
     if (sockets.has(socket)) return;
     this.#sockets.set(host, sockets.add(socket));
     const until = shownOn(socket)?.validToDate.getTime();
-    const leftMs = (until ?? Number.POSITIVE_INFINITY) - Date.now();
+    const leftMs = (until ?? Number.POSITIVE_INFINITY) - this.#now().getTime();
     // One that has expired already was let in to be renewed, and is asked for again at the next request.
     const timer = leftMs > 0 ? setTimeout(() => socket.destroy(), Math.min(leftMs, MOST_MS)).unref() : undefined;
     socket.once('close', () => {

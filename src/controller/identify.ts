@@ -21,7 +21,7 @@ export interface IdentifyOptions {
 /** Who sends a request: by which socket it came, the certificate that its client has shown, or the token that is in it. */
 export const identifyBy =
   ({ authority, oidc }: IdentifyOptions): Identify =>
-  async (request, world) => {
+  async (request, world, now) => {
     const { socket } = request.raw;
     if (isLocal(socket)) return rootHere;
     const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
@@ -29,7 +29,7 @@ export const identifyBy =
       const { host, name } = (await authority()).identify(certificate.raw, request.routeOptions.url === renewal);
       return { kind: 'host', host, name };
     }
-    const byToken = bearerOf(world, request);
+    const byToken = bearerOf(world, request, now);
     if (byToken) return byToken;
     const shown = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (shown === undefined) return undefined;

@@ -43,9 +43,9 @@ export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisp
 export const asHeader = 'x-test-principal';
 
 /** As the principal that a test names, or the token that it shows. */
-const identifyAsTold: Identify = async ({ headers }, world) => {
+const identifyAsTold: Identify = async ({ headers }, world, now) => {
   const told = headers[asHeader];
-  if (headers.authorization !== undefined) return bearerOf(world, { headers });
+  if (headers.authorization !== undefined) return bearerOf(world, { headers }, now);
   return told === undefined ? rootHere : (JSON.parse(String(told)) ?? undefined);
 };
 

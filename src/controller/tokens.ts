@@ -15,31 +15,34 @@ import type { World } from './world.ts';
 type TokenWorld = Pick<World, 'trust'>;
 
 /** The token of a request that shows one; undefined where it shows none of ours. @throws TOKEN_INVALID */
-export function bearerOf(world: TokenWorld, request: Pick<FastifyRequest, 'headers'>): Principal | undefined {
+export function bearerOf(
+  world: TokenWorld,
+  request: Pick<FastifyRequest, 'headers'>,
+  now: Date,
+): Principal | undefined {
   const shown = /^Bearer +(hdt_\S*)$/i.exec(request.headers.authorization ?? '')?.[1];
-  return shown === undefined ? undefined : principalOf(world, shown, Date.now());
+  return shown === undefined ? undefined : principalOf(world, shown, now);
 }
 
 const form = /^hdt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
 /** Who shows a token. @throws TOKEN_INVALID */
-export function principalOf(world: TokenWorld, text: string, nowMs: number): Principal {
+export function principalOf(world: TokenWorld, text: string, now: Date): Principal {
   const [, id = '', secret = ''] = form.exec(text) ?? [];
   const record = world.trust.tokens.get(id)?.record;
   if (!isSecretOf(secret, record?.digest) || !record)
     throw new HeddleError('TOKEN_INVALID', { problem: 'it is not, or no longer, known here' });
-  if (isExpired(record, new Date(nowMs)))
-    throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
+  if (isExpired(record, now)) throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
   const { user: name, groups, scope } = record;
   return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs: Date.parse(record.expiresAt) };
 }
 
 /** What a principal showed is still good: its token is there, and its time is not over; its host is there, and not shut out. */
-export function isAlive(world: Pick<World, 'trust' | 'host'>, principal: Principal, nowMs = Date.now()): boolean {
+export function isAlive(world: Pick<World, 'trust' | 'host'>, principal: Principal, now: Date): boolean {
   if (principal.kind === 'local') return true;
   if (principal.kind === 'host') return world.host.get(principal.host)?.record.revoked === false;
   const { token, untilMs = Number.POSITIVE_INFINITY } = principal;
-  return nowMs < untilMs && (token === undefined || world.trust.tokens.has(token));
+  return now.getTime() < untilMs && (token === undefined || world.trust.tokens.has(token));
 }
 
 /** A token of which the store keeps the record, and its owner the text. */
