@@ -287,7 +287,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
   const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
-  const whole = { ...parts, metadata, moves, sharing, segments, gateways, attachments, startWarnings };
+  const whole = { ...parts, own, metadata, moves, sharing, segments, gateways, attachments, startWarnings };
   const status = () => agentStatus(whole);
   const observed = observeAgent(metrics, whole, status);
   if (options.metricsListen !== undefined) {

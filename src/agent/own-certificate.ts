@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts';
 import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
 import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
+import { LATE_SHARE, shareLeft } from '../trust/validity.ts';
 import { credentialsOf, type Identity, identityFile, readIdentity, writeIdentity } from './identity.ts';
 import { isShutOut, shutOutMs } from './verdict.ts';
 
@@ -15,6 +16,13 @@ const lookMs = 3_600_000;
 /** Between two looks at the file that it is in. */
 const lookAtFileMs = 5_000;
 
+/** How it is with the host's certificate. */
+export interface CertificateStatus {
+  /** ISO 8601. */
+  readonly until: string;
+  readonly problem?: string;
+}
+
 /** The host's certificate, which is renewed, with a new key, when a third of its time is over. */
 export class OwnCertificate implements AsyncDisposable {
   readonly #stateDir: string;
@@ -24,6 +32,8 @@ export class OwnCertificate implements AsyncDisposable {
   #credentials: Credentials;
   #renewing: Promise<void> | undefined;
   #wanted = false;
+  /** Why it was not renewed at the last try. */
+  #failure: string | undefined;
   #heed: () => void = () => undefined;
   #wake: () => void = () => undefined;
 
@@ -37,10 +47,15 @@ export class OwnCertificate implements AsyncDisposable {
   /** The same object until the certificate is another one. */
   readonly credentials: CurrentCredentials = () => this.#credentials;
 
-  /** From when to when it holds, ISO 8601. */
-  get validity(): { readonly from: string; readonly to: string } {
-    const { validFromDate, validToDate } = new X509Certificate(this.#identity.cert);
-    return { from: validFromDate.toISOString(), to: validToDate.toISOString() };
+  /** Until when it holds, and why it was not renewed, if that should have been long ago. */
+  get status(): CertificateStatus {
+    const { validToDate } = new X509Certificate(this.#identity.cert);
+    const until = validToDate.toISOString();
+    if (shareLeft(new Date(this.#identity.issuedAt), validToDate, new Date()) >= LATE_SHARE) return { until };
+    return {
+      until,
+      problem: `it holds until ${until}, and is not renewed: ${this.#failure ?? 'it is being asked for'}`,
+    };
   }
 
   /** Has it renewed although it is not time. */
@@ -73,11 +88,13 @@ export class OwnCertificate implements AsyncDisposable {
         try {
           this.#wanted = false;
           await this.#renew(client, signal);
+          this.#failure = undefined;
           onRenewed();
           continue;
         } catch (err) {
           if (signal.aborted) return;
-          this.#log.warn({ err, until: this.validity.to }, 'the certificate was not renewed; it is tried again');
+          this.#failure = (err as Error).message;
+          this.#log.warn({ err, until: this.status.until }, 'the certificate was not renewed; it is tried again');
           wait = (isShutOut(err) ? shutOutMs : againMs) * (0.5 + Math.random());
         }
       await this.#pause(wait);
@@ -117,7 +134,7 @@ export class OwnCertificate implements AsyncDisposable {
     writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
     this.#credentials = credentialsOf(renewed);
-    this.#log.info({ until: this.validity.to }, 'the certificate is renewed');
+    this.#log.info({ until: this.status.until }, 'the certificate is renewed');
   }
 }
 

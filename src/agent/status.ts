@@ -11,6 +11,7 @@ import type { LeaseBook } from './lease-book.ts';
 import type { Metadata } from './metadata/start.ts';
 import type { Moves } from './moves.ts';
 import { tellNotGiven } from './not-given.ts';
+import type { OwnCertificate } from './own-certificate.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Segments } from './segment/start.ts';
 import type { Sharing } from './shared/start.ts';
@@ -29,6 +30,8 @@ export interface StatusParts {
   underlay: Underlay;
   maps: DatapathMaps;
   stream: ControllerStream;
+  /** What the host joined with; undefined: the controller is this machine's. */
+  own: Pick<OwnCertificate, 'status'> | undefined;
   book: LeaseBook;
   uploads: Uploads;
   moves: Pick<Moves, 'refusal'>;
@@ -54,6 +57,7 @@ export function agentStatus(parts: StatusParts) {
     vtep: underlay.facts.vtep,
     underlayMtuBytes: underlay.facts.underlayMtuBytes,
     controller: { address: parts.controller, connected: parts.stream.connected },
+    certificate: parts.own?.status,
     synced: reconciler.synced,
     revision: reconciler.revision,
     refused: reconciler.refused,

@@ -11,6 +11,7 @@ const well: HostParts = {
   dhcp: { failed: [] },
   metadata: { failed: [] },
   segments: [],
+  certificate: {},
   untold: { ports: undefined },
 };
 const told = (host: HostParts) => troublesOf(host).map(({ what, text }) => `${what}: ${text}`);
@@ -32,6 +33,7 @@ test('what a host lacks is named with the network, the port, the segment, or the
     },
     gateways: { outside: 'no route', problems: [{ network: 'web', problem: 'no namespace' }] },
     dns: { failed: [{ network: 'db', problem: 'no socket' }] },
+    certificate: { problem: 'it holds until 2026-01-04, and is not renewed: no answer' },
     untold: { ports: 'there is no tenant acme', moves: undefined },
     segments: [
       { port: 'plant', problem: 'the NIC has no carrier' },
@@ -42,6 +44,7 @@ test('what a host lacks is named with the network, the port, the segment, or the
   assert.deepEqual(told(host), [
     'rows: the kernel refuses those of network/1',
     'controller: takes no word of ports now: there is no tenant acme',
+    'certificate: it holds until 2026-01-04, and is not renewed: no answer',
     'outside: no route',
     'port: acme/web4: QUOTA_EXCEEDED: 3 of 3 ports in use',
     'gateway: network web: no namespace',
@@ -82,10 +85,11 @@ test('however much a host lacks, it fits into the answer', () => {
     dhcp: { failed: networks(100) },
     metadata: { failed: networks(100) },
     segments: failed(100).map(({ name }) => ({ port: name, problem: 'no' })),
+    certificate: { problem: 'no' },
     untold: { ports: 'no', moves: 'no' },
   };
   const troubles = troublesOf(all);
   assert.ok(troubles.length <= limits.troublesPerHost);
-  assert.equal(new Set(troubles.map(({ what }) => what)).size, 9);
+  assert.equal(new Set(troubles.map(({ what }) => what)).size, 10);
   assert.equal(troubles.find(({ what }) => what === 'outside')!.text.length, 500);
 });

@@ -1,5 +1,6 @@
 import { limits } from '../model/fields.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import type { CertificateStatus } from './own-certificate.ts';
 import type { Held } from './segment/election.ts';
 
 type Trouble = HostHealth['troubles'][number];
@@ -14,6 +15,7 @@ export interface HostParts {
   readonly dhcp: { readonly failed: readonly Unserved[] };
   readonly metadata: { readonly failed: readonly Unserved[] };
   readonly segments: readonly Segment[];
+  readonly certificate?: Pick<CertificateStatus, 'problem'> | undefined;
   /** Why the controller takes some of this host's word not now, by what that is of. */
   readonly untold: Readonly<Record<string, string | undefined>>;
 }
@@ -50,7 +52,7 @@ export const unserved = ({
   dns,
   dhcp,
   metadata,
-}: Omit<HostParts, 'ports' | 'refused' | 'segments' | 'untold'>) => ({
+}: Omit<HostParts, 'ports' | 'refused' | 'segments' | 'untold' | 'certificate'>) => ({
   gateway: gateways.problems,
   dns: dns.failed,
   dhcp: dhcp.failed,
@@ -65,7 +67,7 @@ const waits: ReadonlySet<Held> = new Set<Held>(['standby', 'listening', 'waiting
  * Without ports of which the controller knows it. Of more than there is room for, some of each sort, and how many more.
  */
 export function troublesOf(host: HostParts): Trouble[] {
-  const { refused, ports, gateways, segments, untold } = host;
+  const { refused, ports, gateways, segments, untold, certificate } = host;
   const failed = ports.notUp.filter(({ condition, told }) => condition === 'error' && !told);
   const still = segments.filter(
     ({ held, problem }) => problem !== undefined || (held !== undefined && !waits.has(held)),
@@ -76,6 +78,7 @@ export function troublesOf(host: HostParts): Trouble[] {
       'controller',
       Object.entries(untold).flatMap(([of, why]) => (why === undefined ? [] : [`takes no word of ${of} now: ${why}`])),
     ],
+    ['certificate', certificate?.problem === undefined ? [] : [certificate.problem]],
     ['outside', gateways.outside === undefined ? [] : [gateways.outside]],
     ['port', failed.map(({ name, code, message }) => [name, code, message].filter(Boolean).join(': '))],
     ...Object.entries(unserved(host)).map(

@@ -113,17 +113,21 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   };
   const cutRefused: HostSockets['cutRefused'] = (counts) => hostSockets.cutRefused(counts);
   world.listeners.add(() => world.trust.takeOutdated().forEach(cutOff));
-  let opened: Promise<Authority> | undefined;
+  let [opened, current]: [Promise<Authority>?, Authority?] = [];
   const authority = () => {
     // The controller's own deed, whoever waits for it.
     const open = () => Authority.open({ store, world, sealingKey, given, isLost, names, now, log, cutRefused });
-    opened ??= audit.own(open).catch((e: unknown) => {
-      opened = undefined;
-      throw e;
-    });
+    opened ??= audit.own(open).then(
+      (it) => (current = it),
+      (e: unknown) => {
+        opened = undefined;
+        throw e;
+      },
+    );
     return opened;
   };
-  const observed = observe({ store, world, presence, publisher, audit }, options);
+  const certificate = () => current?.server;
+  const observed = observe({ store, world, presence, publisher, audit, certificate }, options);
   const trust = { authority, hostSockets, login, now, randomBytes };
   const app = buildApp({ store, world, writer, publisher, presence, audit, ...observed, ...trust }, log, {
     identify,

@@ -5,11 +5,13 @@ import { compileCheck } from '../listen/validate.ts';
 import { Condition } from '../model/condition.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import { makeRequest } from '../trust/request.ts';
 import type { AssembleOptions } from './assemble.ts';
 import type { Connected } from './presence.ts';
 import { openFurnishedApi, type TestApi } from './test-api.ts';
 
 const version = '1.2.3';
+const dayMs = 86_400_000;
 const health: HostHealth = { nowMs: 0, maps: [{ name: 'fdb', entries: 5, max: 100 }], troubles: [] };
 
 interface Told {
@@ -92,6 +94,38 @@ it('names hosts that are not connected, with the ports there and how to be rid o
   const [revoked] = ((await api.ok('GET', '/v1/status')) as Condition).problems;
   assert.match(revoked!.text, /^revoked; 1 port is there/);
   assert.match(revoked!.next, /heddle host token create --name h2/);
+});
+
+it('says so when a host was off for too long to be let in with what it has', async () => {
+  let now = Date.parse('2026-11-22T10:00:00Z');
+  await using api = await openFurnishedApi({ version, now: () => new Date(now) });
+  const { csr } = await makeRequest('h3');
+  const { token } = await api.ok('POST', '/v1/host-tokens', {});
+  await api.ok('POST', '/v1/join', { token, csr, name: 'h3', vtep: '198.18.0.3' });
+  const h3 = async () => ((await api.ok('GET', '/v1/status')) as Condition).problems.find(({ name }) => name === 'h3')!;
+  now += 32 * dayMs;
+  assert.match((await h3()).text, /^not connected; /);
+  now += 2 * dayMs;
+  const { text, next } = await h3();
+  assert.match(text, /its certificate is too old/);
+  assert.match(next, /heddle host token create --name h3/);
+});
+
+it('says what is not well of certificates, to those who keep the installation well', async () => {
+  let now = Date.now();
+  await using api = await openFurnishedApi({ version, now: () => new Date(now) });
+  for (const host of ['h1', 'h2']) connect(api, host);
+  await api.authority();
+  const kindsFor = async (client: Pick<TestApi, 'ok'>) =>
+    ((await client.ok('GET', '/v1/status')) as Condition).problems.flatMap(({ problem, kind }) => kind ?? problem);
+  await api.ok('POST', '/v1/tenants/acme/grants', { name: 'ann', subject: 'user:ann', role: 'viewer' });
+  const ann = api.as({ kind: 'user', name: 'ann', groups: [], via: 'token' });
+  assert.deepEqual(await kindsFor(api), []);
+  now += 2.1 * dayMs;
+  assert.ok((await kindsFor(api)).includes('CERTIFICATE_ENDS'));
+  now -= 3 * dayMs;
+  assert.ok((await kindsFor(api)).includes('AUTHORITY_INVALID'));
+  assert.deepEqual(await kindsFor(ann), []);
 });
 
 for (const [what, told, problem, well, text] of [

@@ -6,14 +6,16 @@ import {
   clockSkewMs,
   nearlyFull,
   type ProblemKind,
-  problemKinds,
   problemsMax,
   type Trouble,
+  trouble,
 } from '../model/condition.ts';
 import type { HostHealth } from '../model/host-state.ts';
+import { RENEWABLE_MS } from '../trust/validity.ts';
 import type { Access } from './access.ts';
 import type { Presence } from './presence.ts';
 import type { HostRecord, PortRecord, SubnetRecord } from './records.ts';
+import { troublesOfTrust } from './trust-condition.ts';
 import type { World } from './world.ts';
 
 /** So long a host may take to say how it is; below what a client waits for the whole. */
@@ -22,6 +24,8 @@ const askMs = 2_000;
 export interface ConditionContext {
   readonly world: World;
   readonly presence: Presence;
+  /** The controller's own certificate (PEM); undefined: nobody reaches it by TLS. */
+  readonly certificate: () => string | undefined;
   /** Of this controller. */
   readonly version: string;
   readonly startedAt: Date;
@@ -71,7 +75,9 @@ export function judge(ctx: ConditionContext, answers: ReadonlyMap<string, HostAn
   const hosts = [...world.host.values()].map(({ record }) => record);
   const offline = hosts.filter(({ id }) => !presence.get(id)).map(({ name }) => name);
   const ports = new Map<string, PortCounts>();
+  const trust = { authority: world.trust.authority?.record, certificate: ctx.certificate(), now: ctx.now() };
   const ofAll = [
+    ...troublesOfTrust(trust),
     ...hosts.flatMap((host) => [...troublesOfHost(ctx, host, answers.get(host.id))]),
     ...differentVersions(ctx, hosts),
   ];
@@ -132,15 +138,8 @@ function countedByTenant(troubles: readonly Trouble[]): Trouble[] {
   });
 }
 
-const trouble = (problem: ProblemKind, about: Omit<Trouble, 'problem' | 'severity'>): Trouble => ({
-  problem,
-  severity: problemKinds[problem],
-  ...about,
-  text: about.text.slice(0, 700),
-});
-
 function* troublesOfHost(
-  { world, presence }: ConditionContext,
+  { world, presence, now }: ConditionContext,
   { id, name, revoked }: HostRecord,
   answer: HostAnswer | undefined,
 ): Generator<Trouble> {
@@ -148,10 +147,14 @@ function* troublesOfHost(
   const connected = presence.get(id);
   if (!connected) {
     const count = world.portsOfHost.size(id);
-    const text = `${revoked ? 'revoked' : 'not connected'}; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
-    const next = revoked
-      ? `to let it in again: heddle host token create --name ${name}, and join with that; for good: heddle host delete ${name} --gone`
-      : `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
+    const { certificate } = world.trust.host(id).record;
+    const isOver = certificate !== undefined && Date.parse(certificate.notAfter) + RENEWABLE_MS < now().getTime();
+    const why = revoked ? 'revoked' : isOver ? 'not connected, and its certificate is too old' : 'not connected';
+    const text = `${why}; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
+    const next =
+      revoked || isOver
+        ? `to let it in again: heddle host token create --name ${name}, and join with that; for good: heddle host delete ${name} --gone`
+        : `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
     yield trouble('HOST_OFFLINE', { ...of, text, next });
     return;
   }

@@ -4,6 +4,7 @@ import { exposeProcess } from '../metrics/process.ts';
 import { behindMs } from '../model/condition.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
+import { notAfterOf } from '../trust/bundle.ts';
 import type { Audit } from './audit.ts';
 import type { Events } from './events.ts';
 import type { Presence } from './presence.ts';
@@ -21,6 +22,8 @@ interface MetricsParts {
   readonly store: Pick<Store, 'extent'>;
   /** Size of the store's files; undefined if it has none. */
   readonly storeBytes: () => number | undefined;
+  /** The controller's own certificate, PEM; undefined: nobody reaches it by TLS. */
+  readonly certificate: () => string | undefined;
   readonly version: string;
 }
 
@@ -57,6 +60,7 @@ export class ControllerMetrics {
     if (bytes !== undefined) into.set('heddle_store_size_bytes', bytes);
     for (const kind of kindNames) into.set('heddle_objects', world.objects(kind).size, { kind });
     this.#ports(into);
+    this.#certificates(into);
     const lags = [...presence.hosts()].map((host) => presence.get(host)!.lagMs());
     into.set('heddle_hosts', lags.length, { condition: 'online' });
     into.set('heddle_hosts', Math.max(0, world.host.size - lags.length), { condition: 'offline' });
@@ -69,6 +73,13 @@ export class ControllerMetrics {
     for (const [type, count] of events.counts) into.set('heddle_events_total', count, { type });
     into.set('heddle_events_kept', events.kept);
   };
+
+  #certificates(into: Exposition): void {
+    const { world, certificate } = this.#parts;
+    const shown = { authority: world.trust.authority?.record.current.certificate, controller: certificate() };
+    for (const [of, pem] of Object.entries(shown))
+      if (pem !== undefined) into.set('heddle_certificate_expiry_seconds', Date.parse(notAfterOf(pem)) / 1000, { of });
+  }
 
   #ports(into: Exposition): void {
     const { world, presence } = this.#parts;

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { metrics } from '../metrics/table.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
+import { notAfterOf } from '../trust/bundle.ts';
 import { openFurnishedApi, openTestApi } from './test-api.ts';
 
 /** A sample's value; undefined if it is not there. */
@@ -16,6 +17,7 @@ function sample(text: string, name: string): number | undefined {
 
 it('serves metrics: requests by route, changes, objects, and nothing that the table does not name', async () => {
   await using api = await openFurnishedApi({ version: '1.2.3', storeBytes: () => 4096 });
+  const authority = await api.authority();
   await api.ok('POST', '/v1/tenants/acme/ports', { name: 'p', network: 'web', host: 'h1' });
   await api.refused('NOT_FOUND', 'GET', '/v1/tenants/acme/ports/nosuch');
   await api.refused('ROUTE_UNKNOWN', 'GET', '/v1/nosuch/secret-name');
@@ -38,6 +40,8 @@ it('serves metrics: requests by route, changes, objects, and nothing that the ta
     ['heddle_store_size_bytes', 4096],
     ['heddle_events_total{type="bound"}', 1],
     ['heddle_streams_open', 0],
+    ['heddle_certificate_expiry_seconds{of="authority"}', authority.authorities[0]!.validToDate.getTime() / 1000],
+    ['heddle_certificate_expiry_seconds{of="controller"}', Date.parse(notAfterOf(authority.server)) / 1000],
   ] as const)
     assert.equal(sample(text, name), value, name);
   assert.doesNotMatch(text, /secret-name|acme|nosuch/, 'nobody’s names');

@@ -19,17 +19,26 @@ export interface ObserveOptions {
   readonly version?: string;
   /** Size of the store's files, bytes. Default: it has none. */
   readonly storeBytes?: () => number | undefined;
+  /** Default: the machine's clock. */
+  readonly now?: () => Date;
   /** How long metrics and the condition hold once they are asked for. */
   readonly shared?: SharedAnswerOptions;
 }
 
 /** Has the parts of a controller watched: by events, counts, and who asks how it is. */
 export function observe(
-  parts: { store: Store; world: World; presence: Presence; publisher: Publisher; audit: Audit },
-  { version = 'unknown', storeBytes = () => undefined, shared }: ObserveOptions,
+  parts: {
+    store: Store;
+    world: World;
+    presence: Presence;
+    publisher: Publisher;
+    audit: Audit;
+    /** The controller's own, PEM; undefined: nobody reaches it by TLS. */
+    certificate: () => string | undefined;
+  },
+  { version = 'unknown', storeBytes = () => undefined, shared, now = () => new Date() }: ObserveOptions,
 ): ObserveContext & { failed(cause: unknown): void } {
-  const { world, presence } = parts;
-  const now = () => new Date();
+  const { world, presence, certificate } = parts;
   const events = new Events({ now });
   const requests = new RequestCounts();
   const chronicle = new Chronicle(world, events);
@@ -38,7 +47,7 @@ export function observe(
   world.listeners.add(metrics.observe);
   world.listeners.add(chronicle.observe);
   presence.listeners.add(chronicle);
-  const asked = { world, presence, version, startedAt: now(), now };
+  const asked = { world, presence, certificate, version, startedAt: now(), now };
   const text = new SharedAnswer(() => Exposition.of(metrics.expose), shared);
   return {
     events,

@@ -18,11 +18,15 @@ export const problemKinds = {
   HOST_SILENT: 'error',
   HOST_LACKS: 'error',
   PORT_FAILED: 'error',
+  AUTHORITY_INVALID: 'error',
   ADDRESS_CONTESTED: 'warning',
   POOL_NEARLY_FULL: 'warning',
   MAP_NEARLY_FULL: 'warning',
   VERSIONS_DIFFER: 'warning',
   CLOCKS_DIFFER: 'warning',
+  CERTIFICATE_ENDS: 'warning',
+  AUTHORITY_ENDS: 'warning',
+  ROTATION_UNFINISHED: 'warning',
 } as const satisfies Readonly<Record<string, 'error' | 'warning'>>;
 export type ProblemKind = keyof typeof problemKinds;
 
@@ -40,6 +44,14 @@ const Trouble = Type.Object(
 );
 /** One thing that is not well. */
 export type Trouble = Static<typeof Trouble>;
+
+/** Something that is not well, as bad as its kind says. */
+export const trouble = (problem: ProblemKind, about: Omit<Trouble, 'problem' | 'severity'>): Trouble => ({
+  problem,
+  severity: problemKinds[problem],
+  ...about,
+  text: about.text.slice(0, 700),
+});
 
 const Count = Type.Integer({ minimum: 0 });
 export const Condition = Type.Object(

@@ -24,6 +24,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
     counters,
     version,
     controller,
+    certificate,
     dns,
     dhcp,
     metadata,
@@ -60,6 +61,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
   });
   assert.equal(controller.connected, true);
   assert.match(controller.address, /^https:/);
+  assert.deepEqual(Object.keys(certificate ?? {}), ['until']);
   assert.match(version, /^\d+\.\d+/);
   assert.equal(rows.desired, rows.actual);
   assert.ok(BigInt(revision) >= BigInt(port.revision));

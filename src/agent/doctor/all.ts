@@ -1,5 +1,6 @@
 import type { Check } from './check.ts';
 import { bpffs } from './checks/bpffs.ts';
+import { certificate } from './checks/certificate.ts';
 import { clock } from './checks/clock.ts';
 import { conntrack } from './checks/conntrack.ts';
 import { controller } from './checks/controller.ts';
@@ -29,6 +30,7 @@ export const checks: readonly Check[] = [
   programs,
   path,
   controller,
+  certificate,
   clock,
   routes,
   neighbours,

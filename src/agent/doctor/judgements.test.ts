@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Ip } from '../../model/address.ts';
 import { checks } from './all.ts';
 import { judgeBpffs } from './checks/bpffs.ts';
+import { judgeCertificate } from './checks/certificate.ts';
 import { judgeClock, timeOf } from './checks/clock.ts';
 import { judgeConntrack } from './checks/conntrack.ts';
 import { judgeController } from './checks/controller.ts';
@@ -37,6 +38,12 @@ const hosts = new Map([
 const chain = { family: 'ip', table: 'firewall', name: 'fwd', hook: 'forward', policy: 'drop' };
 const shop = { name: 'acme/shop', prefixes: ['10.0.0.0/24', 'fd00:1::/64'], sourceNat: true };
 const pass = { segments: 'device', arrived: true, badChecksums: 0 } as const;
+/** A certificate of three days from now on; negative: from so many days before. */
+const joined = (days: number) => {
+  const [from, dayMs] = [Date.UTC(2026, 0, 1), 86_400_000];
+  const certificate = { host: 'h1', from: new Date(from), to: new Date(from + 3 * dayMs) };
+  return { controller: 'https://c', now: new Date(from - days * dayMs), certificate };
+};
 const refusing = (findings: Finding[]) => findings.some((f) => f.refuses);
 
 const table: readonly (readonly [check: string, findings: Finding[], grade: Grade, says: RegExp])[] = [
@@ -102,6 +109,18 @@ const table: readonly (readonly [check: string, findings: Finding[], grade: Grad
   ['controller', judgeController({ address: 'unix:/c', hosts, name: 'h3' }), 'warn', /knows no host h3/],
   ['controller', judgeController({ address: 'unix:/c', hosts }), 'unknown', /answers.*no agent/],
   ['controller', judgeController({ address: 'unix:/c', hosts, problem: 'no answer from it' }), 'fail', /no answer/],
+  ['certificate', judgeCertificate(joined(-1)), 'ok', /until 2026-01-04T00:00:00\.000Z$/],
+  ['certificate', judgeCertificate({ controller: 'unix:/c', now: new Date() }), 'ok', /this machine’s/],
+  ['certificate', judgeCertificate({ controller: 'https://c', now: new Date() }), 'unknown', /has not joined/],
+  ['certificate', judgeCertificate(joined(-2.1)), 'warn', /late to be renewed/],
+  ['certificate', judgeCertificate(joined(-3.1)), 'fail', /ended 2026-01-04/],
+  ['certificate', judgeCertificate(joined(-34)), 'fail', /too long ago/],
+  [
+    'certificate',
+    judgeCertificate(joined(1)),
+    'fail',
+    /from 2026-01-01.* on, and by this host’s clock it is 2025-12-31/,
+  ],
   ['clock', judgeClock({ aheadMs: -4_000 }), 'ok', /agrees/],
   ['clock', judgeClock({ aheadMs: 3_600_000 }), 'warn', /3600 s ahead of/],
   ['clock', judgeClock({ aheadMs: -61_000 }), 'warn', /61 s behind/],
