@@ -12,16 +12,17 @@ import { newSealingKey } from '../trust/sealing-key.ts';
 import type { Identify } from './admission.ts';
 import { buildApp } from './app.ts';
 import { Audit } from './audit.ts';
-import { type AuditKeep, AuditRetention, auditKeepDefault } from './audit-retention.ts';
+import { type AuditKeep, auditKeepDefault, openAuditRetention } from './audit-retention.ts';
 import { Authority } from './authority.ts';
 import { Departures } from './departures.ts';
 import { follow } from './follow.ts';
+import type { Forgetting } from './forgetting.ts';
 import { HostSockets } from './host-sockets.ts';
 import { type ObserveOptions, observe } from './observe.ts';
 import { Presence } from './presence.ts';
 import { Publisher } from './publisher.ts';
 import { RateLimit } from './rate-limit.ts';
-import { type Keep, keepDefault, Retention } from './retention.ts';
+import { type Keep, keepDefault, openRetention } from './retention.ts';
 import { numberSegments } from './segment-numbers.ts';
 import { Silence } from './silence.ts';
 import { World } from './world.ts';
@@ -68,8 +69,8 @@ export interface Assembly extends AsyncDisposable {
   readonly presence: Presence;
   readonly publisher: Publisher;
   readonly writer: Writer;
-  readonly retention: Retention;
-  readonly auditRetention: AuditRetention;
+  readonly retention: Forgetting;
+  readonly auditRetention: Forgetting;
   readonly audit: Audit;
   /** The installation's authority, made when it is first asked for. @throws STORE_BROKEN */
   readonly authority: () => Promise<Authority>;
@@ -138,8 +139,8 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     onFatal(cause);
   });
   await numberSegments({ world, writer, log });
-  const retention = new Retention({ store, world, keep, onFatal, tell: audit.historyForgotten });
-  const auditRetention = new AuditRetention({ log: store.audit, keep: auditKeep, onFatal, tell: audit.auditForgotten });
+  const retention = openRetention({ store, world, keep, onFatal, tell: audit.historyForgotten });
+  const auditRetention = openAuditRetention({ log: store.audit, keep: auditKeep, onFatal, tell: audit.auditForgotten });
   const departures = new Departures({ world, writer, log });
   const silence =
     silenceMs === undefined ? undefined : new Silence({ world, presence, writer, silenceMs, log }).start();

@@ -13,7 +13,7 @@ import { makeRequest } from '../trust/request.ts';
 import { newSecret } from '../trust/secret.ts';
 import { anyEdit } from './any-edit-suite.ts';
 import { floodBounds } from './audit-floods.ts';
-import { AuditRetention } from './audit-retention.ts';
+import { openAuditRetention } from './audit-retention.ts';
 import { Silence } from './silence.ts';
 import { serveStream } from './stream.ts';
 import { openFurnishedApi, openTestApi, type TestApi, type TestClient } from './test-api.ts';
@@ -472,7 +472,7 @@ it('forgets what is too old, and says so; history that is forgotten is a deed of
   const { audit } = api.store;
   const keep = { ms: 1000, bytes: 1e9 };
   const onFatal = (cause: unknown) => assert.fail(String(cause));
-  await using retention = new AuditRetention({ log: audit, keep, tell: api.audit.auditForgotten, onFatal });
+  await using retention = openAuditRetention({ log: audit, keep, tell: api.audit.auditForgotten, onFatal });
   const before = (await auditOf(api)).length;
   await retention.look(Date.now());
   assert.equal((await auditOf(api)).length, before);

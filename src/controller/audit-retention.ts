@@ -1,5 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import type { AuditBounds, AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
+import type {
+  AuditBounds,
+  AuditExtent,
+  AuditForgotten,
+  AuditLog,
+  AuditRow,
+  AuditSort,
+} from '../store/audit-contract.ts';
+import { Forgetting } from './forgetting.ts';
 
 /** How much of the audit log is kept. */
 export interface AuditKeep {
@@ -15,9 +23,6 @@ export interface AuditKeep {
 /** A year, and some 800,000 records. */
 export const auditKeepDefault: AuditKeep = { ms: 365 * 86_400_000, bytes: 512 << 20 };
 
-/** Time between two looks, milliseconds. */
-const LOOK_MS = 60_000;
-
 interface Options {
   readonly log: Pick<AuditLog, 'forget' | 'extent'>;
   readonly keep: AuditKeep;
@@ -27,59 +32,36 @@ interface Options {
 }
 
 /** Forgets records that are too old or too many, a little at a time; each time the log itself tells of it. */
-export class AuditRetention implements AsyncDisposable {
-  readonly #options: Options;
-  readonly #timer: NodeJS.Timeout;
-  #look: Promise<void> | undefined;
-  #ended = false;
+export const openAuditRetention = (options: Options): Forgetting =>
+  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options.onFatal);
 
-  constructor(options: Options) {
-    this.#options = options;
-    this.#timer = setInterval(() => this.look(Date.now()).catch(options.onFatal), LOOK_MS);
-    this.#timer.unref();
+async function forget(options: Options, nowMs: number, ended: AbortSignal): Promise<void> {
+  const { log, keep } = options;
+  const { last: upTo, sorts } = await log.extent();
+  for (const { refused, tenant } of sorts) {
+    const bounds = { refused, tenant, olderThanMs: nowMs - keep.ms, bytes: Number.MAX_SAFE_INTEGER, upTo };
+    while (await step(options, bounds, ended));
   }
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended = true;
-    clearInterval(this.#timer);
-    await this.#look?.catch(() => undefined); // onFatal has it
-  }
-
-  /** One look at a time. @param nowMs milliseconds since 1970. @throws STORE_BROKEN */
-  look(nowMs: number): Promise<void> {
-    this.#look ??= this.#forget(nowMs).finally(() => {
-      this.#look = undefined;
-    });
-    return this.#look;
-  }
-
-  async #forget(nowMs: number): Promise<void> {
-    const { log, keep } = this.#options;
-    const { last: upTo, sorts } = await log.extent();
-    for (const { refused, tenant } of sorts) {
-      const bounds = { refused, tenant, olderThanMs: nowMs - keep.ms, bytes: Number.MAX_SAFE_INTEGER, upTo };
-      while (await this.#step(bounds));
+  const refusals = keep.bytes / 8;
+  for (const refused of [true, false])
+    for (;;) {
+      const bounds = excess(await log.extent(), refused, refused ? refusals : keep.bytes - refusals);
+      if (!bounds || !(await step(options, { ...bounds, upTo }, ended))) break;
     }
-    const refusals = keep.bytes / 8;
-    for (const refused of [true, false])
-      while (await this.#cut(refused, refused ? refusals : keep.bytes - refusals, upTo));
-  }
+}
 
-  /** Of whoever has most, a little: so everybody's are kept for as long as they fit into a fair share. False if that is not needed. */
-  async #cut(refused: boolean, most: number, upTo: number): Promise<boolean> {
-    const { sorts } = await this.#options.log.extent();
-    const own = sorts.filter((sort) => sort.refused === refused);
-    const beyond = own.reduce((sum, { bytes }) => sum + bytes, -most);
-    const [largest] = own.toSorted((a, b) => b.bytes - a.bytes);
-    if (beyond <= 0 || !largest) return false;
-    const { tenant, bytes } = largest;
-    return this.#step({ refused, tenant, olderThanMs: 0, bytes: Math.max(0, bytes - beyond), upTo });
-  }
+/** Of whoever has most, a little: so everybody's are kept for as long as they fit into a fair share. Undefined if that is not needed. */
+function excess({ sorts }: AuditExtent, refused: boolean, most: number) {
+  const own = sorts.filter((sort) => sort.refused === refused);
+  const over = own.reduce((sum, { bytes }) => sum + bytes, -most);
+  const [largest] = own.toSorted((a, b) => b.bytes - a.bytes);
+  if (over <= 0 || !largest) return undefined;
+  return { refused, tenant: largest.tenant, olderThanMs: 0, bytes: Math.max(0, largest.bytes - over) };
+}
 
-  /** False if there was nothing, or this has ended. */
-  async #step(bounds: AuditBounds): Promise<boolean> {
-    const { log, tell } = this.#options;
-    if (this.#ended || !(await log.forget(bounds, (forgotten) => tell(forgotten, bounds)))) return false;
-    await setImmediate();
-    return true;
-  }
+/** False if there was nothing, or this has ended. */
+async function step({ log, tell }: Options, bounds: AuditBounds, ended: AbortSignal): Promise<boolean> {
+  if (ended.aborted || !(await log.forget(bounds, (forgotten) => tell(forgotten, bounds)))) return false;
+  await setImmediate();
+  return true;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
-import { type Keep, Retention } from './retention.ts';
+import { type Keep, openRetention } from './retention.ts';
 
 /** A store on a clock, with a write of 100 bytes at each millisecond from 1 on. */
 async function openWritten(writes: number) {
@@ -12,7 +12,7 @@ async function openWritten(writes: number) {
   return store;
 }
 const keeping = (store: Store, keep: Keep, revision: bigint) =>
-  new Retention({
+  openRetention({
     store,
     keep,
     world: { revision },

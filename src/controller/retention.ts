@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Store } from '../store/contract.ts';
+import { Forgetting } from './forgetting.ts';
 
 /** How much history is kept, besides the present. */
 export interface Keep {
@@ -12,8 +13,6 @@ export interface Keep {
 /** A month, and what a small disk bears. */
 export const keepDefault: Keep = { ms: 30 * 86_400_000, bytes: 256 << 20 };
 
-/** Time between two looks, milliseconds. */
-const LOOK_MS = 60_000;
 /** Revisions that one step forgets: requests have their turn between two. */
 const STEP = 200n;
 
@@ -28,42 +27,18 @@ interface RetentionOptions {
 }
 
 /** Forgets history that is too old or too much, a little at a time. */
-export class Retention implements AsyncDisposable {
-  readonly #options: RetentionOptions;
-  readonly #timer: NodeJS.Timeout;
-  #look: Promise<void> | undefined;
-  #ended = false;
+export const openRetention = (options: RetentionOptions): Forgetting =>
+  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options.onFatal);
 
-  constructor(options: RetentionOptions) {
-    this.#options = options;
-    this.#timer = setInterval(() => this.look(Date.now()).catch(options.onFatal), LOOK_MS);
-    this.#timer.unref();
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended = true;
-    clearInterval(this.#timer);
-    await this.#look?.catch(() => undefined); // onFatal has it
-  }
-
-  /** One look at a time. @param nowMs milliseconds since 1970. @throws STORE_BROKEN */
-  look(nowMs: number): Promise<void> {
-    this.#look ??= this.#forget(nowMs).finally(() => {
-      this.#look = undefined;
-    });
-    return this.#look;
-  }
-
-  async #forget(nowMs: number): Promise<void> {
-    const { store, world, keep, tell } = this.#options;
-    const old = (await store.revisionAt(nowMs - keep.ms)) ?? 0n;
-    const { oldest: before } = await store.extent();
-    for (;;) {
-      const { oldest, pastBytes } = await store.extent();
-      const isMuch = pastBytes > keep.bytes;
-      const most = isMuch || old > world.revision ? world.revision : old;
-      if (this.#ended || oldest >= most) return oldest > before ? tell?.(before, oldest) : undefined;
-      await store.compact(oldest + STEP < most ? oldest + STEP : most);
-      await setImmediate();
-    }
+async function forget({ store, world, keep, tell }: RetentionOptions, nowMs: number, ended: AbortSignal) {
+  const old = (await store.revisionAt(nowMs - keep.ms)) ?? 0n;
+  const { oldest: before } = await store.extent();
+  for (;;) {
+    const { oldest, pastBytes } = await store.extent();
+    const isMuch = pastBytes > keep.bytes;
+    const most = isMuch || old > world.revision ? world.revision : old;
+    if (ended.aborted || oldest >= most) return oldest > before ? tell?.(before, oldest) : undefined;
+    await store.compact(oldest + STEP < most ? oldest + STEP : most);
+    await setImmediate();
   }
 }
