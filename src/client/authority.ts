@@ -1,6 +1,6 @@
-import { Agent } from 'node:https';
 import { HeddleError } from '../model/errors.ts';
 import { pinned } from '../trust/bundle.ts';
+import { newStrangersAgent } from './tls.ts';
 import { type Address, readJson, send } from './transport.ts';
 
 /**
@@ -15,7 +15,7 @@ export const fetchAuthority = async (address: Address, pin: string, signal?: Abo
 export async function shownAuthority(address: Address, signal?: AbortSignal): Promise<string> {
   const unreachable = (problem: string, cause: unknown) =>
     new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
-  const agent = new Agent({ rejectUnauthorized: false, minVersion: 'TLSv1.3', maxSockets: 1 });
+  const agent = newStrangersAgent();
   try {
     const answer = await send({ address, agent }, 'GET', '/v1/ca', { signal }, unreachable);
     const { ca } = (await readJson(answer)) as { ca?: unknown };

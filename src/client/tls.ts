@@ -40,6 +40,9 @@ const outOfTime: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID: 'its certificate does not hold yet',
   CERT_HAS_EXPIRED: 'its certificate holds no more',
 };
+/** Whether a connection failed because a certificate does not hold by this machine's clock. */
+export const isUntimely = (cause: unknown): boolean =>
+  cause instanceof Error && Object.hasOwn(outOfTime, (cause as NodeJS.ErrnoException).code ?? '');
 /** Why a connection failed, for people. */
 export function failureText(cause: unknown): string {
   const { code = '', message } = cause as NodeJS.ErrnoException;
@@ -49,6 +52,10 @@ export function failureText(cause: unknown): string {
   const today = new Date().toISOString().slice(0, 10);
   return `by this machine’s clock (${today}, UTC) ${untimely}: is the clock right here, and at the controller?`;
 }
+
+/** Connections to whoever answers: nothing is told to them, and nothing is believed that is not known by other means. */
+export const newStrangersAgent = (): Agent =>
+  new Agent({ rejectUnauthorized: false, minVersion: 'TLSv1.3', maxSockets: 1 });
 
 const agents = new WeakMap<Credentials, Agent>();
 /** Connections with these credentials: open between requests; idle ones do not keep the process alive. */

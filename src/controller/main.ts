@@ -13,6 +13,7 @@ import { authorityKey } from './keys.ts';
 import { type Listen, listen } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { Renewals } from './renewals.ts';
+import { troublesOfTrust } from './trust-condition.ts';
 import type { World } from './world.ts';
 
 interface ControllerOptions extends Partial<AssembleOptions> {
@@ -76,6 +77,7 @@ export async function startController({
   listen: wanted,
   oidc,
   names = [],
+  now = () => new Date(),
   announce = onTerminal,
   ...options
 }: ControllerOptions): Promise<Controller> {
@@ -87,7 +89,7 @@ export async function startController({
   const isSealed = !options.isAuthorityLost && (await store.get(authorityKey)) !== undefined;
   const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'), isSealed);
   const login = oidc ? { oidc: oidc.settings } : {};
-  const own = { storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
+  const own = { now, storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
   const { app, authority, presence, audit, world } = stack.use(assembly);
@@ -95,6 +97,8 @@ export async function startController({
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));
+  const trust = { authority: world.trust.authority?.record, certificate: tls?.server, now: now() };
+  for (const { text, next } of troublesOfTrust(trust)) log.warn({ next }, text);
   const addresses: string[] = [];
   for (const where of wanted) {
     const { server, address } = await listen(app, where, { tls });

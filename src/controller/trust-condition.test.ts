@@ -1,8 +1,13 @@
 /** What is said of an authority and a controller's certificate, by what time it is. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import { crossSign, makeAuthority } from '../trust/authority-certificate.ts';
 import { issueServer } from '../trust/issue.ts';
+import { startController } from './main.ts';
 import { troublesOfTrust } from './trust-condition.ts';
 
 const dayMs = 86_400_000;
@@ -47,3 +52,20 @@ for (const [what, trust, problems] of [
     );
     for (const { text, next } of found) assert.ok(text.length < 700 && next !== '');
   });
+
+test('an authority that was made while the clock was wrong is warned of at the start, with what to do', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-trust-'));
+  const warned = async (now: Date) => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+    const options = { db: join(dir, 'db'), listen: [{ tcp: '127.0.0.1:0' }], announce: () => undefined };
+    await (await startController({ ...options, log, now: () => now }))[Symbol.asyncDispose]();
+    return lines.join('');
+  };
+  try {
+    assert.equal(await warned(at(10 * yearMs)), '', 'nothing is wrong by the wrong clock');
+    assert.match(await warned(at(0)), /heddle ca rotate.*the authority holds from 2035/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});

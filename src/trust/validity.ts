@@ -1,5 +1,5 @@
 /** How long before it is made a certificate holds: clocks of hosts differ. Milliseconds. */
-const SKEW_MS = 5 * 60_000;
+export const SKEW_MS = 5 * 60_000;
 export const DAY_MS = 24 * 3_600_000;
 
 /** How long certificates hold from when they are made, milliseconds. */

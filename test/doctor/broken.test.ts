@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -15,6 +16,9 @@ import { ensureNoTcx, ensureTcx } from '../../src/kernel/tcx.ts';
 import { until } from '../../src/lab/processes.ts';
 import { ipBatch, must } from '../../src/lab/run.ts';
 import type { Ip } from '../../src/model/address.ts';
+import { makeAuthority } from '../../src/trust/authority-certificate.ts';
+import { issueServer } from '../../src/trust/issue.ts';
+import { DAY_MS } from '../../src/trust/validity.ts';
 import { Rig } from '../agent/rig.ts';
 import { launcher } from '../cli/heddle.ts';
 import { askDoctor, nameResolver } from './ask-doctor.ts';
@@ -149,7 +153,7 @@ test('another’s program sees packets first', async () => {
   );
 });
 
-test('the controller’s clock is another one', async () => {
+test('the controller’s clock is another one, by minutes', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-doctor-'));
   let shiftMs = 0;
   const server = createServer((_, response) => {
@@ -160,9 +164,9 @@ test('the controller’s clock is another one', async () => {
   try {
     const words = ['--controller', `unix:${join(dir, 's.sock')}`];
     await isFound(
-      { check: 'clock', words, says: /^clock warn the clock is 7\d{3} s behind the controller’s/m, grade: 'warn' },
+      { check: 'clock', words, says: /^clock warn the clock is 2\d\d s behind the controller’s/m, grade: 'warn' },
       async () => {
-        shiftMs = 7_500_000;
+        shiftMs = 250_000;
       },
       async () => {
         shiftMs = 0;
@@ -172,6 +176,24 @@ test('the controller’s clock is another one', async () => {
     server.close();
     server.closeAllConnections();
     rmSync(dir, { recursive: true });
+  }
+});
+
+test('the controller’s clock is another one, by so much that its certificate does not hold here', async () => {
+  const theirs = new Date(Date.now() + 9 * DAY_MS);
+  const { key, certificate: cert } = await issueServer(await makeAuthority(theirs), [], theirs);
+  const server = createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, (_, response) =>
+    response.setHeader('date', theirs.toUTCString()).end('ok\n'),
+  );
+  using ns = openNetns(h1.netns);
+  server.listen({ fd: inNetns(ns, () => openBoundSocket('tcp', '198.18.0.1' as Ip, 7471)) });
+  await once(server, 'listening');
+  try {
+    const { code, lines } = await askDoctor(h1, ['clock', '--controller', 'https://198.18.0.1:7471']);
+    assert.match(lines.join('\n'), /^clock fail the clock is 777\d{3} s behind the controller’s: certificates/m);
+    assert.equal(code, 1);
+  } finally {
+    server.close();
   }
 });
 

@@ -122,7 +122,8 @@ const table: readonly (readonly [check: string, findings: Finding[], grade: Grad
     /from 2026-01-01.* on, and by this host’s clock it is 2025-12-31/,
   ],
   ['clock', judgeClock({ aheadMs: -4_000 }), 'ok', /agrees/],
-  ['clock', judgeClock({ aheadMs: 3_600_000 }), 'warn', /3600 s ahead of/],
+  ['clock', judgeClock({ aheadMs: 3_600_000 }), 'fail', /3600 s ahead of.*certificates/],
+  ['clock', judgeClock({ aheadMs: 299_000 }), 'warn', /299 s ahead of/],
   ['clock', judgeClock({ aheadMs: -61_000 }), 'warn', /61 s behind/],
   ['clock', judgeClock({}), 'unknown', /not told/],
   [

@@ -1,7 +1,9 @@
+import { newStrangersAgent } from '../../../client/tls.ts';
 import { send } from '../../../client/transport.ts';
 import { HeddleError } from '../../../model/errors.ts';
+import { SKEW_MS } from '../../../trust/validity.ts';
 import { makeCheck } from '../check.ts';
-import { type Finding, ok, unknown, warn } from '../finding.ts';
+import { type Finding, fail, ok, unknown, warn } from '../finding.ts';
 
 const deadlineMs = 3_000;
 /** What a Date header tells is true to the second, and the answer was on its way. */
@@ -17,12 +19,10 @@ export function judgeClock({ aheadMs }: ClockFacts): Finding[] {
   if (aheadMs === undefined) return [unknown('the controller has not told its time')];
   if (Math.abs(aheadMs) <= toleranceMs) return [ok('the clock agrees with the controller’s')];
   const seconds = Math.round(Math.abs(aheadMs) / 1_000);
-  return [
-    warn(
-      `the clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the controller’s: logs and events of hosts do not fit together`,
-      'run a time service, chrony or systemd-timesyncd, on this host and at the controller',
-    ),
-  ];
+  const text = `the clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the controller’s`;
+  const advice = 'run a time service, chrony or systemd-timesyncd, on this host and at the controller';
+  if (Math.abs(aheadMs) > SKEW_MS) return [fail(`${text}: certificates do not hold by it, or soon will not`, advice)];
+  return [warn(`${text}: logs and events of hosts do not fit together`, advice)];
 }
 
 /** The middle of the second that a Date header names; undefined: it names none. */
@@ -34,16 +34,21 @@ export function timeOf(header: string | undefined): number | undefined {
 export const clock = makeCheck({
   name: 'clock',
   about: 'this host’s clock against the controller’s',
-  gather: async ({ controller, credentials }, signal): Promise<ClockFacts> => {
+  gather: async ({ controller }, signal): Promise<ClockFacts> => {
     const unreachable = (problem: string, cause: unknown) =>
       new HeddleError('CONTROLLER_UNREACHABLE', { address: controller, problem }, cause);
-    const server = { address: controller, credentials };
-    const before = Date.now();
-    const answer = await send(server, 'GET', '/healthz', { deadlineMs, signal }, unreachable);
-    const after = Date.now();
-    answer.resume();
-    const theirs = timeOf(answer.headers.date);
-    return theirs === undefined ? {} : { aheadMs: (before + after) / 2 - theirs };
+    // Its certificate may not hold by this clock, which is what is asked here.
+    const agent = newStrangersAgent();
+    try {
+      const before = Date.now();
+      const answer = await send({ address: controller, agent }, 'GET', '/healthz', { deadlineMs, signal }, unreachable);
+      const after = Date.now();
+      answer.destroy();
+      const theirs = timeOf(answer.headers.date);
+      return theirs === undefined ? {} : { aheadMs: (before + after) / 2 - theirs };
+    } finally {
+      agent.destroy();
+    }
   },
   judge: judgeClock,
 });

@@ -1,3 +1,4 @@
+import { isUntimely } from '../../../client/tls.ts';
 import { HeddleError } from '../../../model/errors.ts';
 import { makeCheck } from '../check.ts';
 import { type Finding, fail, ok, unknown, warn } from '../finding.ts';
@@ -10,18 +11,22 @@ interface ControllerFacts {
   readonly address: string;
   /** Why the controller does not answer. */
   readonly problem?: string;
+  /** It does, and its certificate does not hold by this host's clock. */
+  readonly untimely?: boolean;
   /** Hosts by name, and whether they are connected, as the controller says. */
   readonly hosts: ReadonlyMap<string, boolean>;
   /** This host's name; absent: no agent answers here. */
   readonly name?: string;
 }
 
-export function judgeController({ address, problem, hosts, name }: ControllerFacts): Finding[] {
+export function judgeController({ address, problem, untimely, hosts, name }: ControllerFacts): Finding[] {
   if (problem !== undefined)
     return [
       fail(
         problem,
-        'see that it runs, that --controller names it, and that no firewall is between; what is attached goes on without it',
+        untimely
+          ? 'heddle doctor clock says by how much the clocks differ; what is attached goes on'
+          : 'see that it runs, that --controller names it, and that no firewall is between; what is attached goes on without it',
       ),
     ];
   if (name === undefined)
@@ -47,7 +52,8 @@ export const controller = makeCheck({
       const hosts = await client.list('host', { deadlineMs, signal });
       return { ...known, hosts: new Map(hosts.map((h) => [h.name, h.status.condition === 'online'])) };
     } catch (e) {
-      if (e instanceof HeddleError) return { ...known, hosts: new Map(), problem: e.message };
+      if (e instanceof HeddleError)
+        return { ...known, hosts: new Map(), problem: e.message, untimely: isUntimely(e.cause) };
       throw e;
     }
   },
