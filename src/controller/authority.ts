@@ -9,20 +9,12 @@ import { issueHost } from '../trust/issue.ts';
 import { opens, type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
 import { RENEWABLE_MS } from '../trust/validity.ts';
 import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
+import type { ServerTls, TlsContext } from './listen.ts';
 import { must } from './rules.ts';
 import { TRIES } from './sequences.ts';
 import { ServerCertificate } from './server-certificate.ts';
 import type { AuthorityRecord, HostCertificate } from './trust-record.ts';
 import type { World } from './world.ts';
-
-/** What a listener of the controller shows and believes; all PEM. */
-export interface ServerContext {
-  readonly key: string;
-  /** Its certificate, and behind it what leads to an older authority, while there is one. */
-  readonly cert: string;
-  /** The authorities whose hosts are let in. */
-  readonly ca: string;
-}
 
 export interface AuthorityOptions {
   readonly store: Pick<Store, 'txn'>;
@@ -47,9 +39,9 @@ const REMEMBERED = 20_000;
  * The installation's authority: signs certificates of controllers and of hosts, and says whose a certificate is. The store
  * has it, its key sealed; it is made by the first controller that finds none.
  */
-export class Authority implements AsyncDisposable {
+export class Authority implements ServerTls, AsyncDisposable {
   readonly #options: AuthorityOptions;
-  readonly #listeners = new Set<(context: ServerContext) => void>();
+  readonly #listeners = new Set<(context: TlsContext) => void>();
   readonly #server: ServerCertificate;
   /** By SHA-256 of the DER: what was found, until the authorities are others. */
   readonly #verified = new Map<string, Verified>();
@@ -99,12 +91,12 @@ export class Authority implements AsyncDisposable {
   }
 
   /** What listeners show now. */
-  get context(): ServerContext {
+  get context(): TlsContext {
     const { certificate, key } = this.#server.current;
     return { key, cert: certificate + (this.#record().older?.cross ?? ''), ca: this.bundle() };
   }
   /** Calls with each new context, until it is disposed of. */
-  onRenewed(listener: (context: ServerContext) => void): Disposable {
+  onRenewed(listener: (context: TlsContext) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }

@@ -11,10 +11,12 @@ import { type Bounds, boundAnswer, boundConnections, defaultBounds, serverOption
 /** Where to listen: "127.0.0.1:7470", "[::1]:7470"; a unix socket's path; an inherited listening socket's descriptor. */
 export type Listen = { readonly tcp: string } | { readonly unix: string } | { readonly fd: number };
 
-/** What the controller shows by TLS: its key, its certificate with the chain, and whose certificates it takes; all PEM. */
+/** What the controller shows and believes by TLS; all PEM. */
 export interface TlsContext {
   readonly key: string;
+  /** Its certificate, and behind it what leads to an older authority, while there is one. */
   readonly cert: string;
+  /** The authorities whose hosts are let in. */
   readonly ca: string;
 }
 /** The same as it is now, and word of every new one. */
