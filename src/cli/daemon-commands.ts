@@ -10,6 +10,7 @@ import { defaultRates } from '../model/rates.ts';
 import { groupId } from './accounts.ts';
 import { type AuthorityTyped, authorityOf, withAuthority } from './authority-flags.ts';
 import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
+import { type ServiceTyped, serveAsService } from './controller-service.ts';
 import type { Io } from './io.ts';
 import { joinCommand, tokenOf } from './join-command.ts';
 import { type OidcTyped, oidcOf, withOidc } from './oidc-flags.ts';
@@ -43,7 +44,7 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export function controllerCommand(io: Io): Command {
   const command = makeCommand('controller', 'Run the controller: the API, the store, and the streams to the hosts', [
     'heddle controller',
-    'heddle controller --listen 192.0.2.1:7470 --tls-name heddle.example.org',
+    'heddle controller --listen 192.0.2.1:7470 --tls-name heddle.example.org --install',
     'heddle controller --oidc-issuer https://login.example.org/realms/staff --oidc-client-id heddle',
   ])
     .option(
@@ -90,23 +91,23 @@ export function controllerCommand(io: Io): Command {
     .option('--read-rate <number>', 'the same of lists and watches', integer, defaultRates.read);
   return withOidc(withAuthority(command))
     .option('--log-level <level>', levels.join(', '), 'info')
+    .option('--install', 'be a service of systemd with these options: install it, start it, and wait until it answers')
+    .option('--uninstall', 'end the service, and take its unit away; the store stays')
+    .addOption(new Option('--json', 'with --install and --uninstall: print JSON, and errors as problem objects'))
     .action(async (typed: ControllerTyped) => {
-      const { startController } = await import('../controller/main.ts');
       const oidc = await oidcOf(typed);
+      const bounds = boundsOf(typed);
+      if (typed.install || typed.uninstall || typed.json) return serveAsService(io, process.argv.slice(2), typed);
+      const { startController } = await import('../controller/main.ts');
       const givenAuthority = await authorityOf(typed);
       const log = await logger(typed.logLevel);
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
-      const listen = [{ unix: typed.socket }, ...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }])];
+      // The socket is the last: who answers there answers everywhere.
+      const listen = [...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }]), { unix: typed.socket }];
       mkdirSync(dirname(db), { recursive: true, mode: 0o700 });
       const names = typed.tlsName ?? [];
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
-      const bounds = {
-        keep: keepOf(typed),
-        auditKeep: auditKeepOf(typed),
-        tenantQuota: parseLimits(typed.tenantQuota ?? []),
-        rates: { write: typed.writeRate, read: typed.readRate },
-      };
       const isAuthorityLost = typed.newAuthority === true;
       const given = { ...(oidc && { oidc }), ...(givenAuthority && { givenAuthority }), isAuthorityLost };
       await serve(io, (onFatal) =>
@@ -114,6 +115,14 @@ export function controllerCommand(io: Io): Command {
       );
     });
 }
+
+/** What an installation may have, keep and ask. @throws USAGE */
+const boundsOf = (typed: ControllerTyped) => ({
+  keep: keepOf(typed),
+  auditKeep: auditKeepOf(typed),
+  tenantQuota: parseLimits(typed.tenantQuota ?? []),
+  rates: { write: typed.writeRate, read: typed.readRate },
+});
 
 /** @throws USAGE */
 function keepOf({ history, historySize }: ControllerTyped): { ms: number; bytes: number } {
@@ -129,7 +138,7 @@ function auditKeepOf({ audit, auditSize }: ControllerTyped): { ms: number; bytes
   return { ms: duration(audit), bytes };
 }
 
-interface ControllerTyped extends OidcTyped, AuthorityTyped {
+interface ControllerTyped extends OidcTyped, AuthorityTyped, ServiceTyped {
   listen?: string[];
   tlsName?: string[];
   fd?: number;

@@ -4,10 +4,12 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
+import { agentService, installAgent } from './agent-service.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import type { Io } from './io.ts';
 import { rootLauncher } from './launcher.ts';
 import { progress } from './progress.ts';
+import { requireRoom } from './service.ts';
 
 interface JoinTyped {
   readonly name?: string;
@@ -39,8 +41,8 @@ export function joinCommand(io: Io): Command {
       if (!typed.install && options.length > 0)
         throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
       const token = (given === '-' ? await text(process.stdin) : given).trim();
-      const service = typed.install && (await import('./agent-unit.ts'));
-      service?.requireSystemd();
+      const service = typed.install && agentService(['--state-dir', typed.stateDir, ...options]);
+      if (service) await requireRoom(service);
       using shown = progress(io, typed.json);
       shown.step('looking at this host');
       await refuseUnfit(io, controller, typed.stateDir);
@@ -52,7 +54,7 @@ export function joinCommand(io: Io): Command {
       if (refused) io.err(`warning: this server is host ${host.name} already, and stays it: ${refused.message}\n`);
       if (service) {
         shown.step('installing the service');
-        await service.installAgent([...['--state-dir', stateDir], ...options], io.signal);
+        await installAgent(service, io.signal);
       }
       shown[Symbol.dispose]();
       if (typed.json) return printJson(io, { controller, host, installed: typed.install === true });

@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { launcher, projectRoot } from './launcher.ts';
+import { launcher, launcherFile, projectRoot } from './launcher.ts';
 
 test('the launcher is called by a name that works where it is read', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'heddle-path-'));
@@ -12,7 +12,10 @@ test('the launcher is called by a name that works where it is read', async (t) =
   assert.equal(launcher('/nonexistent', '/'), `${projectRoot}heddle`);
   await symlink(join(projectRoot, 'heddle'), join(dir, 'heddle'));
   assert.equal(launcher(`/nonexistent:${dir}`, '/'), 'heddle');
+  assert.equal(launcherFile(`/nonexistent:${dir}`), join(dir, 'heddle'));
+  assert.equal(launcherFile('/nonexistent'), `${projectRoot}heddle`);
   await rm(join(dir, 'heddle'));
   await writeFile(join(dir, 'heddle'), 'another program of that name');
   assert.equal(launcher(dir, '/'), `${projectRoot}heddle`);
+  assert.equal(launcherFile(dir), `${projectRoot}heddle`);
 });

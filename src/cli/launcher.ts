@@ -1,20 +1,33 @@
 /** How to call `heddle` again: what is printed to be pasted must work where it is read. */
 import { existsSync, realpathSync } from 'node:fs';
-import { delimiter, join, relative } from 'node:path';
+import { delimiter, isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The project's folder, with a '/' at its end. */
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
 
-/** "heddle" if the PATH leads to this very launcher, "./heddle" in its folder, else its whole path. */
-export function launcher(path = process.env.PATH ?? '', cwd = process.cwd()): string {
-  const here = realpathSync(join(projectRoot, 'heddle'));
+/** The file to which the PATH leads, if that is this very launcher. */
+function onPath(path: string): string | undefined {
   const first = path
     .split(delimiter)
     .map((dir) => join(dir, 'heddle'))
     .find((file) => existsSync(file));
-  if (first && realpathSync(first) === here) return 'heddle';
+  return first && realpathSync(first) === realpathSync(join(projectRoot, 'heddle')) ? first : undefined;
+}
+
+/** "heddle" if the PATH leads to this very launcher, "./heddle" in its folder, else its whole path. */
+export function launcher(path = process.env.PATH ?? '', cwd = process.cwd()): string {
+  if (onPath(path)) return 'heddle';
   return relative(cwd, projectRoot) === '' ? './heddle' : `${projectRoot}heddle`;
+}
+
+/**
+ * The launcher for what starts it later, from anywhere: the one on the PATH, which may be a link that an upgrade sets to another
+ * version, else this one.
+ */
+export function launcherFile(path = process.env.PATH ?? ''): string {
+  const file = onPath(path);
+  return file && isAbsolute(file) ? file : `${projectRoot}heddle`;
 }
 
 /** The same for commands that need root: with sudo, if that is how this one came to be root. */

@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { LeavePlan, Left } from '../model/leave.ts';
 import { agentRequest } from './agent-request.ts';
-import { makeCommand, printJson, type Typed, withShared } from './command.ts';
+import { removeAgent } from './agent-service.ts';
+import { defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import { withHint } from './exit.ts';
 import type { Io } from './io.ts';
 import { progress } from './progress.ts';
@@ -22,7 +23,7 @@ interface LeaveTyped extends Typed {
 export function leaveCommand(io: Io): Command {
   const command = makeCommand(
     'leave',
-    'Take this server off Heddle: all that is attached, and every trace that its agent has made, in the kernel, on the disk and at the controller; units, hooks and networks that were put there with other tools stay',
+    'Take this server off Heddle: all that is attached, and every trace that its agent has made, in the kernel, on the disk and at the controller, and the service of --install; units, hooks and networks that were put there with other tools stay',
     ['heddle leave', 'heddle leave --yes', 'heddle leave --yes --force --json'],
   )
     .option('--yes', 'do it; without, it is only shown what would go')
@@ -30,8 +31,9 @@ export function leaveCommand(io: Io): Command {
   return withShared(command, 'agent', 'json').action(async (typed: LeaveTyped) => {
     if (!typed.yes) return await show(io, typed);
     const left = await leave(io, typed);
-    if (typed.json) return printJson(io, left);
-    io.out(`${left.host} has left Heddle; its agent ends\n`);
+    const uninstalled = await removeAgent(typed.agent ?? defaults.agent);
+    if (typed.json) return printJson(io, { ...left, uninstalled });
+    io.out(`${left.host} has left Heddle; its agent ends${uninstalled ? ', and its service is gone' : ''}\n`);
     for (const what of left.stays) io.out(`stays: ${printable(what)}\n`);
   });
 }

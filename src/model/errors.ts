@@ -407,6 +407,9 @@ export const errors = {
       `${d.operation} ${d.object}: ${d.errno}${d.extack ? ` (${d.extack})` : ''}`,
   ),
   LINK_MISMATCH: broken((d: { link: string; want: string; have: string }) => `${d.link} is ${d.have}, want ${d.want}`),
+  SERVICE_FAILED: broken(
+    (d: { unit: string; problem: string }) => `${d.unit}: ${d.problem}. Its log: journalctl --unit ${d.unit}`,
+  ),
   LAB_FAILED: broken((d: { problem: string }) => `the lab: ${d.problem}`),
   STORE_BROKEN: broken((d: { problem: string }) => `the store cannot be used: ${d.problem}`),
   INTERNAL: broken((d: { problem: string }) => d.problem),
