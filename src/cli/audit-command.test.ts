@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import type { AuditRecord } from '../model/audit.ts';
+import { type AuditRecord, whoText } from '../model/audit.ts';
 import { hasCode } from '../model/errors.ts';
 import { auditCommand } from './audit-command.ts';
-import { subjectText, whatText, whoText } from './audit-text.ts';
+import { subjectText, whatText } from './audit-text.ts';
 
 const made: AuditRecord = {
   ...{ id: '1', at: '2026-01-31T08:00:00.000Z', action: 'create', who: { kind: 'user', name: 'ann' } },
@@ -41,7 +41,7 @@ it('says each sort of record in one line', () => {
       { kind: 'user', name: 'ann' } as const,
       { kind: 'local', name: 'root@c' } as const,
       { kind: 'controller' } as const,
-    ].map((who) => whoText({ who })),
+    ].map(whoText),
     ['user:ann', 'root@c', 'controller'],
   );
 });

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import type { AuditFilter } from '../client/audit.ts';
 import type { Client } from '../client/client.ts';
-import { type AuditRecord, auditLimits } from '../model/audit.ts';
+import { type AuditRecord, auditLimits, whoText } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
-import { subjectText, whatText, whoText } from './audit-text.ts';
+import { subjectText, whatText } from './audit-text.ts';
 import { controllerClient, integer, makeCommand, type Typed, withShared } from './command.ts';
 import { type Io, paint } from './io.ts';
 import { printable, table } from './table.ts';
@@ -97,7 +97,7 @@ function show(
 
 const cellsOf = (record: AuditRecord): string[] => [
   `${record.at.slice(0, 19)}Z`,
-  whoText(record),
+  whoText(record.who),
   record.from ?? '-',
   record.action,
   subjectText(record),

@@ -5,10 +5,6 @@ import { fieldText, shownFields } from './change-text.ts';
 /** Fields that are named in a line; `--json` has all. */
 const FIELDS_SHOWN = 6;
 
-/** "user:alice", "root@ctl", "controller". */
-export const whoText = ({ who: { kind, name } }: Pick<AuditRecord, 'who'>): string =>
-  name === undefined ? kind : kind === 'local' ? name : `${kind}:${name}`;
-
 /** "network acme/web"; of what has no name, what there is. */
 export function subjectText({ kind, name, object, tenantName }: AuditRecord): string {
   const named = name ?? object;

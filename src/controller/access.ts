@@ -2,10 +2,11 @@
  * Who may what: pure, from a principal and the grants of the world. One table says what each role may; everything that
  * admits, refuses or hides asks it.
  */
+import { whoText } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { Role } from '../model/grant.ts';
 import { everyTenant, type Kind } from '../model/kinds.ts';
-import { nameOf, type Principal } from './principal.ts';
+import { type Principal, subjectsOf } from './principal.ts';
 import type { World } from './world.ts';
 
 /** What rights are about: the objects of a kind, or what is no object. */
@@ -136,10 +137,7 @@ export function accessOf(
     if (given.includes(everyTenant)) return new Access(principal, ['host', 'host-given']);
     return new Access(principal, ['host'], new Map(given.map((tenant) => [tenant, ['host-given']])));
   }
-  const { everywhere, within } = officesOf(world, [
-    `user:${principal.name}`,
-    ...principal.groups.map((name) => `group:${name}`),
-  ]);
+  const { everywhere, within } = officesOf(world, subjectsOf(principal));
   const { tenants, readOnly = false } = principal.scope ?? {};
   if (!tenants) return new Access(principal, everywhere, within, readOnly);
   // Of a token for some tenants, the rest of what its user may is as if there were none.
@@ -177,7 +175,7 @@ export const readsIn =
 /** Of what it may see, and not do. */
 export const forbidden = ({ principal }: Access, verb: string, what: string, tenant?: string) =>
   new HeddleError('FORBIDDEN', {
-    who: principal ? nameOf(principal) : 'nobody',
+    who: principal ? whoText(principal) : 'nobody',
     verb,
     what,
     ...(tenant !== undefined && { tenant }),

@@ -1,10 +1,11 @@
 /** The door of the API: who asks, whether it may use the route, and how often. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { whoText } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
 import { kinds } from '../model/kinds.ts';
 import { type Access, accessOf, forbidden } from './access.ts';
 import { isOwn } from './host-deeds.ts';
-import { nameOf, type Principal } from './principal.ts';
+import type { Principal } from './principal.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { type RouteRight, routeRights } from './route-rights.ts';
 import { isAlive } from './tokens.ts';
@@ -94,7 +95,7 @@ function rate(limit: RateLimit, request: FastifyRequest): void {
   const { routeOptions, query, ip, principal } = request;
   // What has a query asks for more than is at hand.
   const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
-  const client = principal && principal.kind !== 'local' ? nameOf(principal) : ip;
+  const client = principal && principal.kind !== 'local' ? whoText(principal) : ip;
   if (!client || isFree) return;
   if (!principal && !isRead(request)) limit.takeUnknown(client);
   else limit.take(client, isRead(request) ? 'read' : 'write');

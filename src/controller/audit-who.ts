@@ -1,6 +1,6 @@
 /** Who did it, as records say it. */
 import type { Who } from '../model/audit.ts';
-import type { Principal } from './principal.ts';
+import { type Principal, subjectsOf } from './principal.ts';
 import type { World } from './world.ts';
 
 /** On whose behalf something is done, and by which request. */
@@ -30,9 +30,6 @@ export function whoOf(deed: Pick<Deed, 'principal' | 'joinToken' | 'host'> | und
   return joinToken === undefined ? { kind: 'nobody' } : { kind: 'joiner', name: joinToken };
 }
 
-/** As the log finds it: "user:alice", "controller". */
-export const whoText = ({ kind, name }: Who): string => (name === undefined ? kind : `${kind}:${name}`);
-
 /** A tenant's administrators may know who it was: hosts, the controller, and users who have a role there. */
 export function isInside(
   { grant, grantsOfSubject }: Pick<World, 'grant' | 'grantsOfSubject'>,
@@ -43,8 +40,7 @@ export function isInside(
   if (!deed || deed.host !== undefined || deed.principal?.kind === 'host') return true;
   const { principal } = deed;
   if (principal?.kind !== 'user') return false;
-  const subjects = [`user:${principal.name}`, ...principal.groups.map((name) => `group:${name}`)];
-  return subjects.some((subject) =>
+  return subjectsOf(principal).some((subject) =>
     [...grantsOfSubject.of(subject)].some((id) => grant.get(id)?.record.tenant === tenant),
   );
 }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
-import type { AuditRecord, Who } from '../model/audit.ts';
+import { type AuditRecord, type Who, whoText } from '../model/audit.ts';
 import type { Code } from '../model/errors.ts';
 import { masked } from '../model/masked.ts';
 import type { AuditForgotten, AuditLog, AuditRow, AuditSort } from '../store/audit-contract.ts';
@@ -10,7 +10,7 @@ import type { Store } from '../store/contract.ts';
 import { boundedFields } from './audit-fields.ts';
 import { Floods, type Unrecorded } from './audit-floods.ts';
 import type { Subject } from './audit-subjects.ts';
-import { type Deed, isInside, whoOf, whoText } from './audit-who.ts';
+import { type Deed, isInside, whoOf } from './audit-who.ts';
 import { auditedStore } from './audited-store.ts';
 import type { World } from './world.ts';
 

@@ -13,6 +13,7 @@ import {
   JoinTokenInput as tokenSchema,
 } from '../model/trust.ts';
 import { readRequest } from '../trust/request.ts';
+import { type Access, forbidden } from './access.ts';
 import type { Authority } from './authority.ts';
 import { keptTenants, refuseGiving } from './given-tenants.ts';
 import type { HostSockets } from './host-sockets.ts';
@@ -25,7 +26,6 @@ import {
   listJoinTokens,
 } from './join-tokens.ts';
 import { joinTokenKey } from './keys.ts';
-import type { Principal } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { fastifyPath, type RouteContext } from './routes.ts';
 import { must } from './rules.ts';
@@ -93,7 +93,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     parseNothing(request.query as RawQuery);
     checkRenewal(request.body);
     const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
-    refuseOthers(request.principal, id, name);
+    refuseOthers(request.access, id, name);
     const issuer = await authority();
     const { generation } = world.trust.host(id).record;
     const { csr } = request.body as RenewalInput;
@@ -109,10 +109,9 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
 }
 
 /** A host's certificate is for itself, and for root here. @throws FORBIDDEN */
-function refuseOthers(principal: Principal | undefined, host: HostId, name: string): void {
-  if (principal?.kind === 'local' || (principal?.kind === 'host' && principal.host === host)) return;
-  const who = `${principal?.kind ?? 'nobody'}${principal ? `:${principal.name}` : ''}`;
-  throw new HeddleError('FORBIDDEN', { who, verb: 'renew', what: `the certificate of host ${name}` });
+function refuseOthers(access: Access, host: HostId, name: string): void {
+  if (access.principal?.kind !== 'local' && access.host !== host)
+    throw forbidden(access, 'renew', `the certificate of host ${name}`);
 }
 
 /** The address of who asks, in its plain form. @throws INVALID if it has none that others could reach */

@@ -3,7 +3,7 @@ import { HeddleError } from '../model/errors.ts';
 import type { Role } from '../model/grant.ts';
 import type { LoginSettings, Whoami } from '../model/login.ts';
 import { loginPaths } from './login-openapi.ts';
-import type { Principal, TokenScope } from './principal.ts';
+import { type Principal, subjectsOf, type TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import type { World } from './world.ts';
 
@@ -31,8 +31,7 @@ function whoamiOf(world: World, principal: Principal): Whoami {
   if (kind === 'host') return { kind, name, host: principal.host, roles: [] };
   const { groups, via, scope } = principal;
   const nameOf = (tenant: string) => world.tenant.get(tenant)?.record.name;
-  const subjects = [`user:${name}`, ...groups.map((group) => `group:${group}`)];
-  const grants = subjects.flatMap((subject) => [...world.grantsOfSubject.of(subject)]);
+  const grants = subjectsOf(principal).flatMap((subject) => [...world.grantsOfSubject.of(subject)]);
   const roles = grants.flatMap((id) => {
     const { role, tenant } = world.grant.get(id)!.record;
     return rolesWithin(scope, role, tenant).flatMap((one): Whoami['roles'] => {

@@ -1,3 +1,4 @@
+import { whoText } from '../model/audit.ts';
 import type { HostId, TenantId } from '../model/ids.ts';
 
 /** What a token may do less than its user. */
@@ -23,12 +24,15 @@ export type Principal =
       readonly untilMs?: number;
     };
 
-/** A principal as people and limits name it: "user:alice", "host:h1", "root@ctl". */
-export const nameOf = ({ kind, name }: Principal): string => (kind === 'local' ? name : `${kind}:${name}`);
+/** Whom grants name when a user is meant: "user:alice", and "group:dev" for each of its groups. */
+export const subjectsOf = ({ name, groups }: Extract<Principal, { kind: 'user' }>): string[] => [
+  `user:${name}`,
+  ...groups.map((group) => `group:${group}`),
+];
 
 /** As whom somebody waits for its turn; undefined: root here, who waits as often as it likes. */
 export const waitsAs = (principal: Principal | undefined): string | undefined =>
-  principal && principal.kind !== 'local' ? nameOf(principal) : undefined;
+  principal && principal.kind !== 'local' ? whoText(principal) : undefined;
 
 declare module 'fastify' {
   interface FastifyRequest {

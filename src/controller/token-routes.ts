@@ -1,6 +1,7 @@
 /** API tokens over the API: everybody makes, sees and deletes their own; whoever may all, everybody's. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
+import { whoText } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { TenantId } from '../model/ids.ts';
 import {
@@ -15,7 +16,7 @@ import type { Store } from '../store/contract.ts';
 import { type Access, forbidden, seenTenant } from './access.ts';
 import { isExpired, sweepExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
-import { nameOf, type TokenScope } from './principal.ts';
+import type { TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { newToken, tokenView } from './tokens.ts';
 import type { TokenRecord } from './trust-record.ts';
@@ -93,7 +94,7 @@ async function create(ctx: TokenContext, request: FastifyRequest, input: TokenIn
   const good = [...tokens.values()].filter(({ record }) => record.user === user && !isExpired(record, at));
   if (good.length >= tokenLimits.perUser) throw new HeddleError('TOKEN_LIMIT', { user, limit: tokenLimits.perUser });
   const fields = {
-    ...{ user, groups, description, by: nameOf(principal), createdAt: at.toISOString() },
+    ...{ user, groups, description, by: whoText(principal), createdAt: at.toISOString() },
     scope: scopeOf(world, access, input.scope),
     expiresAt: new Date(endOf(access, user, at.getTime(), input.ttlSeconds)).toISOString(),
   };

@@ -56,6 +56,9 @@ const Who = Type.Object(
   strict,
 );
 export type Who = Static<typeof Who>;
+/** "user:alice", "host:h1", "root@ctl", "controller". */
+export const whoText = ({ kind, name }: Pick<Who, 'kind' | 'name'>): string =>
+  name === undefined ? kind : kind === 'local' ? name : `${kind}:${name}`;
 
 const AuditField = Type.Object(
   {
