@@ -20,7 +20,7 @@ export const withAuthority = (command: Command): Command =>
     .option('--ca-key <file>', 'its P-256 key (PEM); it is kept sealed in the store, and not needed here again')
     .option(
       '--new-authority',
-      'once, where the store’s secret.key is lost: begin with another authority; all hosts join, and users log in, again',
+      'once, where the store’s .secret.key is lost: begin with another authority; all hosts join, and users log in, again',
     );
 
 /** Undefined without the flags. @throws USAGE */

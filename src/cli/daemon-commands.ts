@@ -1,7 +1,5 @@
 /** The daemons: `heddle controller` and `heddle agent`. Their code is loaded only when they run. */
-import { mkdirSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { dirname } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { Agent } from '../agent/main.ts';
@@ -105,7 +103,6 @@ export function controllerCommand(io: Io): Command {
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
       // The socket is the last: who answers there answers everywhere.
       const listen = [...tcp.map((t) => ({ tcp: t })), ...(fd === undefined ? [] : [{ fd }]), { unix: typed.socket }];
-      mkdirSync(dirname(db), { recursive: true, mode: 0o700 });
       const names = typed.tlsName ?? [];
       const silence = typed.hostSilence === undefined ? {} : { silenceMs: typed.hostSilence };
       const isAuthorityLost = typed.newAuthority === true;

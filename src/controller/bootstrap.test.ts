@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
@@ -44,7 +44,7 @@ it('makes somebody who may all at the first start alone, tells it once, and keep
     const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) });
     const start = () => startController({ db, listen: [], log, announce: (text) => void told.push(text) });
     await (await start())[Symbol.asyncDispose]();
-    const file = join(dir, 'admin-token');
+    const file = `${db}.admin-token`;
     const token = readFileSync(file, 'utf8').trim();
     assert.match(token, /^hdt_[0-9a-f]{16}_[\w-]{43}$/);
     assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -66,6 +66,41 @@ it('makes somebody who may all at the first start alone, tells it once, and keep
       answer.body.items.map((grant: { subject: string; role: string }) => [grant.subject, grant.role]),
       [['user:admin', 'admin']],
     );
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+it('keeps the secrets of each store under its name, also where several lie in one folder', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+  try {
+    for (const db of ['a.db', 'b.db']) {
+      const options = { db: join(dir, db), listen: [], log: pino({ level: 'silent' }), announce: () => undefined };
+      await (await startController(options))[Symbol.asyncDispose]();
+    }
+    const secrets = ['a.db.admin-token', 'a.db.secret.key', 'b.db.admin-token', 'b.db.secret.key'];
+    assert.deepEqual(
+      readdirSync(dir).filter((name) => /key|token/.test(name)),
+      secrets,
+    );
+    assert.equal(new Set(secrets.map((name) => readFileSync(join(dir, name), 'utf8'))).size, 4);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+it('says which file it cannot make, and has made nobody then', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+  const start = (db: string) =>
+    startController({ db, listen: [], log: pino({ level: 'silent' }), announce: () => undefined });
+  try {
+    const db = join(dir, 'new/folder/heddle.db');
+    mkdirSync(join(`${db}.admin-token`, 'in the way'), { recursive: true });
+    await assert.rejects(start(db), { code: 'STORE_BROKEN', message: /heddle\.db\.admin-token: / });
+    rmSync(`${db}.admin-token`, { recursive: true });
+    await (await start(db))[Symbol.asyncDispose]();
+    assert.match(readFileSync(`${db}.admin-token`, 'utf8'), /^hdt_/);
+    await assert.rejects(start(join(db, 'below/a/file.db')), { code: 'STORE_BROKEN', message: /below\/a: ENOTDIR/ });
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -1,4 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
+import { HeddleError } from '../model/errors.ts';
 import { type GrantId, newId } from '../model/ids.ts';
 import { tokenLimits } from '../model/token.ts';
 import type { Store } from '../store/contract.ts';
@@ -19,7 +20,7 @@ export const firstUser = 'admin';
 /**
  * At the first start on an empty store, somebody who may all: a grant for user "admin", and an API token of it. The file comes
  * first: whoever dies in between leaves a token that is no good, and begins again.
- * @returns the token's text; undefined if it is not the first start. @throws ENOENT and the like, if the file cannot be written
+ * @returns the token's text; undefined if it is not the first start. @throws STORE_BROKEN if the file cannot be written
  */
 export async function bootstrapAdmin({ store, now, randomBytes, file }: Bootstrap): Promise<string | undefined> {
   if ((await store.extent()).revision > 0n) return undefined;
@@ -35,9 +36,17 @@ export async function bootstrapAdmin({ store, now, randomBytes, file }: Bootstra
     },
     randomBytes,
   );
-  rmSync(file, { force: true });
-  writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' });
+  writeForOwner(file, `${text}\n`);
   const draft = new Draft().create('grant', grant).put(key, JSON.stringify(record));
   const { committed } = await store.txn({ compare: draft.compare, ops: draft.ops });
   return committed ? text : undefined;
+}
+
+function writeForOwner(file: string, text: string): void {
+  try {
+    rmSync(file, { force: true });
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  } catch (cause) {
+    throw new HeddleError('STORE_BROKEN', { problem: `${file}: ${(cause as Error).message}` }, cause);
+  }
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { pino } from 'pino';
+import { HeddleError } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { newSealingKey, openSealingKey } from '../trust/sealing-key.ts';
@@ -17,7 +18,10 @@ import { troublesOfTrust } from './trust-condition.ts';
 import type { World } from './world.ts';
 
 interface ControllerOptions extends Partial<AssembleOptions> {
-  /** The store's file; ":memory:" for none. Beside it is what its secrets are sealed with, and the first admin's token. */
+  /**
+   * The store's file; ":memory:" for none. Beside it, under its name and ".secret.key" or ".admin-token", is what its secrets are
+   * sealed with, and the first admin's token. Its folder is made if it is not there.
+   */
   readonly db: string;
   readonly listen: readonly Listen[];
   /** Where users log in. Default: nowhere, they have tokens. */
@@ -35,6 +39,15 @@ export interface Controller extends AsyncDisposable {
 function sizeOf(db: string): number | undefined {
   const files = [db, `${db}-wal`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.size ?? []);
   return files.length === 0 ? undefined : files.reduce((sum, size) => sum + size, 0);
+}
+
+/** For its owner alone. @throws STORE_BROKEN */
+function ensureFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new HeddleError('STORE_BROKEN', { problem: `${folder}: ${(cause as Error).message}` }, cause);
+  }
 }
 
 /** By what clients may call the controller: what it listens on, and the machine's name. */
@@ -84,16 +97,17 @@ export async function startController({
   const log = options.log ?? pino();
   const onFatal = options.onFatal ?? ((cause: unknown) => log.fatal({ err: cause }, 'the store failed'));
   await using stack = new AsyncDisposableStack();
+  if (db !== ':memory:') ensureFolder(dirname(db));
   const store = stack.use(await openSqlite(db));
   const storeBytes = () => sizeOf(db);
   const isSealed = !options.isAuthorityLost && (await store.get(authorityKey)) !== undefined;
-  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(join(dirname(db), 'secret.key'), isSealed);
+  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(`${db}.secret.key`, isSealed);
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { now, storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
   const { app, authority, presence, audit, world } = stack.use(assembly);
-  if (db !== ':memory:') await welcomeAdmin(audit.store, world, join(dirname(db), 'admin-token'), { log, announce });
+  if (db !== ':memory:') await welcomeAdmin(audit.store, world, `${db}.admin-token`, { log, announce });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));

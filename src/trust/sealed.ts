@@ -9,7 +9,7 @@ export const SEALING_KEY_BYTES = 32;
 
 /** What to do where the key of a store is not the one beside it. */
 export const lostKey =
-  'put the secret.key that belongs to this store beside it; if it is lost for good: heddle controller --new-authority';
+  'put the .secret.key that belongs to this store beside it; if it is lost for good: heddle controller --new-authority';
 
 const [VERSION, NONCE_BYTES, TAG_BYTES] = ['s1.', 12, 16];
 

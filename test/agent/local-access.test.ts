@@ -97,7 +97,8 @@ test('no file, folder, socket or pin of a controller and an agent is for others 
       all.some((thing) => thing.path === join(dir, path)),
       `${path} is looked at`,
     );
-  for (const path of ['controller.db', 'controller.db-wal', 'secret.key', 'admin-token', 'join-token']) has(path);
+  for (const suffix of ['', '-wal', '.secret.key', '.admin-token']) has(`controller.db${suffix}`);
+  has('join-token');
   for (const path of ['controller.sock', 'controller.log', 'h1/agent.sock', 'h1/agent.log', 'h1/netns']) has(path);
   for (const path of ['h1/state/identity.json', 'h1/state/attachments', 'h1/state/host-state.json']) has(path);
   for (const path of ['', '/ports', '/from_port']) has(`${relative(dir, bpfDir)}/h1/${layoutHash}${path}`);

@@ -68,7 +68,7 @@ test('no secret is said again, wherever it was put', async () => {
     'an API token': token.split('_')[2]!.slice(0, 16),
     'a token to join': join.split('_')[2]!.slice(0, 16),
     "a host's key": identity.key.split('\n')[1]!,
-    "the store's key": readFileSync(`${lab.plan.dir}/secret.key`, 'utf8').trim(),
+    "the store's key": readFileSync(`${lab.plan.dir}/controller.db.secret.key`, 'utf8').trim(),
     'user data': word,
     'a private key': 'PRIVATE KEY',
   };

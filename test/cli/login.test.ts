@@ -33,7 +33,7 @@ before(async () => {
   });
   [address = ''] = controller.addresses;
   pin = pinOf(parseBundle(await shownAuthority(address))[0]!);
-  token = (await readFile(join(dir, 'admin-token'), 'utf8')).trim();
+  token = (await readFile(join(dir, 'db.admin-token'), 'utf8')).trim();
 });
 after(async () => {
   await controller[Symbol.asyncDispose]();

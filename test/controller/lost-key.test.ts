@@ -1,4 +1,4 @@
-/** What becomes of an installation whose `secret.key` is not there any more. */
+/** What becomes of an installation whose key is not there any more. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ const log = pino({ level: 'silent' });
 it('does not start without it and makes none in its place; begins anew if told that it is lost, with all but who joined', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-lost-key-'));
   try {
-    const [db, file, stateDir] = [join(dir, 'db'), join(dir, 'secret.key'), join(dir, 'agent')];
+    const [db, file, stateDir] = [join(dir, 'db'), join(dir, 'db.secret.key'), join(dir, 'agent')];
     const listen = [{ unix: join(dir, 'socket') }, { tcp: '127.0.0.1:0' }];
     const start = (isAuthorityLost = false) => startController({ db, listen, log, isAuthorityLost });
     const joined = async (root: ReturnType<typeof openClient>, controller: string) => {

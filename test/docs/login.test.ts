@@ -31,7 +31,7 @@ test('the commands of docs/guides/login.md work when pasted, and what shall be r
   const places = {
     'https://192.0.2.1:7470': controller.addresses[0]!,
     '/run/heddle/controller.sock': socket,
-    '/var/lib/heddle/admin-token': join(dir, 'admin-token'),
+    '/var/lib/heddle/controller.db.admin-token': join(dir, 'controller.db.admin-token'),
     'bob-token': join(dir, 'bob-token'),
     'ca.pem': join(dir, 'ca.pem'),
   };

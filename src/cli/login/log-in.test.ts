@@ -67,7 +67,7 @@ before(async () => {
   [address = ''] = controller.addresses;
   root = openClient(controller.addresses[1]!);
   pin = pinOf(parseBundle(await shownAuthority(address))[0]!);
-  adminToken = (await readFile(join(dir, 'admin-token'), 'utf8')).trim();
+  adminToken = (await readFile(join(dir, 'db.admin-token'), 'utf8')).trim();
 });
 after(async () => {
   await Promise.all(visits);
