@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
 import type { KeyedCertificate } from '../trust/authority-certificate.ts';
-import { fileText } from './file-text.ts';
+import { readTyped } from './file-text.ts';
 
 /** What was typed of it. */
 export interface AuthorityTyped {
@@ -24,10 +24,13 @@ export const withAuthority = (command: Command): Command =>
     );
 
 /** Undefined without the flags. @throws USAGE */
-export async function authorityOf({ caCertificate, caKey }: AuthorityTyped): Promise<KeyedCertificate | undefined> {
+export async function parseAuthorityFlags({
+  caCertificate,
+  caKey,
+}: AuthorityTyped): Promise<KeyedCertificate | undefined> {
   if (caCertificate === undefined && caKey === undefined) return undefined;
   if (caCertificate === undefined || caKey === undefined)
     throw new HeddleError('USAGE', { problem: '--ca-certificate and --ca-key go together' });
   const { parseAuthority } = await import('../trust/given-authority.ts');
-  return parseAuthority(fileText('ca-certificate', `@${caCertificate}`), fileText('ca-key', `@${caKey}`), new Date());
+  return parseAuthority(readTyped('--ca-certificate', caCertificate), readTyped('--ca-key', caKey), new Date());
 }

@@ -6,11 +6,12 @@ import type { Agent } from '../agent/main.ts';
 import { HeddleError } from '../model/errors.ts';
 import { defaultRates } from '../model/rates.ts';
 import { groupId } from './accounts.ts';
-import { type AuthorityTyped, authorityOf, withAuthority } from './authority-flags.ts';
+import { type AuthorityTyped, parseAuthorityFlags, withAuthority } from './authority-flags.ts';
 import { collect, defaults, duration, integer, makeCommand, size } from './command.ts';
 import { type ServiceTyped, serveAsService } from './controller-service.ts';
 import type { Io } from './io.ts';
-import { joinCommand, tokenOf } from './join-command.ts';
+import { joinCommand } from './join-command.ts';
+import { readTokenFile } from './login/prompt.ts';
 import { type OidcTyped, oidcOf, withOidc } from './oidc-flags.ts';
 import { parseLimits } from './quota-text.ts';
 import { version } from './version.ts';
@@ -97,7 +98,7 @@ export function controllerCommand(io: Io): Command {
       const bounds = boundsOf(typed);
       if (typed.install || typed.uninstall || typed.json) return serveAsService(io, process.argv.slice(2), typed);
       const { startController } = await import('../controller/main.ts');
-      const givenAuthority = await authorityOf(typed);
+      const givenAuthority = await parseAuthorityFlags(typed);
       const log = await logger(typed.logLevel);
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
@@ -264,7 +265,8 @@ export function agentCommand(io: Io): Command {
           integrations: () => driver.disposeAsync(),
           onLeft: (cause?: unknown) => (cause === undefined ? onEnd() : onFatal(cause)),
         };
-        const joinToken = joinTokenFile === undefined ? undefined : () => tokenOf(joinTokenFile);
+        const joinToken =
+          joinTokenFile === undefined ? undefined : () => readTokenFile('--join-token-file', joinTokenFile);
         const agent = open.use(
           await startAgent({ ...typed, ...leaving, ...(joinToken && { joinToken }), version, log }),
         );

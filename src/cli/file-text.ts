@@ -1,4 +1,4 @@
-/** Options that are long texts: typed, or read from a file. */
+/** Options that are in files, or long texts that may be. */
 import { readFileSync } from 'node:fs';
 import { HeddleError } from '../model/errors.ts';
 
@@ -7,11 +7,15 @@ export const fileForm = (what: string): string => `${what}|@file`;
 
 /** The text, or with @ before it what is in the file of that path. @throws USAGE */
 export function fileText(flag: string, text: string): string {
-  if (!text.startsWith('@')) return text;
+  return text.startsWith('@') ? readTyped(`--${flag} ${text}`, text.slice(1)) : text;
+}
+
+/** What is in a file that was named. @param what by which it was named, for people @throws USAGE */
+export function readTyped(what: string, file: string): string {
   try {
-    return readFileSync(text.slice(1), 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new HeddleError('USAGE', { problem: `--${flag} ${text}: ${(cause as Error).message}` }, cause);
+    throw new HeddleError('USAGE', { problem: `${what}: ${(cause as Error).message}` }, cause);
   }
 }
 

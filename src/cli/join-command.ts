@@ -1,6 +1,4 @@
 /** `heddle agent join`: makes this server a host of a controller. */
-import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
@@ -8,6 +6,7 @@ import { agentService, installAgent } from './agent-service.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import type { Io } from './io.ts';
 import { rootLauncher } from './launcher.ts';
+import { parseToken, readToken } from './login/prompt.ts';
 import { progress } from './progress.ts';
 import { requireRoom } from './service.ts';
 
@@ -40,7 +39,7 @@ export function joinCommand(io: Io): Command {
       const name = typed.name === undefined ? undefined : parseName(typed.name);
       if (!typed.install && options.length > 0)
         throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
-      const token = (given === '-' ? await text(process.stdin) : given).trim();
+      const token = given === '-' ? await readToken(process.stdin) : parseToken(given);
       const service = typed.install && agentService(['--state-dir', typed.stateDir, ...options]);
       if (service) await requireRoom(service);
       using shown = progress(io, typed.json);
@@ -74,13 +73,4 @@ async function refuseUnfit(io: Io, controller: string, stateDir: string): Promis
   using nl = openNetlink();
   const warn = (_: object, warning: string) => io.err(`warning: ${warning}\n`);
   await checkAtStart(openSite(nl, { controller, stateDir }, undefined), { warn } as never);
-}
-
-/** A token of a file. @throws USAGE */
-export function tokenOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw new HeddleError('USAGE', { problem: `the token cannot be read: ${(cause as Error).message}` }, cause);
-  }
 }

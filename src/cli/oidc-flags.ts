@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Oidc } from '../controller/oidc.ts';
 import { HeddleError } from '../model/errors.ts';
 import { collect } from './command.ts';
-import { readCa } from './login/controller-of.ts';
+import { readTyped } from './file-text.ts';
 
 /** What was typed of it. */
 export interface OidcTyped {
@@ -58,5 +58,5 @@ export async function oidcOf(typed: OidcTyped): Promise<Oidc | undefined> {
 /** What is none would be noticed only when somebody logs in. */
 async function caOf(file: string): Promise<string> {
   const { bundleText, parseBundle } = await import('../trust/bundle.ts');
-  return bundleText(parseBundle(readCa(file, '--oidc-ca')));
+  return bundleText(parseBundle(readTyped('--oidc-ca', file)));
 }

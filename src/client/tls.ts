@@ -68,7 +68,9 @@ export function agentOf(credentials: Credentials): Agent {
 }
 
 /** The header in which a user's token goes. */
-export async function tokenOf(credentials: CurrentCredentials | undefined): Promise<{ authorization?: string }> {
+export async function authorizationHeader(
+  credentials: CurrentCredentials | undefined,
+): Promise<{ authorization?: string }> {
   const token = credentials?.().token;
   if (token === undefined) return {};
   return { authorization: `Bearer ${typeof token === 'string' ? token : await token()}` };

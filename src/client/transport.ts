@@ -2,7 +2,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { request as requestByTls, type Agent as TlsAgent } from 'node:https';
 import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import type { CurrentCredentials } from './credentials.ts';
-import { agentOf, failureText, tokenOf } from './tls.ts';
+import { agentOf, authorizationHeader, failureText } from './tls.ts';
 
 /** Where a server listens: "https://192.0.2.1:7470" or "unix:/run/heddle/controller.sock"; "http://127.0.0.1:8080" on loopback. */
 export type Address = string;
@@ -121,7 +121,7 @@ async function exchange(
     path: path + queryText(options.query),
     headers: {
       ...options.headers,
-      ...(await tokenOf(server.credentials)),
+      ...(await authorizationHeader(server.credentials)),
       ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     },
     ...(options.signal ? { signal: options.signal } : {}),

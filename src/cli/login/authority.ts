@@ -5,9 +5,9 @@ import { isOfAnotherAuthority } from '../../client/tls.ts';
 import { HeddleError, hasCode } from '../../model/errors.ts';
 import { bundleText, parseBundle, pinOf } from '../../trust/bundle.ts';
 import { withHint } from '../exit.ts';
+import { readTyped } from '../file-text.ts';
 import { type Io, paint } from '../io.ts';
 import { printable } from '../table.ts';
-import { readCa } from './controller-of.ts';
 import { confirm, isAsked } from './prompt.ts';
 
 /** By what the right authority is known. */
@@ -22,12 +22,12 @@ export interface Known {
  * shown, if a person says that it is the right one.
  * @throws USAGE, CA_MISMATCH, CONTROLLER_UNREACHABLE, INVALID
  */
-export async function authorityOf(io: Io, address: string, known: Known, before: string | undefined): Promise<string> {
+export async function askAuthority(io: Io, address: string, known: Known, before: string | undefined): Promise<string> {
   const { pin, ca } = known;
   if (pin !== undefined && ca !== undefined)
     throw new HeddleError('USAGE', { problem: '--pin and --ca: say one of them' });
   if (ca !== undefined) {
-    const text = readCa(ca, '--ca');
+    const text = readTyped('--ca', ca);
     parseBundle(text);
     return text;
   }

@@ -144,17 +144,21 @@ function addCommand(io: Io): Command {
 
 /** @throws USAGE, INVALID, CA_MISMATCH */
 async function contextFor(io: Io, typed: AddTyped): Promise<Context> {
-  const [{ parseAddress }, { authorityOf }, { tokenInFile }] = await Promise.all([
+  const [{ parseAddress }, { askAuthority }, { readTokenFile }] = await Promise.all([
     import('./address.ts'),
     import('./authority.ts'),
-    import('./credential.ts'),
+    import('./prompt.ts'),
   ]);
   if (typed.address.startsWith('unix:')) return { address: typed.address };
   const address = parseAddress(typed.address);
   if (typed.pin === undefined && typed.ca === undefined)
     throw new HeddleError('USAGE', { problem: 'by what is its authority known? Say --ca or --pin' });
-  const ca = await authorityOf(io, address, typed, undefined);
-  return { address, ca, ...(typed.tokenFile !== undefined && { token: tokenInFile(typed.tokenFile) }) };
+  const ca = await askAuthority(io, address, typed, undefined);
+  return {
+    address,
+    ca,
+    ...(typed.tokenFile !== undefined && { token: readTokenFile('--token-file', typed.tokenFile) }),
+  };
 }
 
 function removeCommand(io: Io): Command {

@@ -1,7 +1,8 @@
 /** Which controller a command asks, and as whom. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import type { Credentials } from '../../client/credentials.ts';
 import { HeddleError } from '../../model/errors.ts';
+import { readTyped } from '../file-text.ts';
 import { tokenOf } from './bearer.ts';
 import { type Context, type Contexts, contextOf, contextsFile, readContexts } from './contexts.ts';
 
@@ -102,16 +103,7 @@ function credentialsOf(file: string, name: string, context: Context, own: Own): 
 
 /** @throws USAGE */
 function fromEnvironment({ HEDDLE_CA: file, HEDDLE_TOKEN: token }: NodeJS.ProcessEnv): Own {
-  return { ...(file && { ca: readCa(file, 'HEDDLE_CA') }), ...(token && { token: token.trim() }) };
-}
-
-/** A file with certificates of an authority, as PEM. @throws USAGE */
-export function readCa(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new HeddleError('USAGE', { problem: `${what}: ${(cause as Error).message}` }, cause);
-  }
+  return { ...(file && { ca: readTyped('HEDDLE_CA', file) }), ...(token && { token: token.trim() }) };
 }
 
 function mayOpen(socket: string): boolean {

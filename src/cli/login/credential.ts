@@ -1,10 +1,9 @@
 /** What somebody logs in with. */
-import { readFileSync } from 'node:fs';
 import { HeddleError } from '../../model/errors.ts';
 import type { LoginSettings } from '../../model/login.ts';
 import { type Io, paint } from '../io.ts';
 import type { Context } from './contexts.ts';
-import { askSecret, isAsked, parseToken, readToken } from './prompt.ts';
+import { askSecret, isAsked, parseToken, readToken, readTokenFile } from './prompt.ts';
 
 /** By what it was said to log in; nothing: by what there is. */
 export interface Means {
@@ -17,13 +16,13 @@ export interface Means {
 type Credential = Pick<Context, 'token' | 'oidc'>;
 
 /** @throws USAGE, LOGIN_REFUSED, PROVIDER_UNREACHABLE */
-export async function credentialOf(io: Io, means: Means, { oidc }: LoginSettings): Promise<Credential> {
+export async function askCredential(io: Io, means: Means, { oidc }: LoginSettings): Promise<Credential> {
   if ([means.token, means.tokenFile, means.oidc].filter((one) => one !== undefined).length > 1)
     throw new HeddleError('USAGE', { problem: '--token, --token-file and --oidc: say one of them' });
   if (means.oidc && !oidc)
     throw new HeddleError('USAGE', { problem: 'this controller has no OpenID provider: log in with --token' });
   const isOidc = oidc && !means.token && means.tokenFile === undefined;
-  return isOidc ? { oidc: await byProvider(io, oidc) } : { token: await tokenOf(io, means.tokenFile) };
+  return isOidc ? { oidc: await byProvider(io, oidc) } : { token: await askToken(io, means.tokenFile) };
 }
 
 async function byProvider(io: Io, settings: NonNullable<LoginSettings['oidc']>) {
@@ -40,18 +39,8 @@ async function byProvider(io: Io, settings: NonNullable<LoginSettings['oidc']>) 
 }
 
 /** Of a file, of a person, or of standard input: never a word of the command line, which all see in the list of processes. */
-async function tokenOf(io: Io, file: string | undefined): Promise<string> {
-  if (file !== undefined && file !== '-') return tokenInFile(file);
+async function askToken(io: Io, file: string | undefined): Promise<string> {
+  if (file !== undefined && file !== '-') return readTokenFile('--token-file', file);
   if (file === undefined && isAsked()) return parseToken(await askSecret(io, 'API token: '));
   return readToken(process.stdin);
-}
-
-/** @throws USAGE */
-export function tokenInFile(file: string): string {
-  try {
-    return parseToken(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof HeddleError) throw cause;
-    throw new HeddleError('USAGE', { problem: `the token cannot be read: ${(cause as Error).message}` }, cause);
-  }
 }

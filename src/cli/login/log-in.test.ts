@@ -132,7 +132,7 @@ describe('with an API token', () => {
       await refused(enter({ pin, tokenFile: await tokenFile(token) }), 'TOKEN_INVALID', /./);
     for (const token of ['', 'two words', 'two\nlines', 'é', 'x'.repeat(20_000)])
       await refused(enter({ pin, tokenFile: await tokenFile(token) }), 'USAGE', /this is no token/);
-    await refused(enter({ pin, tokenFile: '/nonexistent' }), 'USAGE', /cannot be read/);
+    await refused(enter({ pin, tokenFile: '/nonexistent' }), 'USAGE', /--token-file: .*no such file/);
     await refused(enter({ pin, tokenFile: '/x', oidc: true }), 'USAGE', /one of them/);
   });
 

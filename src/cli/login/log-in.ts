@@ -4,9 +4,9 @@ import { parseName } from '../../model/ids.ts';
 import type { Whoami } from '../../model/login.ts';
 import type { Io } from '../io.ts';
 import { nameFor, parseAddress } from './address.ts';
-import { authorityOf, type Known, whyNobody } from './authority.ts';
+import { askAuthority, type Known, whyNobody } from './authority.ts';
 import { type Context, type Contexts, changeContexts, contextOf, readContexts, withContext } from './contexts.ts';
-import { credentialOf, type Means } from './credential.ts';
+import { askCredential, type Means } from './credential.ts';
 
 /** How somebody logs in: by what, and to whom. */
 export interface LogIn extends Means, Known {
@@ -28,13 +28,13 @@ interface LoggedIn {
 export async function logIn(io: Io, file: string, typed: string | undefined, how: LogIn): Promise<LoggedIn> {
   const { name, address, before } = placeOf(readContexts(file), typed, how.context);
   const { signal } = io;
-  const first = await authorityOf(io, address, how, before?.ca);
+  const first = await askAuthority(io, address, how, before?.ca);
   const nobody = openClient(address, { ca: first });
   // All of them, by a connection that the first has proven: there are two while one takes over from the other.
   const { ca } = await nobody.authority({ signal }).catch(async (e: unknown) => {
     throw await whyNobody(e, address, first, signal);
   });
-  const credential = await credentialOf(io, how, await nobody.loginSettings({ signal }));
+  const credential = await askCredential(io, how, await nobody.loginSettings({ signal }));
   const token = credential.oidc?.idToken ?? credential.token!;
   const you = await openClient(address, { ca, token }).whoami({ signal });
   await changeContexts(file, (contexts) => ({

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { HeddleError } from '../../model/errors.ts';
+import { readTyped } from '../file-text.ts';
 import type { Io } from '../io.ts';
 
 /** Whether there is somebody to ask. */
@@ -45,6 +46,9 @@ export async function readToken(from: AsyncIterable<Buffer | string>): Promise<s
   }
   return parseToken(text);
 }
+
+/** The same of a file. @param what by which it was named, for people @throws USAGE */
+export const readTokenFile = (what: string, file: string): string => parseToken(readTyped(what, file));
 
 /** A token as it was typed, or is in a file. @throws USAGE; nothing of it is in the text */
 export function parseToken(text: string): string {
