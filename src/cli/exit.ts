@@ -1,6 +1,6 @@
 /** How a command ends: the exit code and the one line of an error. */
 import { CommanderError } from 'commander';
-import { type Code, errors, HeddleError, toProblem } from '../model/errors.ts';
+import { type Code, errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { type Io, paint } from './io.ts';
 
 /** Every exit code there is. */
@@ -30,6 +30,19 @@ const hints: Partial<Record<Code, string>> = {
   LAB_BUSY: 'wait for it to end',
   USAGE: 'add --help to the command for its flags and examples',
 };
+/** Of a controller's unix socket, by the error of who tried to open it. */
+const socketHints: Readonly<Record<string, string>> = {
+  EACCES: 'this socket is for root: sudo; everybody else logs in: heddle login <address>',
+  ENOENT: 'no controller listens there; to one elsewhere: heddle login <address>; to a lab’s: "heddle lab env"',
+};
+
+/** What to do, where the error does not say it itself. */
+function hintOf(e: HeddleError): string | undefined {
+  if (hasCode(e, 'NAME_TAKEN') && e.details.instead !== undefined) return undefined;
+  const { code: cause = '' } = (e.cause ?? {}) as NodeJS.ErrnoException;
+  const ofSocket = hasCode(e, 'CONTROLLER_UNREACHABLE') && e.details.address.startsWith('unix:');
+  return ownHints.get(e) ?? (ofSocket ? socketHints[cause] : undefined) ?? hints[e.code];
+}
 
 /** The exit code of anything thrown. */
 export function exitCode(e: unknown): keyof typeof exitCodes {
@@ -84,7 +97,7 @@ export function reportError(io: Io, thrown: unknown, json: boolean): keyof typeo
     return code;
   }
   io.err(`${paint(io, 'red', 'heddle:')} ${masked(e.message)} ${paint(io, 'dim', `[${e.code}]`)}\n`);
-  const hint = ownHints.get(e) ?? hints[e.code as Code] ?? (e.code === 'INTERNAL' ? bugHint(e) : undefined);
+  const hint = hintOf(e) ?? (e.code === 'INTERNAL' ? bugHint(e) : undefined);
   if (hint) io.err(`  ${paint(io, 'dim', `hint: ${hint}`)}\n`);
   return code;
 }
