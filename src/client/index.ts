@@ -9,6 +9,7 @@ export { type Code, errors, HeddleError, hasCode } from '../model/errors.ts';
 export type { Event, EventLine, EventType } from '../model/events.ts';
 export type { Difference, HistoryEntry, Moment, ObjectHistory, Rollback } from '../model/history.ts';
 export { type Inputs, type Kind, kinds, type Objects } from '../model/kinds.ts';
+export type { LoginSettings, Whoami } from '../model/login.ts';
 export type { Page, WatchEvent } from '../model/page.ts';
 export type { Quota, QuotaLimits } from '../model/quota.ts';
 export type { Token, TokenCreated, TokenInput } from '../model/token.ts';

@@ -4,8 +4,11 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
+import { openClient } from '../../src/client/client.ts';
+import { startController } from '../../src/controller/main.ts';
 import { run } from '../../src/lab/run.ts';
-import { project, startTestController } from '../cli/heddle.ts';
+import { project } from '../cli/heddle.ts';
 
 const tsc = join(project, 'node_modules/.bin/tsc');
 
@@ -35,11 +38,20 @@ test('the program of docs/guides/client.md compiles with the published types, an
     await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['wrong.ts'] }));
     const wrong = await run([tsc, '-p', dir]);
     assert.match(wrong.stdout, /Property 'adresses' does not exist/);
-    await using controller = await startTestController();
+    const db = join(dir, 'db');
+    const listen = [{ tcp: '127.0.0.1:0' }, { unix: join(dir, 'socket') }];
+    await using controller = await startController({ db, listen, log: pino({ level: 'silent' }) });
+    const [address, socket] = controller.addresses;
+    await writeFile(join(dir, 'ca.pem'), (await openClient(socket!).authority()).ca);
+    const token = (await readFile(`${db}.admin-token`, 'utf8')).trim();
     const said = await ok([process.execPath, join(dir, 'program.ts')], {
-      env: { ...process.env, HEDDLE_CONTROLLER: controller.address },
+      env: {
+        ...{ ...process.env, HEDDLE_CONTROLLER: address },
+        ...{ HEDDLE_CA: join(dir, 'ca.pem'), HEDDLE_TOKEN: token },
+      },
     });
     assert.deepEqual(said.trim().split('\n'), [
+      'admin',
       "[ '10.0.0.2' ]",
       "[ 'db1' ]",
       said.match(/^somebody wrote it.*$/m)?.[0],
