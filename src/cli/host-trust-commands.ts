@@ -64,8 +64,10 @@ function createCommand(io: Io): Command {
     io.out(`${made.token}\n`);
     if (made.tenants.length === 0)
       io.err('its users may attach in no tenant: say --tenants, or later heddle host update --tenants\n');
-    io.err(`until ${made.expiresAt}, for ${made.uses === 1 ? 'one host' : `${made.uses} hosts`}; there, as root:\n`);
-    const where = client.address.startsWith('https:') ? client.address : 'https://<this controller>:7470';
+    const whom = made.name !== undefined ? `host ${made.name}` : made.uses === 1 ? 'one host' : `${made.uses} hosts`;
+    io.err(`until ${made.expiresAt}, for ${whom}; there, as root:\n`);
+    // On its socket it is not known by which of its addresses hosts reach it.
+    const where = client.address.startsWith('https:') ? client.address : 'https://<controller’s address>:<port>';
     io.err(`  heddle agent join ${where} ${made.token} --install\n`);
   });
 }
