@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { fastify } from 'fastify';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { requireRights } from './admission.ts';
+import { openapiPathOf } from './paths.ts';
 import type { Principal } from './principal.ts';
 import { routeRights } from './route-rights.ts';
 import { type Furnished, hostOf, openTwoTenants, users } from './test-principals.ts';
@@ -111,7 +112,7 @@ describe('each role at each route', () => {
 });
 
 it('knows what each route asks for, and starts none of which it does not', async () => {
-  const routed = routes.map((route) => nameOf(route).replace(/:(\w+)/g, '{$1}'));
+  const routed = routes.map((route) => openapiPathOf(nameOf(route)));
   assert.deepEqual([...routeRights.keys()].sort(), routed.sort());
   const app = fastify();
   requireRights(app);

@@ -5,6 +5,7 @@ import { HeddleError } from '../model/errors.ts';
 import { kinds } from '../model/kinds.ts';
 import { type Access, accessOf, forbidden } from './access.ts';
 import { isOwn } from './host-deeds.ts';
+import { openapiPathOf } from './paths.ts';
 import type { Principal } from './principal.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { type RouteRight, routeRights } from './route-rights.ts';
@@ -76,7 +77,7 @@ function keepTenant(world: World, request: FastifyRequest): void {
 }
 
 const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD';
-const keyOf = (method: string, url: string): string => `${method} ${url.replace(/:(\w+)/g, '{$1}')}`;
+const keyOf = (method: string, url: string): string => `${method} ${openapiPathOf(url)}`;
 
 /** Whoever cannot say who it is counts as the address that it has, so that guessing takes time. */
 async function identified({ world, identify, now, rateLimit }: AdmissionOptions, request: FastifyRequest) {

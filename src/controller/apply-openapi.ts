@@ -1,13 +1,6 @@
 /** The paths of sets of documents in the API's description. */
-import { body, type Operation, problem, query, ref, waitMs } from './openapi-parts.ts';
-
-export const applyPath = '/v1/apply';
-export const exportPath = '/v1/export';
-
-const json = (schema: string, description: string) => ({
-  description,
-  content: { 'application/json': { schema: ref(schema) } },
-});
+import { answer, body, type Operation, problem, query, waitMs } from './openapi-parts.ts';
+import { applyPath, exportPath } from './paths.ts';
 
 const example = {
   set: 'web',
@@ -17,14 +10,14 @@ const example = {
   ],
 };
 
-export function applyPaths(): [string, Record<string, Operation>][] {
+export function applyOperations(): [string, Record<string, Operation>][] {
   const apply: Operation = {
     operationId: 'applyDocuments',
     summary: 'Bring objects to what documents say, all of them or none',
     tags: ['documents'],
     parameters: [waitMs],
     requestBody: body('application/json', 'ApplyInput', example),
-    responses: { 200: json('ApplyResult', 'What was changed, or would be'), ...problem },
+    responses: { 200: answer('What was changed, or would be', 'ApplyResult'), ...problem },
   };
   const get: Operation = {
     operationId: 'exportDocuments',
@@ -38,7 +31,7 @@ export function applyPaths(): [string, Record<string, Operation>][] {
         'With the hosts that ports are bound to; default: only where a document says it',
       ),
     ],
-    responses: { 200: json('ExportResult', 'Referents first'), ...problem },
+    responses: { 200: answer('Referents first', 'ExportResult'), ...problem },
   };
   return [
     [applyPath, { post: apply }],

@@ -8,7 +8,7 @@ import { type Access, forbidden } from './access.ts';
 import type { Audit } from './audit.ts';
 import { tenantEver } from './history.ts';
 import { sendLines } from './lines.ts';
-import { auditPath } from './observe-paths.ts';
+import { auditPath } from './paths.ts';
 import { parseTime, timeText } from './point.ts';
 import { flag, integer, one, type RawQuery, refuseUnknown } from './query.ts';
 import type { World } from './world.ts';

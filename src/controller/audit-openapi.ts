@@ -1,7 +1,7 @@
 /** The operation of the audit log, for the API's description. */
 import { AuditPage, AuditRecord, auditLimits } from '../model/audit.ts';
-import { auditPath } from './observe-paths.ts';
 import { type Operation, problem, query, ref } from './openapi-parts.ts';
+import { auditPath } from './paths.ts';
 
 export const auditSchemas = { AuditRecord, AuditPage };
 
@@ -39,4 +39,4 @@ const listAudit: Operation = {
 };
 
 /** Its path with the operation. */
-export const auditPaths = (): [string, Record<string, Operation>][] => [[auditPath, { get: listAudit }]];
+export const auditOperations = (): [string, Record<string, Operation>][] => [[auditPath, { get: listAudit }]];

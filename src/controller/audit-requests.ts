@@ -6,8 +6,7 @@ import { namePattern } from '../model/ids.ts';
 import { type Kind, kinds, placesOf } from '../model/kinds.ts';
 import type { About, Audit } from './audit.ts';
 import type { Deed } from './audit-who.ts';
-import { collectionPath, objectPath } from './openapi-parts.ts';
-import { fastifyPath } from './routes.ts';
+import { collectionPath, fastifyPath, objectPath, openapiPathOf, tokenPaths, trustPaths } from './paths.ts';
 import type { World } from './world.ts';
 
 /** Everything that a request writes is recorded as its, and what is refused to it in a moment. */
@@ -30,7 +29,7 @@ export function deedOf(request: FastifyRequest): Deed {
   const { principal, ip, id, method, routeOptions } = request;
   return {
     ...{ principal, from: ip || 'unix', requestId: id, method },
-    route: routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? 'unknown',
+    route: openapiPathOf(routeOptions.url ?? 'unknown'),
     // Known when the body has come.
     get joinToken() {
       return request.joinToken;
@@ -66,9 +65,9 @@ const kindsOfPaths = new Map(
 
 /** The same of what is no object. */
 const otherKinds: readonly (readonly [path: string, kind: string])[] = [
-  ['/v1/tokens', 'token'],
-  ['/v1/host-tokens', 'host-token'],
-  ['/v1/ca/', 'authority'],
+  [tokenPaths.tokens, 'token'],
+  [trustPaths.tokens, 'host-token'],
+  [`${trustPaths.authority}/`, 'authority'],
 ];
 
 /** The object that a request is about; of one that is not there, the name by which it is asked for. */

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AuditRecord } from '../model/audit.ts';
 import { isBookkeeping } from './audit-subjects.ts';
+import { openapiPathOf } from './paths.ts';
 import { routeRights } from './route-rights.ts';
 import type { TestApi, TestClient } from './test-api.ts';
 import { type Furnished, hostOf, openTwoTenants, users } from './test-principals.ts';
@@ -13,8 +14,7 @@ import { bodiless, isInTenant, legalBody, legalPath, legalQuery, nameOf, type Ro
 
 const writes = routes.filter(({ method }) => method !== 'GET');
 const streams = ['GET /v1/stream'];
-const rightOf = (route: Route) => routeRights.get(nameOf(route).replace(/:(\w+)/g, '{$1}'));
-const openPath = ({ url }: Route): string => url.replace(/:(\w+)/g, '{$1}');
+const rightOf = (route: Route) => routeRights.get(openapiPathOf(nameOf(route)));
 
 /** Everything that is recorded while the work is done, the oldest first. */
 async function during(api: TestApi, work: () => Promise<unknown>): Promise<AuditRecord[]> {
@@ -66,7 +66,7 @@ describe('a write has a record of each thing that it wrote, with who it was', ()
         const { method, route: path, from, requestId } = record;
         assert.deepEqual(
           [record.who, method, path, from, requestId],
-          [who, route.method, openPath(route), '127.0.0.1', 'r1'],
+          [who, route.method, openapiPathOf(route.url), '127.0.0.1', 'r1'],
         );
         assert.notEqual(record.action, 'refused');
         assert.ok(record.fields);
@@ -90,7 +90,7 @@ describe('a refusal has one record, with its code', () => {
         const { action, code, method, route: path, requestId, revision: made } = records[0]!;
         assert.deepEqual(
           [action, code, method, path, requestId, made],
-          ['refused', answer!.body.code, route.method, openPath(route), 'r1', undefined],
+          ['refused', answer!.body.code, route.method, openapiPathOf(route.url), 'r1', undefined],
         );
         return { ...records[0]!, status: answer!.status };
       };

@@ -5,8 +5,8 @@ import { authorityId } from '../trust/authority-certificate.ts';
 import { notAfterOf, pinOf } from '../trust/bundle.ts';
 import type { Authority } from './authority.ts';
 import type { TrustContext } from './join-routes.ts';
+import { trustPaths } from './paths.ts';
 import { parseNothing, type RawQuery } from './query.ts';
-import { trustPaths } from './trust-openapi.ts';
 
 /** The authority: what to believe, how it stands, and how another takes its place. */
 export function registerAuthority(app: FastifyInstance, { authority }: Pick<TrustContext, 'authority'>): void {

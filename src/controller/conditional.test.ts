@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
 import { type Kind, kinds, placesOf } from '../model/kinds.ts';
 import { openapiDocument } from './openapi.ts';
-import { collectionPath } from './openapi-parts.ts';
+import { collectionPath } from './paths.ts';
 import { type Method, openFurnishedApi } from './test-api.ts';
 
 const t = '/v1/tenants/acme';

@@ -2,31 +2,13 @@
 import { article } from '../model/article.ts';
 import { historyLimits } from '../model/history.ts';
 import { type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
-import {
-  body,
-  type Operation,
-  objectPath,
-  operationName,
-  pathParameter,
-  problem,
-  query,
-  ref,
-  waitMs,
-} from './openapi-parts.ts';
+import { answer, body, type Operation, operationName, pathParameter, problem, query, waitMs } from './openapi-parts.ts';
+import { diffPath, historyPath, rollbackPath } from './paths.ts';
 
-/** The path of what has become of an object. */
-export const historyPath = (kind: Kind, place: Place): string => `${objectPath(kind, place)}/history`;
-export const diffPath = '/v1/diff';
-export const rollbackPath = '/v1/rollback';
-
-const json = (schema: string, description: string) => ({
-  description,
-  content: { 'application/json': { schema: ref(schema) } },
-});
 const text = { type: 'string' };
 
 /** One for every kind, and those of the installation. */
-export function historyPaths(): [string, Record<string, Operation>][] {
+export function historyOperations(): [string, Record<string, Operation>][] {
   const { entries, entriesDefault, changes, changesDefault, point } = historyLimits;
   const of = (kind: Kind, place: Place): [string, Record<string, Operation>] => {
     const tenant = place === 'tenant' ? [pathParameter('tenant')] : [];
@@ -41,7 +23,7 @@ export function historyPaths(): [string, Record<string, Operation>][] {
         query('limit', { type: 'integer', minimum: 1, maximum: entries }, `Most entries; default: ${entriesDefault}`),
         query('before', { type: 'string', pattern: '^[0-9]+$' }, 'The "next" of the page before'),
       ],
-      responses: { 200: json('ObjectHistory', 'The newest entry first'), ...problem },
+      responses: { 200: answer('The newest entry first', 'ObjectHistory'), ...problem },
     };
     return [historyPath(kind, place), { get }];
   };
@@ -58,7 +40,7 @@ export function historyPaths(): [string, Record<string, Operation>][] {
       query('tenant', text, 'Only this tenant’s; name or id'),
       query('limit', { type: 'integer', minimum: 1, maximum: changes }, `Most objects; default: ${changesDefault}`),
     ],
-    responses: { 200: json('Difference', 'The objects that differ'), ...problem },
+    responses: { 200: answer('The objects that differ', 'Difference'), ...problem },
   };
   const rollback: Operation = {
     operationId: 'rollBack',
@@ -66,7 +48,7 @@ export function historyPaths(): [string, Record<string, Operation>][] {
     tags: ['history'],
     parameters: [waitMs],
     requestBody: body('application/json', 'RollbackInput', { to: '412', tenant: 'acme', dryRun: true }),
-    responses: { 200: json('Rollback', 'What was changed, or would be'), ...problem },
+    responses: { 200: answer('What was changed, or would be', 'Rollback'), ...problem },
   };
   return [...history, [diffPath, { get: diff }], [rollbackPath, { post: rollback }]];
 }

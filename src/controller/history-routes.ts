@@ -7,13 +7,13 @@ import { differenceSince, isOf } from './difference.ts';
 import { Gate } from './gate.ts';
 import { whenGone } from './gone.ts';
 import { objectHistory, tenantEver } from './history.ts';
-import { diffPath, historyPath, rollbackPath } from './history-openapi.ts';
 import type { ObjectKey } from './keys.ts';
+import { diffPath, fastifyPath, historyPath, rollbackPath } from './paths.ts';
 import { parsePoint } from './point.ts';
 import { waitsAs } from './principal.ts';
 import { parseDiffQuery, parseHistoryQuery, parseWaitMs, type RawQuery } from './query.ts';
 import { rollback } from './rollback.ts';
-import { fastifyPath, type RouteContext } from './routes.ts';
+import type { RouteContext } from './routes.ts';
 import { waitForHosts } from './wait.ts';
 
 /** History of every kind's objects, what is different since, and the way back. */

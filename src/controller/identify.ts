@@ -5,9 +5,8 @@ import { rootHere } from './assemble.ts';
 import type { Authority } from './authority.ts';
 import { isLocal } from './listen.ts';
 import type { Oidc } from './oidc.ts';
-import { fastifyPath } from './routes.ts';
+import { fastifyPath, trustPaths } from './paths.ts';
 import { bearerOf } from './tokens.ts';
-import { trustPaths } from './trust-openapi.ts';
 
 /** By this route a host whose certificate has expired gets another one. */
 const renewal = fastifyPath(trustPaths.certificate);

@@ -26,10 +26,10 @@ import {
   listJoinTokens,
 } from './join-tokens.ts';
 import { joinTokenKey } from './keys.ts';
+import { fastifyPath, trustPaths } from './paths.ts';
 import { parseNothing, type RawQuery } from './query.ts';
-import { fastifyPath, type RouteContext } from './routes.ts';
+import type { RouteContext } from './routes.ts';
 import { must } from './rules.ts';
-import { trustPaths } from './trust-openapi.ts';
 import { viewOf } from './view.ts';
 
 declare module 'fastify' {

@@ -1,18 +1,11 @@
 import { LoginSettings, Whoami } from '../model/login.ts';
-import { type Operation, problem, ref } from './openapi-parts.ts';
+import { answer, type Operation, problem } from './openapi-parts.ts';
+import { loginPaths } from './paths.ts';
 
-/** Paths of logging in. */
-export const loginPaths = { login: '/v1/login', whoami: '/v1/whoami' } as const;
-
-/** Their schemas. */
+/** Of logging in. */
 export const loginSchemas = { LoginSettings, Whoami };
 
 const tags = ['access'];
-const json = (description: string, name: keyof typeof loginSchemas) => ({
-  description,
-  content: { 'application/json': { schema: ref(name) } },
-});
-
 /** Their description. */
 export const loginOperations = (): [string, Record<string, Operation>][] => [
   [
@@ -22,7 +15,7 @@ export const loginOperations = (): [string, Record<string, Operation>][] => [
         operationId: 'getLogin',
         summary: 'Show how people log in; anybody may ask',
         tags,
-        responses: { 200: json('How', 'LoginSettings'), ...problem },
+        responses: { 200: answer('How', 'LoginSettings'), ...problem },
       },
     },
   ],
@@ -33,7 +26,7 @@ export const loginOperations = (): [string, Record<string, Operation>][] => [
         operationId: 'getWhoami',
         summary: 'Show who you are to the controller, and which roles you have',
         tags,
-        responses: { 200: json('You', 'Whoami'), ...problem },
+        responses: { 200: answer('You', 'Whoami'), ...problem },
       },
     },
   ],

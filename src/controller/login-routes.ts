@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { HeddleError } from '../model/errors.ts';
 import type { Role } from '../model/grant.ts';
 import type { LoginSettings, Whoami } from '../model/login.ts';
-import { loginPaths } from './login-openapi.ts';
+import { loginPaths } from './paths.ts';
 import { type Principal, subjectsOf, type TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import type { World } from './world.ts';

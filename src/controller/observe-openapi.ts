@@ -2,13 +2,11 @@
 import { Condition } from '../model/condition.ts';
 import { Event, EventPage, eventLimits, eventTypes } from '../model/events.ts';
 import { kinds } from '../model/kinds.ts';
-import { conditionPath, eventsPath } from './observe-paths.ts';
+import { answer, problem, query, ref } from './openapi-parts.ts';
+import { conditionPath, eventsPath } from './paths.ts';
 
 export const observeSchemas = { Event, EventPage, Condition };
 
-const query = (name: string, schema: object, description: string) => ({ name, in: 'query', schema, description });
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
-const problem = { default: { $ref: '#/components/responses/Problem' } };
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: { type: 'string' } } } });
 const format = query('format', { enum: ['json'] }, 'An object with each check instead of a line of text');
 
@@ -41,16 +39,13 @@ const getStatus = {
   summary: 'Whether the installation is well, what is not, and what to do; asks all connected hosts',
   tags: ['observe'],
   responses: {
-    200: {
-      description: 'As it is now, or as it was made up to a second ago, in 2 s at most',
-      content: { 'application/json': { schema: ref('Condition') } },
-    },
+    200: answer('As it is now, or as it was made up to a second ago, in 2 s at most', 'Condition'),
     ...problem,
   },
 };
 
 /** Paths with their operations. */
-export const observePaths = (): [
+export const observeOperations = (): [
   string,
   { get: typeof listEvents | typeof getStatus | ReturnType<typeof probe> },
 ][] => [

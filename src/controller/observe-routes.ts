@@ -6,7 +6,7 @@ import { forbidden } from './access.ts';
 import { conditionFor, type Judgement } from './condition.ts';
 import type { Events } from './events.ts';
 import { answerEvents } from './events-api.ts';
-import { conditionPath, eventsPath } from './observe-paths.ts';
+import { conditionPath, eventsPath } from './paths.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import type { RequestCounts } from './request-log.ts';
 import type { World } from './world.ts';

@@ -2,12 +2,6 @@
 import { type Kind, kinds, type Place } from '../model/kinds.ts';
 import { WAIT_MS_MAX } from './query.ts';
 
-/** "/v1/tenants/{tenant}/ports": where a kind's objects are. */
-export const collectionPath = (kind: Kind, place: Place): string =>
-  `/v1/${place === 'tenant' ? 'tenants/{tenant}/' : ''}${kinds[kind].plural}`;
-/** The path of one object; its parameter has the kind's name. */
-export const objectPath = (kind: Kind, place: Place): string => `${collectionPath(kind, place)}/{${kind}}`;
-
 /** One operation, as far as readers of the description need it. */
 export interface Operation {
   readonly operationId: string;
@@ -20,6 +14,12 @@ export interface Operation {
 
 /** A schema of the description. */
 export const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+
+/** What an operation answers if it succeeds. @param schema or the name of one of the description */
+export const answer = (description: string, schema: string | object) => ({
+  description,
+  content: { 'application/json': { schema: typeof schema === 'string' ? ref(schema) : schema } },
+});
 
 /** What every operation may answer. */
 export const problem = { default: { $ref: '#/components/responses/Problem' } };

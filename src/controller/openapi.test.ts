@@ -4,13 +4,14 @@ import { fastify } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { registerRoutes } from './app.ts';
 import { openapiDocument } from './openapi.ts';
+import { openapiPathOf } from './paths.ts';
 import { openFurnishedApi } from './test-api.ts';
 
 it('describes every route that is registered, and no other', async () => {
   const app = fastify({ exposeHeadRoutes: false });
   const routed: string[] = [];
   app.addHook('onRoute', ({ method, url }) => {
-    routed.push(`${method} ${url.replace(/:(\w+)/g, '{$1}')}`);
+    routed.push(`${method} ${openapiPathOf(url)}`);
   });
   registerRoutes(app, {} as never);
   await app.close();

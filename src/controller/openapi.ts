@@ -8,16 +8,14 @@ import { PortCounters } from '../model/host-state.ts';
 import { type Kind, type KindSpec, kinds, type Place, placesOf } from '../model/kinds.ts';
 import { QuotaPatch, QuotaView } from '../model/quota.ts';
 import { Token, TokenCreated, TokenInput, TokenList } from '../model/token.ts';
-import { applyPaths } from './apply-openapi.ts';
-import { auditPaths, auditSchemas } from './audit-openapi.ts';
-import { historyPaths } from './history-openapi.ts';
+import { applyOperations } from './apply-openapi.ts';
+import { auditOperations, auditSchemas } from './audit-openapi.ts';
+import { historyOperations } from './history-openapi.ts';
 import { loginOperations, loginSchemas } from './login-openapi.ts';
-import { observePaths, observeSchemas } from './observe-openapi.ts';
+import { observeOperations, observeSchemas } from './observe-openapi.ts';
 import {
   body,
-  collectionPath,
   type Operation,
-  objectPath,
   operationName,
   pathParameter,
   problem,
@@ -26,13 +24,9 @@ import {
   title,
   waitMs,
 } from './openapi-parts.ts';
-import { tokenPaths } from './token-openapi.ts';
+import { collectionPath, objectPath, openapiPath, quotaPath, streamPath } from './paths.ts';
+import { tokenOperations } from './token-openapi.ts';
 import { trustOperations, trustSchemas } from './trust-openapi.ts';
-
-/** Paths besides those of the kinds. */
-export const openapiPath = '/v1/openapi.json';
-export const streamPath = '/v1/stream';
-export const quotaPath = '/v1/tenants/{tenant}/quota';
 
 interface OpenApi {
   readonly openapi: '3.1.0';
@@ -59,13 +53,13 @@ export function openapiDocument(): OpenApi {
         'One virtual network for containers, virtual machines and bare-metal servers. By TCP users show a token (`authorization: Bearer …`), and hosts their certificate; whoever opens the unix socket is root there. What somebody may not see is answered as if it were not there. Who may what: docs/guides/access.md.',
     },
     paths: Object.fromEntries([
-      ...all.flatMap(([kind, spec]) => placesOf(kind).flatMap((place) => pathsOf(kind, spec, place))),
-      ...applyPaths(),
-      ...historyPaths(),
+      ...all.flatMap(([kind, spec]) => placesOf(kind).flatMap((place) => operationsOf(kind, spec, place))),
+      ...applyOperations(),
+      ...historyOperations(),
       ...trustOperations(),
       ...loginOperations(),
-      ...tokenPaths(),
-      ...otherPaths(),
+      ...tokenOperations(),
+      ...otherOperations(),
     ]),
     security: [{ token: [] }],
     components: {
@@ -128,7 +122,7 @@ function schemasOf(kind: Kind, { input, output, mutable }: KindSpec): [string, o
   ];
 }
 
-function pathsOf(kind: Kind, spec: KindSpec, place: Place): [string, Record<string, Operation>][] {
+function operationsOf(kind: Kind, spec: KindSpec, place: Place): [string, Record<string, Operation>][] {
   const tenant = place === 'tenant' ? [pathParameter('tenant')] : [];
   const name = operationName(kind, place);
   const object = [...tenant, pathParameter(kind)];
@@ -230,7 +224,7 @@ function listOperation(
   };
 }
 
-function otherPaths(): [string, Record<string, Operation>][] {
+function otherOperations(): [string, Record<string, Operation>][] {
   const description = { operationId: 'getOpenapi', summary: 'This description', tags: ['api'] };
   const stream = {
     operationId: 'openStream',
@@ -261,8 +255,8 @@ function otherPaths(): [string, Record<string, Operation>][] {
   };
   return [
     [quotaPath, quotas],
-    ...observePaths(),
-    ...auditPaths(),
+    ...observeOperations(),
+    ...auditOperations(),
     [openapiPath, { get: { ...description, responses: { 200: { description: 'OpenAPI 3.1' } } } }],
     [streamPath, { get: { ...stream, responses: { 101: { description: 'Switches to WebSocket' }, ...problem } } }],
   ];

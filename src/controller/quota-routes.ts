@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { QuotaPatch } from '../model/quota.ts';
-import { quotaPath } from './openapi.ts';
+import { fastifyPath, quotaPath } from './paths.ts';
 import { parseIfMatch } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { quotaOf } from './quota.ts';
-import { fastifyPath, type RouteContext } from './routes.ts';
+import type { RouteContext } from './routes.ts';
 
 type Limits = Readonly<Record<string, number | null>>;
 

@@ -3,6 +3,7 @@ import { Counts, Durations } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { Code } from '../model/errors.ts';
 import { masked } from '../model/masked.ts';
+import { openapiPathOf } from './paths.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -22,7 +23,7 @@ export class RequestCounts {
 
   /** @param seconds until its answer begins */
   answered(request: Pick<FastifyRequest, 'method' | 'routeOptions' | 'problem'>, code: number, seconds: number): void {
-    const route = request.routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? 'unknown';
+    const route = openapiPathOf(request.routeOptions.url ?? 'unknown');
     const method = methods.has(request.method) ? request.method : 'other';
     this.#requests.add({ route, method, code: String(code) });
     this.#durations.observe({ route, method }, seconds);

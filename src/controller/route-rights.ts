@@ -1,7 +1,7 @@
 /** What each route asks of who uses it. A route that is not here does not start. */
 import { type Kind, kinds, type Place, placesOf } from '../model/kinds.ts';
 import type { Subject, Verb } from './access.ts';
-import { collectionPath, objectPath } from './openapi-parts.ts';
+import { collectionPath, objectPath } from './paths.ts';
 
 /**
  * `anyone`: without credentials. `known`: whoever has some; `user`: the same, and no host; `role`: a user who has some role,

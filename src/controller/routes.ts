@@ -10,7 +10,7 @@ import { leaveToAgent } from './host.ts';
 import { refuseCreate, refuseRemove, refuseUpdate } from './host-deeds.ts';
 import { list } from './list.ts';
 import { mergePatch } from './merge-patch.ts';
-import { collectionPath, objectPath } from './openapi-parts.ts';
+import { collectionPath, fastifyPath, objectPath } from './paths.ts';
 import { parseIfMatch, parseIfNoneMatch } from './precondition.ts';
 import type { Presence } from './presence.ts';
 import { concernedHosts } from './publisher.ts';
@@ -140,9 +140,6 @@ function registerKind<K extends Kind>(app: FastifyInstance, ctx: RouteContext, k
 
 /** One write as a sequence of one. */
 const inAll = ({ change, revision }: Written<Kind>) => ({ changes: [change], revision });
-
-/** "{tenant}" → ":tenant". */
-export const fastifyPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 
 /** Checks a patch, and gives the function that makes the whole next input from the present one. @throws INVALID, IMMUTABLE */
 function patcher(kind: Kind, input: TObject): (patch: unknown) => (have: unknown) => unknown {

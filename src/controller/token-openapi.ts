@@ -1,26 +1,21 @@
 /** API tokens in the API's description. */
-import { body, type Operation, pathParameter, problem, ref } from './openapi-parts.ts';
-import { tokensPath } from './token-routes.ts';
+import { answer, body, type Operation, pathParameter, problem } from './openapi-parts.ts';
+import { tokenPaths } from './paths.ts';
 
-const json = (schema: string, description: string) => ({
-  description,
-  content: { 'application/json': { schema: ref(schema) } },
-});
-
-export function tokenPaths(): [string, Record<string, Operation>][] {
+export function tokenOperations(): [string, Record<string, Operation>][] {
   const tags = ['tokens'];
   const list: Operation = {
     operationId: 'listTokens',
     summary: 'List your API tokens; an admin: everybody’s',
     tags,
-    responses: { 200: json('TokenList', 'Without their secrets, the oldest first'), ...problem },
+    responses: { 200: answer('Without their secrets, the oldest first', 'TokenList'), ...problem },
   };
   const create: Operation = {
     operationId: 'createToken',
     summary: 'Make an API token, which is told this once',
     tags,
     requestBody: body('application/json', 'TokenInput', { description: 'CI', scope: { tenants: ['acme'] } }),
-    responses: { 201: json('TokenCreated', 'With the token itself'), ...problem },
+    responses: { 201: answer('With the token itself', 'TokenCreated'), ...problem },
   };
   const remove: Operation = {
     operationId: 'deleteToken',
@@ -30,7 +25,7 @@ export function tokenPaths(): [string, Record<string, Operation>][] {
     responses: { 204: { description: 'Deleted; heddle-revision has the revision' }, ...problem },
   };
   return [
-    [tokensPath, { get: list, post: create }],
-    [`${tokensPath}/{token}`, { delete: remove }],
+    [tokenPaths.tokens, { get: list, post: create }],
+    [tokenPaths.token, { delete: remove }],
   ];
 }

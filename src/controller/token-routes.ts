@@ -16,13 +16,12 @@ import type { Store } from '../store/contract.ts';
 import { type Access, forbidden, seenTenant } from './access.ts';
 import { isExpired, sweepExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
+import { fastifyPath, tokenPaths } from './paths.ts';
 import type { TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { newToken, tokenView } from './tokens.ts';
 import type { TokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
-
-export const tokensPath = '/v1/tokens';
 
 interface TokenContext {
   readonly store: Pick<Store, 'txn'>;
@@ -35,7 +34,7 @@ export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
   const { world, store } = ctx;
   const check = compileCheck(tokenInput);
 
-  app.get(tokensPath, async (request): Promise<TokenList> => {
+  app.get(tokenPaths.tokens, async (request): Promise<TokenList> => {
     parseNothing(request.query as RawQuery);
     const own = [...world.trust.tokens.values()]
       .map(({ record }) => record)
@@ -43,14 +42,14 @@ export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
     return { items: own.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1)).map(tokenView) };
   });
 
-  app.post(tokensPath, async (request, reply) => {
+  app.post(tokenPaths.tokens, async (request, reply) => {
     parseNothing(request.query as RawQuery);
     check(request.body);
     const created = await create(ctx, request, request.body as TokenInput);
     return reply.code(201).header('cache-control', 'no-store').send(created);
   });
 
-  app.delete(`${tokensPath}/:token`, async (request, reply) => {
+  app.delete(fastifyPath(tokenPaths.token), async (request, reply) => {
     parseNothing(request.query as RawQuery);
     const id = tokenIdOf((request.params as { token: string }).token);
     const { access } = request;

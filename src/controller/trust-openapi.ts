@@ -10,28 +10,15 @@ import {
   RetireInput,
   TrustStatus,
 } from '../model/trust.ts';
-import { body, type Operation, pathParameter, problem, ref } from './openapi-parts.ts';
+import { answer, body, type Operation, pathParameter, problem, ref } from './openapi-parts.ts';
+import { trustPaths } from './paths.ts';
 
-/** Paths of certificates and of joining. */
-export const trustPaths = {
-  authority: '/v1/ca',
-  status: '/v1/ca/status',
-  rotate: '/v1/ca/rotate',
-  retire: '/v1/ca/retire',
-  join: '/v1/join',
-  tokens: '/v1/host-tokens',
-  token: '/v1/host-tokens/{token}',
-  certificate: '/v1/hosts/{host}/certificate',
-  revoke: '/v1/hosts/{host}/revoke',
-} as const;
-
-/** Their schemas. */
+/** Of certificates and of joining. */
 export const trustSchemas = {
   ...{ AuthorityView, TrustStatus, RetireInput, JoinTokenInput, JoinTokenView, JoinTokenMade },
   ...{ JoinInput, Joined, RenewalInput, Renewed },
 };
 
-const json = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
 const done = { description: 'Done' };
 
 /** Their description. */
@@ -48,7 +35,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary:
             'Show the certificates of the authority; anybody may ask, and knows by a pin whether they are the right ones',
           tags,
-          responses: { 200: json('What to believe', ref('AuthorityView')), ...problem },
+          responses: { 200: answer('What to believe', 'AuthorityView'), ...problem },
         },
       },
     ],
@@ -59,7 +46,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           operationId: 'getTrustStatus',
           summary: 'Show authorities, and which hosts’ certificates are of which',
           tags,
-          responses: { 200: json('As it is now', ref('TrustStatus')), ...problem },
+          responses: { 200: answer('As it is now', 'TrustStatus'), ...problem },
         },
       },
     ],
@@ -70,7 +57,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           operationId: 'rotateAuthority',
           summary: 'Make a new authority, which the one before signs too: nobody notices',
           tags,
-          responses: { 200: json('As it is now', ref('TrustStatus')), ...problem },
+          responses: { 200: answer('As it is now', 'TrustStatus'), ...problem },
         },
       },
     ],
@@ -82,7 +69,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary: 'End the authority before: what is of it does not count any more',
           tags,
           requestBody: body('application/json', 'RetireInput', { force: false }),
-          responses: { 200: json('As it is now', ref('TrustStatus')), ...problem },
+          responses: { 200: answer('As it is now', 'TrustStatus'), ...problem },
         },
       },
     ],
@@ -94,7 +81,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary: 'Become a host: the token is the credential',
           tags,
           requestBody: body('application/json', 'JoinInput', { token: 'hdj_…', csr: exampleOfCsr, name: 'h1' }),
-          responses: { 200: json('Joined', ref('Joined')), ...problem },
+          responses: { 200: answer('Joined', 'Joined'), ...problem },
         },
       },
     ],
@@ -106,7 +93,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary: 'List tokens by which hosts join',
           tags,
           responses: {
-            200: json('Those that have not expired', {
+            200: answer('Those that have not expired', {
               type: 'object',
               required: ['items'],
               properties: { items: { type: 'array', items: ref('JoinTokenView') } },
@@ -119,7 +106,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary: 'Make a token by which hosts join; it is shown once',
           tags,
           requestBody: body('application/json', 'JoinTokenInput', { uses: 3 }),
-          responses: { 201: json('Made', ref('JoinTokenMade')), ...problem },
+          responses: { 201: answer('Made', 'JoinTokenMade'), ...problem },
         },
       },
     ],
@@ -144,7 +131,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           tags,
           parameters: host,
           requestBody: body('application/json', 'RenewalInput', { csr: exampleOfCsr }),
-          responses: { 200: json('The certificate', ref('Renewed')), ...problem },
+          responses: { 200: answer('The certificate', 'Renewed'), ...problem },
         },
       },
     ],
@@ -156,7 +143,7 @@ export function trustOperations(): [string, Record<string, Operation>][] {
           summary: 'Shut a host out until it joins again',
           tags,
           parameters: host,
-          responses: { 200: json('As it is now', ref('Host')), ...problem },
+          responses: { 200: answer('As it is now', 'Host'), ...problem },
         },
       },
     ],
