@@ -5,7 +5,7 @@ import { fieldChanges } from '../model/field-changes.ts';
 import { kinds } from '../model/kinds.ts';
 import type { Applied } from './applied.ts';
 import { fieldsChanged } from './history.ts';
-import { type ObjectKey, quotaPrefix } from './keys.ts';
+import { authorityKey, hostTrustPrefix, joinTokenPrefix, type ObjectKey, quotaPrefix, tokenPrefix } from './keys.ts';
 import { type AnyRecord, scopeOf } from './records.ts';
 
 /** What a write did to one thing. */
@@ -53,31 +53,25 @@ export function adoptedSubject(
   return { ...of, action: is ? 'adopt' : 'update', changes: was?.set === is?.set ? [] : [set] };
 }
 
-/** Keys that are written for the sake of others, and say nothing more. */
-const bookkeeping = ['/name/', '/claim/', '/cursor/', '/applied/'];
-
 /** What is written besides objects: as which kind it is recorded, and which of its fields: all others may be secrets. */
 const others: readonly { readonly prefix: string; readonly kind: string; readonly fields: readonly string[] }[] = [
-  { prefix: '/trust/ca', kind: 'authority', fields: [] },
+  { prefix: authorityKey, kind: 'authority', fields: [] },
   {
-    prefix: '/trust/host/',
+    prefix: hostTrustPrefix,
     kind: 'certificate',
     fields: ['generation', 'joined.token', 'certificate.authority', 'certificate.notAfter'],
   },
   {
-    prefix: '/trust/join/',
+    prefix: joinTokenPrefix,
     kind: 'host-token',
     fields: ['createdAt', 'expiresAt', 'uses', 'left', 'name', 'tenants', 'by'],
   },
   {
-    prefix: '/trust/token/',
+    prefix: tokenPrefix,
     kind: 'token',
     fields: ['user', 'groups', 'description', 'scope.tenants', 'scope.readOnly', 'createdAt', 'expiresAt', 'by'],
   },
 ];
-
-/** Whether a key may be of interest: what is before it is then to be read. */
-export const isBookkeeping = (key: string): boolean => bookkeeping.some((prefix) => key.startsWith(prefix));
 
 /** Anything else, by values of the store. */
 export function otherSubject(key: string, before: string | undefined, after: string | undefined): Subject | undefined {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AuditRecord } from '../model/audit.ts';
-import { isBookkeeping } from './audit-subjects.ts';
+import { isBookkeeping } from './keys.ts';
 import { openapiPathOf } from './paths.ts';
 import { routeRights } from './route-rights.ts';
 import type { TestApi, TestClient } from './test-api.ts';

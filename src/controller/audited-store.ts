@@ -1,15 +1,8 @@
 import type { AuditRow } from '../store/audit-contract.ts';
 import type { Op, Store, Txn, TxnResult } from '../store/contract.ts';
 import type { Applied } from './applied.ts';
-import {
-  adoptedSubject,
-  isBookkeeping,
-  keySubject,
-  objectSubject,
-  otherSubject,
-  type Subject,
-} from './audit-subjects.ts';
-import { appliedPrefix, hostTrustPrefix, parseObjectKey, quotaPrefix } from './keys.ts';
+import { adoptedSubject, keySubject, objectSubject, otherSubject, type Subject } from './audit-subjects.ts';
+import { appliedPrefix, hostTrustPrefix, isBookkeeping, parseObjectKey, quotaPrefix } from './keys.ts';
 import { parseRecord } from './records.ts';
 import { keyOf } from './transaction.ts';
 import type { World } from './world.ts';

@@ -70,3 +70,6 @@ export const claims = {
   /** One for each port that is bound to a host or stands by there, and each lease of it. */
   bound: (host: string, object: string) => `/claim/bound/${host}/${object}`,
 } as const;
+
+/** Whether a key is written for the sake of others, and says nothing more. */
+export const isBookkeeping = (key: string): boolean => /^\/(name|claim|cursor|applied)\//.test(key);
