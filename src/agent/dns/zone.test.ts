@@ -100,7 +100,11 @@ test('a port whose name cannot stand in a record is found by its address under a
 
 test('two networks of the same names and addresses know nothing of each other', () => {
   const [mine, theirs] = [zoneWith(testPort('db', ['10.0.0.7'])), new Zone(testNetwork({ tenant: 'other' }))];
+  const taken = ['db.web.acme.heddle.internal', 'db.web', '7.0.0.10.in-addr.arpa'];
   theirs.put(testPort('db', ['10.0.0.8']));
+  theirs.put(testPort('taker', ['10.0.0.9'], { dnsNames: taken }));
+  for (const name of taken.slice(0, 2)) assert.deepEqual(dataOf(mine.answer(name, A)), ['10.0.0.7'], name);
+  assert.deepEqual(dataOf(mine.answer('7.0.0.10.in-addr.arpa', PTR)), ['db.web.acme.heddle.internal']);
   assert.deepEqual([dataOf(mine.answer('db', A)), dataOf(theirs.answer('db', A))], [['10.0.0.7'], ['10.0.0.8']]);
   assert.equal(theirs.answer('db.web.acme.heddle.internal', A)?.rcode, 'NXDOMAIN');
   assert.equal(theirs.answer('7.0.0.10.in-addr.arpa', PTR)?.rcode, 'NXDOMAIN');
