@@ -1,14 +1,13 @@
 /** The plug-in's socket: HTTP with JSON bodies, as Docker's plug-in client speaks it. Knows methods only by name. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Compile, type Validator } from '#typebox';
-import { listenUnix } from '../listen/unix-socket.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
+import { mediaType, readBody, servePluginSocket } from './plugin-socket.ts';
 import { type Methods, type Reply, requests } from './protocol.ts';
 
 /** Larger than any request of Docker's by far: the longest carry a few hundred published ports. */
 const bodyLimit = 1 << 20;
-const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 
 /** The check of each method's request. */
 type Checks = Readonly<Record<string, Validator>>;
@@ -27,26 +26,7 @@ export async function servePlugin(
   const checks: Checks = Object.fromEntries(
     Object.entries(requests).map(([method, schema]) => [method, Compile(schema)]),
   );
-  const running = new Set<Promise<void>>();
-  const server = createServer(
-    // An idle connection is the engine's to close: of a call that it sends into one that we are closing it has no body for
-    // a second try. It sends into an old one if we sleep for a while, or just as the time is over.
-    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 0 },
-    (request, response) => {
-      const call = serve({ methods, checks, log, told }, request, response);
-      running.add(call);
-      void call.finally(() => running.delete(call));
-    },
-  );
-  server.on('clientError', (_, connection) => connection.destroy());
-  await listenUnix(server, socket);
-  return {
-    async [Symbol.asyncDispose]() {
-      server.close();
-      await Promise.all(running);
-      server.closeAllConnections();
-    },
-  };
+  return servePluginSocket(socket, (request, response) => serve({ methods, checks, log, told }, request, response));
 }
 
 /** Answers one request; whatever it is, it does not throw. */
@@ -70,7 +50,7 @@ async function serve(
     if (request.method !== 'POST')
       throw new HeddleError('ROUTE_UNKNOWN', { method: request.method ?? '', path: `/${method}` });
     const name = method as keyof Methods;
-    const value = parse(checks[name]!, await readBody(request));
+    const value = parse(checks[name]!, await readBody(request, bodyLimit));
     const { body, sent } = await (methods[name] as (request: unknown) => Reply | Promise<Reply>)(value);
     log.debug({ method, request: value, reply: body }, 'Docker called');
     answer(200, body, sent);
@@ -93,23 +73,6 @@ async function serve(
             : { Err: text },
       );
   }
-}
-
-/** @throws TOO_LARGE, BAD_REQUEST if the connection ends in the middle of it */
-async function readBody(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const part of request) {
-      size += (part as Buffer).length;
-      if (size > bodyLimit) throw new HeddleError('TOO_LARGE', { limitBytes: bodyLimit });
-      parts.push(part as Buffer);
-    }
-  } catch (e) {
-    if (e instanceof HeddleError) throw e;
-    throw new HeddleError('BAD_REQUEST', { problem: (e as Error).message }, e);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 /** No body means no arguments. @throws BAD_REQUEST, INVALID */

@@ -1,14 +1,13 @@
 /** The socket of the authorization plug-in, in Docker's protocol for those (pkg/authorization/api.go of the engine). */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Type } from '#typebox';
-import { listenUnix } from '../../listen/unix-socket.ts';
 import { compileCheck } from '../../listen/validate.ts';
 import { toProblem } from '../../model/errors.ts';
+import { mediaType, readBody, servePluginSocket } from '../plugin-socket.ts';
 
 /** The engine sends bodies of up to 1 MiB, in base64. */
 const bodyLimit = 4 << 20;
-const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 
 const Text = Type.Optional(Type.String());
 /** What the engine says of a request: a field that it leaves out is empty. */
@@ -29,27 +28,8 @@ const check = compileCheck(AuthZRequest);
 export type Judge = (request: AuthZRequest) => Promise<void>;
 
 /** Serves on a unix socket that only root can open. Disposing waits for what is being judged. @throws USAGE */
-export async function serveAuthz(socket: string, judge: Judge, log: Logger): Promise<AsyncDisposable> {
-  const running = new Set<Promise<void>>();
-  const server = createServer(
-    // As of the driver's socket: an idle connection is the engine's to close.
-    { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 0 },
-    (request, response) => {
-      const call = serve(judge, log, request, response);
-      running.add(call);
-      void call.finally(() => running.delete(call));
-    },
-  );
-  server.on('clientError', (_, connection) => connection.destroy());
-  await listenUnix(server, socket);
-  return {
-    async [Symbol.asyncDispose]() {
-      server.close();
-      await Promise.all(running);
-      server.closeAllConnections();
-    },
-  };
-}
+export const serveAuthz = (socket: string, judge: Judge, log: Logger): Promise<AsyncDisposable> =>
+  servePluginSocket(socket, (request, response) => serve(judge, log, request, response));
 
 /** Whatever goes wrong is a refusal: of an answer that is none the engine would not know. */
 async function serve(judge: Judge, log: Logger, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -77,16 +57,9 @@ async function serve(judge: Judge, log: Logger, request: IncomingMessage, respon
   }
 }
 
-/** @throws INVALID, and whatever a broken connection throws */
+/** @throws INVALID, TOO_LARGE, BAD_REQUEST, SyntaxError */
 async function read(request: IncomingMessage): Promise<AuthZRequest> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request) {
-    size += (part as Buffer).length;
-    if (size > bodyLimit) throw new Error('the engine sends more than it ever does');
-    parts.push(part as Buffer);
-  }
-  const value: unknown = JSON.parse(Buffer.concat(parts).toString('utf8'));
+  const value: unknown = JSON.parse(await readBody(request, bodyLimit));
   check(value);
   return value as AuthZRequest;
 }
