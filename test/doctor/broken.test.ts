@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { writeIdentity } from '../../src/agent/identity.ts';
 import { openPinnedProgram } from '../../src/kernel/bpf.ts';
 import { openBoundSocket } from '../../src/kernel/inet-socket.ts';
 import { close } from '../../src/kernel/libc.ts';
@@ -18,6 +19,7 @@ import { ipBatch, must } from '../../src/lab/run.ts';
 import type { Ip } from '../../src/model/address.ts';
 import { makeAuthority } from '../../src/trust/authority-certificate.ts';
 import { issueServer } from '../../src/trust/issue.ts';
+import { hostCertificate, hostId } from '../../src/trust/test-hosts.ts';
 import { DAY_MS } from '../../src/trust/validity.ts';
 import { Rig } from '../agent/rig.ts';
 import { launcher } from '../cli/heddle.ts';
@@ -194,6 +196,30 @@ test('the controller’s clock is another one, by so much that its certificate d
     assert.equal(code, 1);
   } finally {
     server.close();
+  }
+});
+
+test('the host’s certificate ended while it was off, and too long ago', async () => {
+  const authority = await makeAuthority(new Date(Date.now() - 50 * DAY_MS));
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-doctor-'));
+  try {
+    for (const [days, says] of [
+      [4, /^certificate fail the certificate ended \S+Z$/m],
+      [40, /^certificate fail the certificate ended \S+Z, too long ago to be renewed$/m],
+    ] as const) {
+      const made = new Date(Date.now() - days * DAY_MS);
+      const { certificate: cert, key } = await hostCertificate(authority, { now: made });
+      writeIdentity(dir, {
+        ...{ controller: 'https://198.18.0.254:7470', host: { id: hostId, name: 'h1' } },
+        ...{ cert, key, ca: authority.certificate, issuedAt: made.toISOString() },
+      });
+      const { code, lines } = await askDoctor(h1, ['certificate', '--state-dir', dir]);
+      assert.match(lines.join('\n'), says);
+      assert.equal(code, 1);
+    }
+    assert.equal((await askDoctor(h1, ['certificate'])).grade, 'ok');
+  } finally {
+    rmSync(dir, { recursive: true });
   }
 });
 
