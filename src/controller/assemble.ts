@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { newId, VNI_MAX } from '../model/ids.ts';
 import type { LoginSettings } from '../model/login.ts';
@@ -20,6 +19,7 @@ import type { Forgetting } from './forgetting.ts';
 import { HostSockets } from './host-sockets.ts';
 import { type ObserveOptions, observe } from './observe.ts';
 import { Presence } from './presence.ts';
+import { rootHere } from './principal.ts';
 import { Publisher } from './publisher.ts';
 import { RateLimit } from './rate-limit.ts';
 import { type Keep, keepDefault, openRetention } from './retention.ts';
@@ -59,9 +59,6 @@ export interface AssembleOptions extends ObserveOptions {
   /** Called if the store fails: the world then no longer follows it. */
   readonly onFatal: (cause: unknown) => void;
 }
-
-/** Whoever opens the controller's unix socket. */
-export const rootHere = { kind: 'local', name: `root@${hostname()}` } as const;
 
 /** The controller's parts on a store, put together but not listening. */
 export interface Assembly extends AsyncDisposable {

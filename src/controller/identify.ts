@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls';
 import { HeddleError } from '../model/errors.ts';
 import type { Identify } from './admission.ts';
-import { rootHere } from './assemble.ts';
 import type { Authority } from './authority.ts';
 import { isLocal } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { fastifyPath, trustPaths } from './paths.ts';
+import { rootHere } from './principal.ts';
 import { bearerOf } from './tokens.ts';
 
 /** By this route a host whose certificate has expired gets another one. */

@@ -102,7 +102,8 @@ const contextOf = (context: TlsContext): SecureContextOptions => ({
   secureOptions: constants.SSL_OP_NO_TICKET,
 });
 
-function parseTcp(text: string): { host: string; port: number } {
+/** The address without brackets. @throws USAGE */
+export function parseTcp(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   if (!match || !host || Number(match[3]) > 65_535)

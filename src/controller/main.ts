@@ -11,7 +11,7 @@ import { type AssembleOptions, assemble } from './assemble.ts';
 import { bootstrapAdmin, firstUser } from './bootstrap.ts';
 import { identifyBy } from './identify.ts';
 import { authorityKey } from './keys.ts';
-import { type Listen, listen } from './listen.ts';
+import { type Listen, listen, parseTcp } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { Renewals } from './renewals.ts';
 import { troublesOfTrust } from './trust-condition.ts';
@@ -53,7 +53,7 @@ function ensureFolder(folder: string): void {
 /** By what clients may call the controller: what it listens on, and the machine's name. */
 const namesOf = (wanted: readonly Listen[]): string[] => [
   hostname(),
-  ...wanted.flatMap((where) => ('tcp' in where ? where.tcp.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1') : [])),
+  ...wanted.flatMap((where) => ('tcp' in where ? parseTcp(where.tcp).host : [])),
 ];
 
 const onTerminal = (text: string): void => {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { whoText } from '../model/audit.ts';
 import type { HostId, TenantId } from '../model/ids.ts';
 
@@ -23,6 +24,9 @@ export type Principal =
       /** When what it showed is no good any more, milliseconds since 1970. */
       readonly untilMs?: number;
     };
+
+/** Whoever opens the controller's unix socket. */
+export const rootHere = { kind: 'local', name: `root@${hostname()}` } as const;
 
 /** Whom grants name when a user is meant: "user:alice", and "group:dev" for each of its groups. */
 export const subjectsOf = ({ name, groups }: Extract<Principal, { kind: 'user' }>): string[] => [

@@ -6,8 +6,8 @@ import type { Code, Problem } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import type { Identify } from './admission.ts';
-import { type AssembleOptions, type Assembly, assemble, rootHere } from './assemble.ts';
-import type { Principal } from './principal.ts';
+import { type AssembleOptions, type Assembly, assemble } from './assemble.ts';
+import { type Principal, rootHere } from './principal.ts';
 import { bearerOf } from './tokens.ts';
 
 export interface Answer {
