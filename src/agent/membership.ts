@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import { controllerSocket } from '../client/transport.ts';
 import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
 import { type Identity, readIdentity } from './identity.ts';
@@ -7,7 +8,7 @@ import { joinController } from './join.ts';
 import { OwnCertificate } from './own-certificate.ts';
 
 /** The controller on this machine. */
-const localController = 'unix:/run/heddle/controller.sock';
+const localController = `unix:${controllerSocket}`;
 
 /** Whose host this is to be, and as whom: see AgentOptions. */
 export interface MembershipOptions {

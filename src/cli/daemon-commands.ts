@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { Agent } from '../agent/main.ts';
+import { controllerSocket } from '../client/transport.ts';
 import { HeddleError } from '../model/errors.ts';
 import { defaultRates } from '../model/rates.ts';
 import { groupId } from './accounts.ts';
@@ -57,7 +58,7 @@ export function controllerCommand(io: Io): Command {
       collect,
     )
     .option('--fd <number>', 'a listening socket inherited as this file descriptor', integer)
-    .option('--socket <path>', 'unix socket to listen on; only root can open it', '/run/heddle/controller.sock')
+    .option('--socket <path>', 'unix socket to listen on; only root can open it', controllerSocket)
     .option('--db <file>', 'the store’s file', '/var/lib/heddle/controller.db')
     .option(
       '--host-silence <duration>',

@@ -4,6 +4,9 @@ import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
 import type { CurrentCredentials } from './credentials.ts';
 import { agentOf, authorizationHeader, failureText } from './tls.ts';
 
+/** Where root of a controller's own machine finds it, if nobody says. */
+export const controllerSocket = '/run/heddle/controller.sock';
+
 /** Where a server listens: "https://192.0.2.1:7470" or "unix:/run/heddle/controller.sock"; "http://127.0.0.1:8080" on loopback. */
 export type Address = string;
 

@@ -1,4 +1,5 @@
 import { openClient } from '../../client/client.ts';
+import { controllerSocket } from '../../client/transport.ts';
 import type { Netlink } from '../../kernel/netlink.ts';
 import { type Ip, parseIp } from '../../model/address.ts';
 import { HeddleError } from '../../model/errors.ts';
@@ -19,7 +20,7 @@ export interface SiteOptions {
 
 /** How an agent runs if nobody says. */
 const agentDefaults = {
-  controller: 'unix:/run/heddle/controller.sock',
+  controller: `unix:${controllerSocket}`,
   stateDir: '/var/lib/heddle/agent',
   bpfDir: '/sys/fs/bpf/heddle',
   resolvConf: '/etc/resolv.conf',

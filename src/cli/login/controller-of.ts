@@ -1,13 +1,11 @@
 /** Which controller a command asks, and as whom. */
 import { accessSync, constants } from 'node:fs';
 import type { Credentials } from '../../client/credentials.ts';
+import { controllerSocket } from '../../client/transport.ts';
 import { HeddleError } from '../../model/errors.ts';
 import { readTyped } from '../file-text.ts';
 import { tokenOf } from './bearer.ts';
 import { type Context, type Contexts, contextOf, contextsFile, readContexts } from './contexts.ts';
-
-/** Where root of the controller's own machine finds it. */
-const localSocket = '/run/heddle/controller.sock';
 
 /** What was typed; commander puts into it what the environment says where nothing was. */
 interface Named {
@@ -30,7 +28,7 @@ interface Found {
  * @param socket where this machine's own would be
  * @throws CONTEXT_UNKNOWN, CONTEXTS_UNREADABLE, USAGE
  */
-export function controllerOf(named: Named, env: NodeJS.ProcessEnv = process.env, socket = localSocket): Found {
+export function controllerOf(named: Named, env: NodeJS.ProcessEnv = process.env, socket = controllerSocket): Found {
   const file = contextsFile(env);
   const { isMeant, ...chosen } = choose(named, env);
   const own = isMeant ? env : {};
