@@ -1,4 +1,10 @@
-import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
 import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
@@ -52,7 +58,7 @@ export async function serveLocalApi(
     return reply.status(problem.status).type('application/problem+json').send(problem);
   };
   const app = Fastify({
-    loggerInstance: log as never,
+    loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: requestIdLabel }),
     genReqId: requestIdOf,
     bodyLimit: BODY_BYTES,
@@ -68,7 +74,7 @@ export async function serveLocalApi(
     reply.header('x-request-id', request.id);
     access.admit(request.raw.socket, request.method, request.routeOptions.url ?? request.url);
   });
-  serveObserved(app as never, () => observed);
+  serveObserved(app, () => observed);
   app.get('/v1/status', async () => status());
   app.get('/v1/setting', async () => setting());
   app.get('/v1/dns', async ({ query }) => dns.lookUp(checked<DnsLookupQuery>(checks.lookup, query)));
@@ -80,7 +86,7 @@ export async function serveLocalApi(
     const caller = callerOf(request);
     const { request: wanted, mostTaps } = permitted(caller, checked<AttachRequest>(checks.attach, request.body));
     const attached = await attacher.attach(wanted, mostTaps);
-    note(request as never, caller, 'attached', attached.port.id);
+    note(request, caller, 'attached', attached.port.id);
     return attached;
   });
   app.get('/v1/attachments/:port', async (request): Promise<AttachmentDetails> => {
@@ -93,7 +99,7 @@ export async function serveLocalApi(
     const { port, tenant } = named(request);
     const attachment = attacher.find(port, tenant);
     requireOwn(caller, attachment);
-    note(request as never, caller, 'detaches', attachment.port);
+    note(request, caller, 'detaches', attachment.port);
     return attacher.detach(attachment.port);
   });
   app.get('/v1/leave', async () => leave.plan);

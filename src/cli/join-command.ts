@@ -72,5 +72,5 @@ async function refuseUnfit(io: Io, controller: string, stateDir: string): Promis
   ]);
   using nl = openNetlink();
   const warn = (_: object, warning: string) => io.err(`warning: ${warning}\n`);
-  await checkAtStart(openSite(nl, { controller, stateDir }, undefined), { warn } as never);
+  await checkAtStart(openSite(nl, { controller, stateDir }, undefined), { warn });
 }

@@ -1,4 +1,3 @@
-import type { Logger } from 'pino';
 import { HeddleError } from '../../model/errors.ts';
 import { checks } from './all.ts';
 import type { Check } from './check.ts';
@@ -19,7 +18,7 @@ export interface StartWarning {
  */
 export async function checkAtStart(
   site: Site,
-  log: Pick<Logger, 'warn'>,
+  log: { warn(fields: object, text: string): void },
   looked: readonly Check[] = checks.filter(({ atStart }) => atStart),
 ): Promise<StartWarning[]> {
   const problems: string[] = [];

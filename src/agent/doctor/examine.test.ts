@@ -74,7 +74,7 @@ test('an agent that starts refuses with what it cannot work with, logs what else
   const check = (name: string, findings: Finding[]) =>
     makeCheck({ name, about: name, gather: () => findings, judge: (found) => found });
   const bearable = [check('a', [ok('well'), warn('low', 'more')]), check('b', [unknown('dark'), fail('torn', 'mend')])];
-  const warnings = await checkAtStart(site, log as never, bearable);
+  const warnings = await checkAtStart(site, log, bearable);
   assert.deepEqual(said, [
     ['low', { check: 'a', advice: 'more' }],
     ['torn', { check: 'b', advice: 'mend' }],
@@ -84,11 +84,7 @@ test('an agent that starts refuses with what it cannot work with, logs what else
     { check: 'b', text: 'torn', advice: 'mend' },
   ]);
   await assert.rejects(
-    checkAtStart(site, log as never, [
-      ...bearable,
-      check('c', [refuse('old', 'new one')]),
-      check('d', [refuse('x', 'y')]),
-    ]),
+    checkAtStart(site, log, [...bearable, check('c', [refuse('old', 'new one')]), check('d', [refuse('x', 'y')])]),
     (e) => hasCode(e, 'HOST_UNFIT') && /old \(new one\); x \(y\)/.test(e.message),
   );
 });
