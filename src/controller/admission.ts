@@ -110,7 +110,7 @@ function refuseOthers(world: World, request: FastifyRequest, access: Access, rig
   if (right === undefined) throw forbidden(access, 'use', 'this route');
   const { principal } = access;
   if (right === 'agent') {
-    if (principal?.kind === 'user') throw forbidden(access, 'open', 'a stream of a host');
+    if (principal?.kind === 'user') throw forbidden(access, 'use', 'what is for hosts');
     return;
   }
   if (access.mayAll) return;

@@ -1,4 +1,7 @@
-/** Requests to an OpenID provider: by TLS, bounded in time and size, and only there where they are sent. */
+/**
+ * Requests to an OpenID provider: by TLS, bounded in time and size, and only there where they are sent. The controller asks one,
+ * and so does the command line: both import this layer.
+ */
 import { request as requestPlain } from 'node:http';
 import { request as requestByTls } from 'node:https';
 import { getCACertificates } from 'node:tls';
