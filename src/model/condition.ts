@@ -12,7 +12,7 @@ export const clockSkewMs = 5_000;
 export const problemsMax = 200;
 
 /** What may be wrong, and how bad it is: of an error something does not work, of a warning it soon may not. */
-export const problemKinds = {
+const problemKinds = {
   HOST_OFFLINE: 'error',
   HOST_BEHIND: 'error',
   HOST_SILENT: 'error',
