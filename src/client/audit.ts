@@ -1,7 +1,7 @@
-import type { AuditEnd, AuditLine, AuditPage, AuditRecord } from '../model/audit.ts';
-import { fromProblem, hasCode } from '../model/errors.ts';
+import type { AuditLine, AuditPage, AuditRecord } from '../model/audit.ts';
 import { limits } from '../model/fields.ts';
 import type { CallOptions, Connection } from './connection.ts';
+import { linesFrom } from './endless.ts';
 
 /** Which records; without any of them, all that may be read. */
 export interface AuditFilter {
@@ -60,20 +60,10 @@ export function auditClient({ request, lines }: Connection): AuditClient {
     async *followAudit({ signal, deadlineMs, after, ...filter } = {}) {
       const newest = async () => (await page({ limit: 1, signal, deadlineMs })).items[0]?.id ?? '0';
       let from = after ?? (filter.since === undefined ? await newest() : undefined);
-      for (let again = true; again; ) {
-        again = false;
-        const query = { ...filter, after: from, follow: true };
-        for await (const line of lines('/v1/audit', { query, signal, deadlineMs })) {
-          const told = JSON.parse(line) as AuditLine | AuditEnd;
-          if ('problem' in told) {
-            const why = fromProblem(told.problem);
-            if (!hasCode(why, 'UNAUTHENTICATED')) throw why;
-            again = true;
-            break;
-          }
-          if ('id' in told) from = told.id;
-          yield told;
-        }
+      const open = () => lines('/v1/audit', { query: { ...filter, after: from, follow: true }, signal, deadlineMs });
+      for await (const line of linesFrom<AuditLine>(open)) {
+        if ('id' in line) from = line.id;
+        yield line;
       }
     },
   };

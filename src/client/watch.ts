@@ -1,12 +1,6 @@
-import { fromProblem, hasCode, type Problem } from '../model/errors.ts';
 import type { Kind } from '../model/kinds.ts';
 import type { WatchEvent } from '../model/page.ts';
-
-/** How a watch says why it ends. */
-interface End {
-  readonly type: 'error';
-  readonly problem: Problem;
-}
+import { linesFrom } from './endless.ts';
 
 /**
  * The events of a watch. Of a user who has logged in it ends with the token; it goes on where it was with the next one.
@@ -20,22 +14,12 @@ export async function* watchFrom<K extends Kind>(
   let revision = from;
   // Those of the last revision: it may have been cut off in the middle.
   const passedOn = new Set<string>();
-  for (let again = true; again; ) {
-    again = false;
-    for await (const line of open(revision)) {
-      const event = JSON.parse(line) as WatchEvent<K> | End;
-      if (event.type === 'error') {
-        const why = fromProblem(event.problem);
-        if (!hasCode(why, 'UNAUTHENTICATED')) throw why;
-        again = true;
-        break;
-      }
-      if (BigInt(event.revision) !== revision) passedOn.clear();
-      revision = BigInt(event.revision);
-      const key = `${event.type} ${event.object.id}`;
-      if (passedOn.has(key)) continue;
-      passedOn.add(key);
-      yield event;
-    }
+  for await (const event of linesFrom<WatchEvent<K>>(() => open(revision))) {
+    if (BigInt(event.revision) !== revision) passedOn.clear();
+    revision = BigInt(event.revision);
+    const key = `${event.type} ${event.object.id}`;
+    if (passedOn.has(key)) continue;
+    passedOn.add(key);
+    yield event;
   }
 }
