@@ -117,7 +117,7 @@ async function ends(unit: string): Promise<number> {
 
 /** What the daemon itself said last, of an error the error. */
 async function lastWord(unit: string): Promise<string> {
-  const { stdout } = await run('journalctl', ['--quiet', '--lines=10', '--output=cat', `_SYSTEMD_UNIT=${unit}`]);
+  const { stdout } = await run('journalctl', ['--quiet', '--lines=40', '--output=cat', `_SYSTEMD_UNIT=${unit}`]);
   const lines = stdout.trim().split('\n');
   const word = lines.findLast((line) => line.startsWith('heddle: ')) ?? lines.at(-1);
   return word ? `; it said: ${word}` : '';

@@ -85,6 +85,8 @@ test('links between the pages lead to files', () => {
     'README.md',
     'docs/README.md',
     'docs/guides/first-network.md',
+    'docs/guides/install.md',
+    'docs/guides/upgrade.md',
     'docs/architecture.md',
     'CONTRIBUTING.md',
   ])

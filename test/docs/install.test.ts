@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { project } from '../cli/heddle.ts';
+import { runBlocks } from './guide-on-machines.ts';
+import { type Machine, openMachines } from './machines.ts';
+
+let stage: Awaited<ReturnType<typeof openMachines>>;
+let h1: Machine;
+before(async () => {
+  stage = await openMachines(['h1', 'h2', 'h3'], { '/opt/heddle-0.1.0': [project] });
+  [h1] = stage.machines as [Machine];
+});
+after(() => stage?.[Symbol.asyncDispose]());
+
+/** What Heddle has made on a machine, and is there still. */
+const traces = `{ ls -d /etc/systemd/system/heddle* /var/lib/heddle/agent /run/heddle/*.sock /sys/fs/bpf/heddle/*;
+  ip -o -d link | grep heddle; nft list ruleset | grep heddle; systemctl list-units --plain --all 'heddle*' | grep loaded; } 2>/dev/null; true`;
+
+test('the commands of docs/guides/install.md work when pasted, on three machines with systemd', async () => {
+  const page = readFileSync(join(project, 'docs/guides/install.md'), 'utf8');
+  const told = await runBlocks(page, stage.machines);
+  const said = (pattern: RegExp) => told.filter(({ stdout }) => pattern.test(stdout)).map(({ on }) => on);
+  assert.deepEqual(said(/^h[123] is a host of https:\/\/192\.0\.2\.1:7470$/m), ['h1', 'h2', 'h3']);
+  assert.deepEqual(said(/^hosts +ok +3 online$/m), ['h1', 'h1']);
+  assert.deepEqual(said(/(^1 packets transmitted, 1 received.*){2}/ms), ['h3']);
+  assert.deepEqual(said(/^path +ok .*^ +ok .*^names +ok /ms), ['h1', 'h2', 'h3']);
+  assert.deepEqual(said(/has left Heddle; its agent ends, and its service is gone$/m), ['h1', 'h2', 'h3']);
+  for (const machine of stage.machines) assert.equal((await machine.run(traces)).stdout, '', machine.name);
+});
+
+test('what keeps a controller’s service from running is said, and done again it runs', async () => {
+  const told = await h1.run('! heddle controller --listen 192.0.2.99:7470 --install');
+  assert.match(
+    told.stderr,
+    /heddle-controller\.service: it ends again and again; it said: heddle: .*192\.0\.2\.99.*journalctl/,
+  );
+  const again = await h1.run('heddle controller --listen 192.0.2.1:7470 --install --json && heddle tenant list');
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stdout, /"installed": true/);
+});
+
+test('a service takes the place of no daemon that somebody has started', async () => {
+  const byHand = `heddle controller --uninstall
+    systemd-run --quiet --unit=by-hand heddle controller
+    until heddle tenant list; do sleep 0.1; done
+    ! heddle controller --install
+    ls /etc/systemd/system/heddle-controller* && exit 1
+    systemctl stop by-hand`;
+  const { code, stderr } = await h1.run(byHand);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /somebody answers at \/run\/heddle\/controller\.sock who is not heddle-controller\.service/);
+});
+
+test('a service whose process dies comes back; one whose host has left does not', async () => {
+  const dies = `heddle controller --listen 192.0.2.1:7470 --install
+    heddle agent join https://192.0.2.1:7470 "$(heddle host token create)" --install
+    before=$(systemctl show --property=MainPID --value heddle-agent)
+    kill -9 $before
+    until now=$(systemctl show --property=MainPID --value heddle-agent) && test $now != 0 && test $now != $before; do sleep 0.1; done
+    until heddle host list | grep online; do sleep 0.1; done
+    systemctl cat heddle-agent | grep Restart=
+    mv /etc/systemd/system/heddle-agent.service /run/systemd/system/ && systemctl daemon-reload
+    heddle leave --yes
+    until systemctl is-active heddle-agent | grep inactive; do sleep 0.1; done
+    systemctl show --property=Result --value heddle-agent`;
+  const { code, stdout, stderr } = await h1.run(dies);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^success$/m);
+});
