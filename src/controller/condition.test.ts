@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { compileCheck } from '../listen/validate.ts';
 import { Condition } from '../model/condition.ts';
-import { HeddleError } from '../model/errors.ts';
+import { HeddleError, toProblem } from '../model/errors.ts';
 import type { HostHealth } from '../model/host-state.ts';
 import { makeRequest } from '../trust/request.ts';
 import type { AssembleOptions } from './assemble.ts';
@@ -26,10 +26,10 @@ interface Told {
 }
 
 /** A host's agent that is connected and answers so. */
-function connect(api: TestApi, name: string, told: Told = {}): { says(port: string, about: object): void } {
+function connect(api: TestApi, name: string, told: Told = {}) {
   const { id } = api.world.find('host', '-', name)!.record;
   const connected = {
-    hello: { version: told.version ?? version, kernel: '6.18' },
+    hello: { name, version: told.version ?? version, kernel: '6.18' },
     applied: 7n,
     ports: new Map(),
     lagMs: () => told.lagMs ?? 0,
@@ -41,7 +41,8 @@ function connect(api: TestApi, name: string, told: Told = {}): { says(port: stri
   } as unknown as Connected;
   api.presence.arrive(id, connected);
   return {
-    says: (port, about) =>
+    leaves: () => api.presence.leave(id, connected),
+    says: (port: string, about: object) =>
       api.presence.report(id, connected, { type: 'report', revision: '7', ports: [{ id: port, ...about }] } as never),
   };
 }
@@ -94,6 +95,22 @@ it('names hosts that are not connected, with the ports there and how to be rid o
   const [revoked] = ((await api.ok('GET', '/v1/status')) as Condition).problems;
   assert.match(revoked!.text, /^revoked; 1 port is there/);
   assert.match(revoked!.next, /heddle host token create --name h2/);
+});
+
+it('says why a host is not connected that was refused, until it comes', async () => {
+  await using api = await openFurnishedApi({ version });
+  const h2 = async () => ((await api.ok('GET', '/v1/status')) as Condition).problems.find(({ name }) => name === 'h2');
+  assert.match((await h2())!.text, /^not connected; 0 ports/);
+  api.presence.refused('h2', toProblem(new HeddleError('PROTOCOL_MISMATCH', { have: 5, want: 6 })));
+  assert.match(
+    (await h2())!.text,
+    /^not connected; its agent was refused: .* protocol 5, this controller 6: .*; 0 ports/,
+  );
+  assert.match((await h2())!.next, /heddle events host h2/);
+  const { leaves } = connect(api, 'h2');
+  assert.equal(await h2(), undefined);
+  leaves();
+  assert.match((await h2())!.text, /^not connected; 0 ports/);
 });
 
 it('says so when a host was off for too long to be let in with what it has', async () => {

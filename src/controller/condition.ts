@@ -149,12 +149,16 @@ function* troublesOfHost(
     const count = world.portsOfHost.size(id);
     const { certificate } = world.trust.host(id).record;
     const isOver = certificate !== undefined && Date.parse(certificate.notAfter) + RENEWABLE_MS < now().getTime();
-    const why = revoked ? 'revoked' : isOver ? 'not connected, and its certificate is too old' : 'not connected';
+    const refusal = presence.refusal(name);
+    const off = refusal ? `not connected; its agent was refused: ${refusal.detail}` : 'not connected';
+    const why = revoked ? 'revoked' : isOver ? 'not connected, and its certificate is too old' : off;
     const text = `${why}; ${count} ${count === 1 ? 'port is' : 'ports are'} there`;
     const next =
       revoked || isOver
         ? `to let it in again: heddle host token create --name ${name}, and join with that; for good: heddle host delete ${name} --gone`
-        : `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
+        : refusal
+          ? `it comes by itself when that is put right; heddle events host ${name} says how often it has tried`
+          : `on ${name}: is the agent running, and does it reach the controller? Its log says, and "heddle doctor" there; if the host never comes back: heddle host delete ${name} --gone`;
     yield trouble('HOST_OFFLINE', { ...of, text, next });
     return;
   }

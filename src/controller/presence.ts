@@ -44,10 +44,14 @@ export interface Connected {
   dismiss(why: string): void;
 }
 
+/** Refusals that are remembered: agents may call themselves anything. */
+const refusalsMost = 4_096;
+
 /** Who is connected and what they last reported. In memory only: it is true of now, and each agent tells it anew. */
 export class Presence {
   readonly #hosts = new Map<string, Connected>();
   readonly #contested = new Contested();
+  readonly #refusals = new Map<string, Problem>();
   readonly listeners = new Set<PresenceListener>();
   #waiting = new Set<{ left: Map<string, string>; revision: bigint; done: () => void }>();
 
@@ -57,6 +61,7 @@ export class Presence {
   arrive(host: string, connected: Connected): void {
     const isNew = !this.#hosts.has(host);
     this.#hosts.set(host, connected);
+    this.#refusals.delete(connected.hello.name);
     if (isNew) for (const listener of this.listeners) listener.arrived(host, connected);
   }
   /** Forgets the connection, unless a newer one has taken its place. */
@@ -68,7 +73,14 @@ export class Presence {
   }
   /** An agent was refused that calls itself so. */
   refused(name: string, problem: Problem): void {
+    this.#refusals.delete(name);
+    this.#refusals.set(name, problem);
+    if (this.#refusals.size > refusalsMost) this.#refusals.delete(this.#refusals.keys().next().value!);
     for (const listener of this.listeners) listener.refused(name, problem);
+  }
+  /** Why an agent that calls itself so was refused the last time, if it has not come since. */
+  refusal(name: string): Problem | undefined {
+    return this.#refusals.get(name);
   }
   /** The ids of all connected hosts. */
   hosts(): Iterable<string> {
