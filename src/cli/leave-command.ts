@@ -32,7 +32,7 @@ export function leaveCommand(io: Io): Command {
     if (!typed.yes) return await show(io, typed);
     const left = await leave(io, typed);
     const uninstalled = await removeAgent(typed.agent ?? defaults.agent);
-    if (typed.json) return printJson(io, { ...left, uninstalled });
+    if (typed.json) return printJson(io, { ...left, ...(uninstalled && { uninstalled }) });
     io.out(`${left.host} has left Heddle; its agent ends${uninstalled ? ', and its service is gone' : ''}\n`);
     for (const what of left.stays) io.out(`stays: ${printable(what)}\n`);
   });

@@ -44,7 +44,7 @@ ${[...unitLines, mark(socket)].join('\n')}
 
 [Service]
 ExecStart=${[launcherFile(), ...argv].map(quoted).join(' ')}
-${['Restart=on-failure', 'RestartSec=1', ...serviceLines].join('\n')}
+${['Restart=on-failure', 'RestartSec=2', ...serviceLines].join('\n')}
 
 [Install]
 WantedBy=multi-user.target
