@@ -53,9 +53,13 @@ test('a service takes the place of no daemon that somebody has started', async (
   assert.match(stderr, /somebody answers at \/run\/heddle\/controller\.sock who is not heddle-controller\.service/);
 });
 
-test('a service whose process dies comes back; one whose host has left does not', async () => {
+test('an agent’s service can be installed again with other options; it comes back when it dies, not when its host has left', async () => {
   const dies = `heddle controller --listen 192.0.2.1:7470 --install
-    heddle agent join https://192.0.2.1:7470 "$(heddle host token create)" --install
+    token=$(heddle host token create)
+    heddle agent join https://192.0.2.1:7470 "$token" --install
+    heddle agent join https://192.0.2.1:7470 "$token" --install -- --log-level debug
+    systemctl is-enabled heddle-controller heddle-agent
+    systemctl show --property=ExecStart heddle-agent | grep 'log-level debug'
     before=$(systemctl show --property=MainPID --value heddle-agent)
     kill -9 $before
     until now=$(systemctl show --property=MainPID --value heddle-agent) && test $now != 0 && test $now != $before; do sleep 0.1; done
