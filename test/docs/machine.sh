@@ -17,8 +17,8 @@ read -r pid _ </proc/self/stat
 mount --make-rprivate /
 mount -n -t tmpfs tmpfs "$dir"
 over() {
-  mkdir -p "$dir/over/$1" "$dir/work/$1" "$3"
-  mount -n -t overlay overlay -o "lowerdir=$2,upperdir=$dir/over/$1,workdir=$dir/work/$1" "$3"
+  mkdir -p "$dir/over/$1" "$dir/aside/$1" "$3"
+  mount -n -t overlay overlay -o "lowerdir=$2,upperdir=$dir/over/$1,workdir=$dir/aside/$1" "$3"
 }
 over root / "$dir/root"
 cd "$dir/root"
