@@ -11,13 +11,13 @@ export interface Told {
 
 /**
  * Runs the `sh` blocks of a page, or of a part of one, in their order; what they call `hdj_…` is the token that was made last.
- * @param after what people do by hand: asked after each block
+ * @param after what people do by hand, or wait for, behind a block
  * @returns what they said
  */
 export async function runBlocks(
   text: string,
   machines: readonly Machine[],
-  after: () => Promise<unknown> = async () => undefined,
+  after: (commands: string) => Promise<unknown> = async () => undefined,
 ): Promise<Told[]> {
   const told: Told[] = [];
   for (const [, names, commands] of text.matchAll(/^```sh\n# on ([^\n]+)\n(.*?)^```$/gms)) {
@@ -29,7 +29,7 @@ export async function runBlocks(
       assert.equal(code, 0, `on ${name}:\n${commands}\n${stdout}\n${stderr}`);
       told.push({ on: name, stdout, stderr });
     }
-    await after();
+    await after(commands!);
   }
   const blocks = text.match(/^```sh$/gm)?.length;
   assert.equal(blocks, text.match(/^```sh\n# on /gm)?.length, 'each block says where it is run');

@@ -73,8 +73,13 @@ after(async () => {
 });
 
 test('the commands of docs/guides/upgrade.md work when pasted: to another protocol and store, and back', async () => {
-  const told = await runBlocks(upgrade!, machines);
+  const [h1] = machines as [Machine];
+  const told = await runBlocks(upgrade!, machines, async (commands) => {
+    if (commands.includes('until heddle tenant list'))
+      await done(h1, 'for h in h1 h2 h3; do until heddle status | grep "$h: .*refused"; do sleep 0.2; done; done');
+  });
   const all = told.map(({ stdout }) => stdout).join('');
+  assert.match(all, /^controller +ok .* version 0\.2\.0, .*\nhosts +no +0 of 3 online; not: h1, h2, h3$/m);
   const mismatch = 'the agent speaks protocol \\d+, this controller 1000: upgrade the older one';
   assert.match(all, new RegExp(`^error +host h[123]: not connected; its agent was refused: ${mismatch}; 2 ports`, 'm'));
   assert.match(all, new RegExp(`^\\S+ +refused +host h[123] +${mismatch}$`, 'm'));
