@@ -108,12 +108,24 @@ export class OwnCertificate implements AsyncDisposable {
     }
   }
 
+  /** Another certificate than that is in the file: this host has joined again beside this process. */
+  #isReplaced({ cert }: Identity): boolean {
+    try {
+      return (readIdentity(this.#stateDir)?.cert ?? cert) !== cert;
+    } catch {
+      return false;
+    }
+  }
+
   async #renew(client: Pick<Client, 'request'>, signal: AbortSignal): Promise<void> {
-    const { host } = this.#identity;
+    const before = this.#identity;
+    const { host } = before;
     const { key, csr } = await makeRequest(host.name);
     const path = `/v1/hosts/${host.id}/certificate`;
     const { certificate, ca } = (await client.request('POST', path, { body: { csr }, signal })) as Renewed;
-    const renewed = { ...this.#identity, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
+    // One of before counts no more, and by the token of the other nobody joins a second time.
+    if (this.#isReplaced(before)) throw new Error('this host has joined again meanwhile');
+    const renewed = { ...before, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
     writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
     this.#credentials = credentialsOf(renewed);
