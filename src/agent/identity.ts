@@ -25,7 +25,7 @@ export type Identity = Static<typeof Identity>;
 const check = compileCheck(Identity);
 
 /** Where it is. */
-export const identityFile = (stateDir: string): string => join(stateDir, 'identity.json');
+const identityFile = (stateDir: string): string => join(stateDir, 'identity.json');
 
 /** What the host joined with; undefined: it has not joined. @throws IDENTITY_BROKEN */
 export function readIdentity(stateDir: string): Identity | undefined {

@@ -1,9 +1,10 @@
 /** A host's certificate while another process joins again in the same folder. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import { makeAuthority } from '../trust/authority-certificate.ts';
 import { hostCertificate, hostId } from '../trust/test-hosts.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
@@ -22,7 +23,13 @@ async function newState() {
   const stateDir = mkdtempSync(join(tmpdir(), 'heddle-own-'));
   const joined = await newIdentity();
   writeIdentity(stateDir, joined);
-  return { stateDir, joined, [Symbol.dispose]: () => rmSync(stateDir, { recursive: true }) };
+  // What is tested keeps no process alive.
+  const alive = setTimeout(() => undefined, 20_000);
+  const end = () => {
+    clearTimeout(alive);
+    rmSync(stateDir, { recursive: true });
+  };
+  return { stateDir, joined, [Symbol.dispose]: end };
 }
 
 /** A controller whose answers to a renewal come when the test says so. */
@@ -59,4 +66,54 @@ test('a renewal under way takes not the place of what the host joins again with 
     await failed.promise;
   }
   assert.deepEqual(readIdentity(state.stateDir), again);
+});
+
+test('what a host joined with while its agent began is taken, whatever times its file has', async () => {
+  using state = await newState();
+  const again = await newIdentity();
+  writeIdentity(state.stateDir, again);
+  const { client } = slowController();
+  const taken = Promise.withResolvers<void>();
+  await using own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
+  own.begin(client as never, taken.resolve, 10);
+  await taken.promise;
+  assert.equal(own.credentials().cert, again.cert);
+});
+
+test('as another host, or elsewhere, only a new process goes on: that is said once, and the file stays for it', async () => {
+  for (const other of [await newIdentity('h9'), await newIdentity('h1', 'https://192.0.2.2:7470')]) {
+    using state = await newState();
+    const { client, asked, renewed } = slowController();
+    const taken = Promise.withResolvers<void>();
+    const said: [object, string][] = [];
+    let warned = Promise.withResolvers<void>();
+    const warn = (about: object, text: string) => {
+      said.push([about, text]);
+      warned.resolve();
+    };
+    await using own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: warn as never });
+    own.begin(client as never, taken.resolve, 10);
+    writeIdentity(state.stateDir, other);
+    await warned.promise;
+    warned = Promise.withResolvers();
+    assert.deepEqual(own.credentials().cert, state.joined.cert);
+    own.renewNow();
+    await asked;
+    const cert = await renewed();
+    await taken.promise;
+    assert.deepEqual(
+      [own.credentials().cert, readIdentity(state.stateDir)],
+      [cert, other],
+      'at its controller it goes on',
+    );
+    const { controller, host } = other;
+    const text = 'this server has joined as another host, or elsewhere: restart the agent to go on as that';
+    writeFileSync(join(state.stateDir, 'identity.json'), '{}');
+    await warned.promise;
+    assert.deepEqual(said.shift(), [{ host: host.name, controller }, text]);
+    assert.deepEqual(
+      said.map(([, what]) => what),
+      ['what this host joined with cannot be read; it goes on with what it had'],
+    );
+  }
 });
