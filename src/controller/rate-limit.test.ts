@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../model/errors.ts';
+import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
+import { makeRequest } from '../trust/request.ts';
+import { newSecret } from '../trust/secret.ts';
 import { BURST_MS, clientOf, RateLimit, UNKNOWN_PER_SECOND } from './rate-limit.ts';
 import { openTestApi } from './test-api.ts';
 import { hostOf, user } from './test-principals.ts';
@@ -105,6 +108,29 @@ it('counts writes of who is nobody by themselves, and lower', async () => {
   assert.equal(await join(), 429);
   assert.equal((await nobody.request('GET', '/v1/ca')).status, 200);
   assert.equal((await api.request('POST', '/v1/tenants', { name: 'acme' })).status, 201, 'root here');
+});
+
+it('lets in who shows a token to join, whoever else behind the address has shown none', async () => {
+  // Two requests at once, and the next one after ten seconds.
+  const rate = 2000 / BURST_MS;
+  await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
+  const join = async (body: unknown) => {
+    const { status, body: answer, headers } = await api.as(undefined).request('POST', '/v1/join', body);
+    return status === 200 ? answer.host.name : [status, answer.code, headers['retry-after']].join(' ');
+  };
+  const [one, other] = [await api.ok('POST', '/v1/host-tokens', {}), await api.ok('POST', '/v1/host-tokens', {})];
+  const right = { token: one.token, csr: (await makeRequest('h1')).csr, name: 'h1', vtep: '198.18.0.1' };
+  const wrong = { ...right, token: joinTokenText({ ...parseJoinToken(one.token), secret: newSecret() }) };
+  assert.match(await join(wrong), /TOKEN_INVALID/);
+  assert.match(await join({}), /INVALID/);
+  const tooSoon = '429 RATE_LIMITED 10';
+  for (const body of [wrong, {}, '{', { ...wrong, name: 'x'.repeat(16 << 10) }])
+    assert.equal(await join(body), tooSoon, JSON.stringify(body).slice(0, 80));
+  assert.equal(await join(right), 'h1');
+  assert.equal(await join(right), 'h1', 'an answer that got lost');
+  assert.equal(await join(right), tooSoon, 'each token has its rate');
+  assert.equal(await join({ ...right, token: other.token, name: 'h2', vtep: '198.18.0.2' }), 'h2');
+  assert.equal(await join(wrong), tooSoon);
 });
 
 it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {
