@@ -10,6 +10,8 @@ const Identity = Type.Object(
     /** Address of the controller that it joined. */
     controller: Type.String(),
     host: Type.Object({ id: Type.String(), name: Type.String() }),
+    /** Id of the token that it joined by. */
+    token: Type.Optional(Type.String()),
     /** PEM, as are the others. */
     key: Type.String(),
     cert: Type.String(),
