@@ -62,7 +62,10 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: '/trust/host/',
     kind: 'certificate',
-    fields: ['generation', 'joined.token', 'certificate.authority', 'certificate.notAfter'],
+    fields: [
+      ...['generation', 'joined.token', 'certificate.authority', 'certificate.notAfter'],
+      ...['before.authority', 'before.notAfter'],
+    ],
   },
   {
     prefix: '/trust/join/',

@@ -16,8 +16,10 @@ export interface HostTrust {
   readonly generation: number;
   /** By which token it joined last, and with which key (see Request): the same once more is no second use. */
   readonly joined?: { readonly token: string; readonly key: string };
-  /** The last certificate that it got. */
+  /** The last certificate that was made for it. */
   readonly certificate?: HostCertificate;
+  /** The last one of the authority before that, until the host has shown the newer one: its answer may have been lost. */
+  readonly before?: HostCertificate;
 }
 export interface HostCertificate {
   /** See authorityId. */
