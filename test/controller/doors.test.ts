@@ -72,6 +72,12 @@ test('a controller of another installation is none', async () => {
   const host = await one.join('h1');
   const disguised = openClient(one.address, { ca: host.ca });
   await assert.rejects(disguised.list('tenant'), { code: 'UNAUTHENTICATED' });
+  const { promise: lost, resolve } = Promise.withResolvers<Error>();
+  {
+    const listener = { hello: () => assert.fail('nobody is told'), lost: resolve };
+    await using _ = new ControllerStream(two.address, () => credentialsOf(host), listener as never);
+    assert.match((await lost).message, /of another authority than is known .*: .*hosts join .*again/);
+  }
   const stolen = openClient(two.address, { ...credentialsOf(host), ca });
   await assert.rejects(stolen.list('host'), { code: 'CERTIFICATE_INVALID' });
 });
