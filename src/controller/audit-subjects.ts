@@ -70,7 +70,7 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: '/trust/join/',
     kind: 'host-token',
-    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'host', 'tenants', 'by'],
+    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'host', 'tenants', 'keeps.host', 'keeps.of', 'by'],
   },
   {
     prefix: '/trust/token/',

@@ -67,9 +67,9 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     checkToken(request.body);
     const pin = (await authority()).pin();
     const input = request.body as JoinTokenInput;
-    const { tenants = keptTenants(world, request.access, input.name) } = input;
-    refuseGiving(world, request.access, tenants);
-    const made = await createJoinToken(ctx, { ...input, tenants }, pin, request.principal?.name ?? '');
+    refuseGiving(world, request.access, input.tenants);
+    const keeps = input.tenants === undefined ? keptTenants(world, request.access, input.name) : undefined;
+    const made = await createJoinToken(ctx, { ...input, ...(keeps && { keeps }) }, pin, request.principal?.name ?? '');
     return reply.code(201).header('cache-control', 'no-store').send(made);
   });
   app.delete(fastifyPath(trustPaths.token), async (request, reply) => {

@@ -3,7 +3,7 @@ import { type JoinTokenInput, type JoinTokenMade, type JoinTokenView, joinTokenT
 import type { Store } from '../store/contract.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
 import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
-import { givenTenants } from './given-tenants.ts';
+import { givenTenants, tenantsBy } from './given-tenants.ts';
 import { joinTokenKey } from './keys.ts';
 import type { Kept } from './trust-book.ts';
 import type { JoinTokenRecord } from './trust-record.ts';
@@ -23,10 +23,16 @@ export interface JoinTokenContext {
   readonly randomBytes: (n: number) => Uint8Array;
 }
 
-/** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
+/** Makes one; with `keeps` it has no tenants of its own. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
 export async function createJoinToken(
   { store, world, now, randomBytes }: JoinTokenContext,
-  { ttlMs = joinTokenTtlMs.default, uses = 1, name, tenants = [] }: JoinTokenInput,
+  {
+    ttlMs = joinTokenTtlMs.default,
+    uses = 1,
+    name,
+    tenants = [],
+    keeps,
+  }: JoinTokenInput & Pick<JoinTokenRecord, 'keeps'>,
   pin: string,
   by: string,
 ): Promise<JoinTokenMade> {
@@ -44,6 +50,7 @@ export async function createJoinToken(
     left: uses,
     ...(name !== undefined && { host: name }),
     tenants: givenTenants(world, tenants),
+    ...(keeps && { keeps }),
     by,
   };
   const swept = expired.slice(0, SWEPT_AT_ONCE).map((token) => ({ delete: joinTokenKey(token.record.id) }));
@@ -54,12 +61,13 @@ export async function createJoinToken(
   });
   await world.reached(revision);
   if (!committed) throw new HeddleError('BUSY', { tries: 1 });
-  return { ...joinTokenView(record), token: joinTokenText({ id, secret, pin }) };
+  return { ...joinTokenView(world, record), token: joinTokenText({ id, secret, pin }) };
 }
 
-/** Without what could let somebody in. */
-function joinTokenView({ digest: _, host, ...rest }: JoinTokenRecord): JoinTokenView {
-  return { ...rest, tenants: [...rest.tenants], ...(host !== undefined && { name: host }) };
+/** Without what could let somebody in; with the tenants that it would give now. */
+function joinTokenView(world: World, record: JoinTokenRecord): JoinTokenView {
+  const { digest: _, keeps: __, host, ...rest } = record;
+  return { ...rest, tenants: [...tenantsBy(world, record)], ...(host !== undefined && { name: host }) };
 }
 
 /** Those that count, by age. */
@@ -68,7 +76,7 @@ export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 
     .map(({ record }) => record)
     .filter((record) => !isExpired(record, now()))
     .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-    .map(joinTokenView);
+    .map((record) => joinTokenView(world, record));
 
 /** Ends one. @throws NOT_FOUND */
 export async function deleteJoinToken({ store, world }: JoinTokenContext, id: string): Promise<bigint> {

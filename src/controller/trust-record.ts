@@ -1,4 +1,5 @@
 /** What the store keeps of trust, beside the objects: no kind, no part of history or exports. */
+import type { HostId } from '../model/ids.ts';
 import type { Token } from '../model/token.ts';
 import type { TokenScope } from './principal.ts';
 
@@ -41,8 +42,17 @@ export interface JoinTokenRecord {
   readonly host?: string;
   /** Tenants in which the host's users may attach. */
   readonly tenants: readonly string[];
+  /** Nothing was said of tenants, and this host was there: see KeptTenants. */
+  readonly keeps?: KeptTenants;
   /** Who made it. */
   readonly by: string;
+}
+
+/** What a host that joins anew keeps: of the tenants that it has by then, if it is this one, those that whoever made the token could give. */
+export interface KeptTenants {
+  readonly host: HostId;
+  /** Ids; *: all. */
+  readonly of: readonly string[];
 }
 
 /** Under tokenKey: an API token. */
