@@ -82,8 +82,15 @@ export class Authority implements AsyncDisposable {
       const made = given ?? (await makeAuthority(options.now()));
       const record: AuthorityRecord = { current: sealedOf(sealingKey, made) };
       const compare = [{ key: authorityKey, modRevision: kept?.revision ?? 0n }];
-      const { revision } = await options.store.txn({ compare, ops: [putOf(record)] });
+      const { revision, committed } = await options.store.txn({ compare, ops: [putOf(record)] });
       await options.world.reached(revision);
+      if (kept && committed) {
+        const about = { pin: pinOf(new X509Certificate(made.certificate)), hosts: options.world.host.size };
+        log.warn(
+          about,
+          'another authority is in the place of the one that was lost: all hosts join, and users log in, again',
+        );
+      }
     }
     const authority = new Authority(options);
     try {
