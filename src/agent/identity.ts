@@ -10,6 +10,8 @@ const Identity = Type.Object(
     /** Address of the controller that it joined. */
     controller: Type.String(),
     host: Type.Object({ id: Type.String(), name: Type.String() }),
+    /** Id of the token that it joined by. */
+    token: Type.Optional(Type.String()),
     /** PEM, as are the others. */
     key: Type.String(),
     cert: Type.String(),
@@ -25,7 +27,7 @@ export type Identity = Static<typeof Identity>;
 const check = compileCheck(Identity);
 
 /** Where it is. */
-export const identityFile = (stateDir: string): string => join(stateDir, 'identity.json');
+const identityFile = (stateDir: string): string => join(stateDir, 'identity.json');
 
 /** What the host joined with; undefined: it has not joined. @throws IDENTITY_BROKEN */
 export function readIdentity(stateDir: string): Identity | undefined {

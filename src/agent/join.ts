@@ -29,7 +29,8 @@ export interface JoinOptions {
  */
 export async function joinController(options: JoinOptions): Promise<Identity> {
   const { controller, token, name, vtep, stateDir, signal } = options;
-  const ca = await fetchAuthority(controller, parseJoinToken(token).pin, signal);
+  const { id, pin } = parseJoinToken(token);
+  const ca = await fetchAuthority(controller, pin, signal);
   // By its key the controller knows one again whose answer was lost: it is on the disk before it is used.
   const keyFile = join(stateDir, 'join-key.pem');
   const key = readDurable(keyFile) ?? (await newKey());
@@ -45,6 +46,7 @@ export async function joinController(options: JoinOptions): Promise<Identity> {
   const identity = {
     controller,
     host: joined.host,
+    token: id,
     key,
     cert: joined.certificate,
     ca: joined.ca,
@@ -56,8 +58,8 @@ export async function joinController(options: JoinOptions): Promise<Identity> {
 }
 
 /**
- * As joinController; but who is refused by a token that was for once, and by what is in the folder is a host of this controller,
- * is one still: what comes after joining can be done again.
+ * As joinController; but who has joined by this token, which was for once, and is a host of this controller still, stays it: what
+ * comes after joining can be done again.
  * @returns with what it was refused for, if it was
  */
 export async function ensureJoined(options: JoinOptions): Promise<{ identity: Identity; refused?: HeddleError }> {
@@ -65,21 +67,18 @@ export async function ensureJoined(options: JoinOptions): Promise<{ identity: Id
     return { identity: await joinController(options) };
   } catch (refused) {
     const isUsed = hasCode(refused, 'TOKEN_INVALID') || hasCode(refused, 'NAME_TAKEN');
-    const identity = isUsed ? await joinedBefore(options) : undefined;
+    // Whatever keeps it from being known: what it was refused for is what counts.
+    const identity = isUsed ? await joinedBy(options).catch(() => undefined) : undefined;
     if (!identity) throw refused;
     return { identity, refused: refused as HeddleError };
   }
 }
 
-/** What the folder has, if the controller says that it counts. */
-async function joinedBefore({ controller, name, stateDir, signal }: JoinOptions): Promise<Identity | undefined> {
+/** What the folder has by that token, if the controller says that it counts. */
+async function joinedBy({ controller, token, name, stateDir, signal }: JoinOptions): Promise<Identity | undefined> {
   const identity = readIdentity(stateDir);
   if (identity?.controller !== controller || identity.host.name !== (name ?? identity.host.name)) return undefined;
-  const known = openClient(controller, credentialsOf(identity)).request('GET', `/v1/hosts/${identity.host.id}`, {
-    signal,
-  });
-  return known.then(
-    () => identity,
-    () => undefined,
-  );
+  if (identity.token !== parseJoinToken(token).id) return undefined;
+  await openClient(controller, credentialsOf(identity)).request('GET', `/v1/hosts/${identity.host.id}`, { signal });
+  return identity;
 }

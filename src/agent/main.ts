@@ -249,6 +249,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         teller.begin();
         uploads.retell();
         void moves.tell();
+        sharing.tell();
+        segments.tell();
         void uploads.tell().then(() => leases.tend());
       },
       renew: () => own?.renewNow(),

@@ -1,48 +1,119 @@
+/** A host's certificate while another process joins again in the same folder. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { HeddleError } from '../model/errors.ts';
+import { pino } from 'pino';
 import { makeAuthority } from '../trust/authority-certificate.ts';
-import { hostCertificate } from '../trust/test-hosts.ts';
+import { hostCertificate, hostId } from '../trust/test-hosts.ts';
+import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { OwnCertificate } from './own-certificate.ts';
 
-const dayMs = 86_400_000;
-const authority = await makeAuthority(new Date(Date.now() - 10 * dayMs));
+const authority = await makeAuthority(new Date());
 
-/** A host's certificate of three days that was made so many days ago. */
-async function madeAgo(days: number) {
-  const stateDir = mkdtempSync(join(tmpdir(), 'heddle-own-'));
-  const made = new Date(Date.now() - days * dayMs);
-  const { certificate: cert, key } = await hostCertificate(authority, { now: made });
-  const identity = {
-    ...{ controller: 'https://192.0.2.1:7470', host: { id: 'x', name: 'h1' } },
-    ...{ key, cert, ca: authority.certificate, issuedAt: made.toISOString() },
-  };
-  const failed = Promise.withResolvers<void>();
-  const own = new OwnCertificate(stateDir, identity, { info: () => undefined, warn: () => failed.resolve() });
-  return {
-    own,
-    failed: failed.promise,
-    async [Symbol.asyncDispose]() {
-      await own[Symbol.asyncDispose]();
-      rmSync(stateDir, { recursive: true });
-    },
-  };
+/** What a host has joined with. */
+async function newIdentity(name = 'h1', controller = 'https://192.0.2.1:7470'): Promise<Identity> {
+  const { certificate: cert, key } = await hostCertificate(authority);
+  const issuedAt = new Date().toISOString();
+  return { controller, host: { id: hostId, name }, key, cert, ca: authority.certificate, issuedAt };
 }
 
-test('a certificate that is renewed in time is no problem, and one that is late says what keeps it from that', async () => {
-  await using fresh = await madeAgo(1.9);
-  assert.deepEqual(Object.keys(fresh.own.status), ['until']);
-  await using late = await madeAgo(2.1);
-  const { until, problem } = late.own.status;
-  assert.ok(Math.abs(Date.parse(until) - Date.now() - 0.9 * dayMs) < 60_000);
-  assert.equal(problem, `it holds until ${until}, and is not renewed: it is being asked for`);
-  const request = async () => {
-    throw new HeddleError('CONTROLLER_UNREACHABLE', { address: 'https://192.0.2.1:7470', problem: 'no route' });
+async function newState() {
+  const stateDir = mkdtempSync(join(tmpdir(), 'heddle-own-'));
+  const joined = await newIdentity();
+  writeIdentity(stateDir, joined);
+  // What is tested keeps no process alive.
+  const alive = setTimeout(() => undefined, 20_000);
+  const end = () => {
+    clearTimeout(alive);
+    rmSync(stateDir, { recursive: true });
   };
-  late.own.begin({ request }, () => assert.fail('it is renewed'));
-  await late.failed;
-  assert.match(late.own.status.problem ?? '', /is not renewed: .*no route/);
+  return { stateDir, joined, [Symbol.dispose]: end };
+}
+
+/** A controller whose answers to a renewal come when the test says so. */
+function slowController() {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<object>();
+  const client = {
+    async request() {
+      asked.resolve();
+      return answer.promise;
+    },
+  };
+  const renewed = async () => {
+    const { certificate } = await hostCertificate(authority);
+    answer.resolve({ certificate, ca: authority.certificate });
+    return certificate;
+  };
+  return { client, asked: asked.promise, renewed };
+}
+
+test('a renewal under way takes not the place of what the host joins again with meanwhile', async () => {
+  using state = await newState();
+  const { client, asked, renewed } = slowController();
+  const again = await newIdentity();
+  const failed = Promise.withResolvers<void>();
+  const own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: () => failed.resolve() });
+  {
+    await using _ = own;
+    own.begin(client as never, failed.resolve);
+    own.renewNow();
+    await asked;
+    writeIdentity(state.stateDir, again);
+    await renewed();
+    await failed.promise;
+  }
+  assert.deepEqual(readIdentity(state.stateDir), again);
+});
+
+test('what a host joined with while its agent began is taken, whatever times its file has', async () => {
+  using state = await newState();
+  const again = await newIdentity();
+  writeIdentity(state.stateDir, again);
+  const { client } = slowController();
+  const taken = Promise.withResolvers<void>();
+  await using own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
+  own.begin(client as never, taken.resolve, 10);
+  await taken.promise;
+  assert.equal(own.credentials().cert, again.cert);
+});
+
+test('as another host, or elsewhere, only a new process goes on: that is said once, and the file stays for it', async () => {
+  for (const other of [await newIdentity('h9'), await newIdentity('h1', 'https://192.0.2.2:7470')]) {
+    using state = await newState();
+    const { client, asked, renewed } = slowController();
+    const taken = Promise.withResolvers<void>();
+    const said: [object, string][] = [];
+    let warned = Promise.withResolvers<void>();
+    const warn = (about: object, text: string) => {
+      said.push([about, text]);
+      warned.resolve();
+    };
+    await using own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: warn as never });
+    own.begin(client as never, taken.resolve, 10);
+    writeIdentity(state.stateDir, other);
+    await warned.promise;
+    warned = Promise.withResolvers();
+    assert.deepEqual(own.credentials().cert, state.joined.cert);
+    own.renewNow();
+    await asked;
+    const cert = await renewed();
+    await taken.promise;
+    assert.deepEqual(
+      [own.credentials().cert, readIdentity(state.stateDir)],
+      [cert, other],
+      'at its controller it goes on',
+    );
+    const { controller, host } = other;
+    const text = 'this server has joined as another host, or elsewhere: restart the agent to go on as that';
+    writeFileSync(join(state.stateDir, 'identity.json'), '{}');
+    await warned.promise;
+    assert.deepEqual(said.shift(), [{ host: host.name, controller }, text]);
+    assert.deepEqual(
+      said.map(([, what]) => what),
+      ['what this host joined with cannot be read; it goes on with what it had'],
+    );
+  }
 });

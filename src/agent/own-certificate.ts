@@ -1,12 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
 import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
 import { LATE_SHARE, shareLeft } from '../trust/validity.ts';
-import { credentialsOf, type Identity, identityFile, readIdentity, writeIdentity } from './identity.ts';
+import { credentialsOf, type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { isShutOut, shutOutMs } from './verdict.ts';
 
 /** Between two tries to have it renewed. */
@@ -34,7 +33,9 @@ export class OwnCertificate implements AsyncDisposable {
   #wanted = false;
   /** Why it was not renewed at the last try. */
   #failure: string | undefined;
-  #heed: () => void = () => undefined;
+  #looking: NodeJS.Timeout | undefined;
+  /** What was said last of what is in the file. */
+  #said = '';
   #wake: () => void = () => undefined;
 
   constructor(stateDir: string, identity: Identity, log: Pick<Logger, 'info' | 'warn'>) {
@@ -64,17 +65,21 @@ export class OwnCertificate implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Renews it whenever it is time, from now on, and takes the one by which the host joins again; `onRenewed` is called after each time. */
-  begin(client: Pick<Client, 'request'>, onRenewed: () => void): void {
-    this.#heed = () => {
+  /**
+   * Renews it whenever it is time, from now on, and takes the one by which the host joins again as the same; `onRenewed` is called
+   * after each time.
+   */
+  begin(client: Pick<Client, 'request'>, onRenewed: () => void, lookEachMs = lookAtFileMs): void {
+    const look = () => {
       if (this.#joinedAgain()) onRenewed();
     };
-    watchFile(identityFile(this.#stateDir), { interval: lookAtFileMs, persistent: false }, this.#heed);
+    // It is read each time: what was written since the start counts too, and whatever times the file has.
+    this.#looking = setInterval(look, lookEachMs).unref();
     this.#renewing = this.#run(client, onRenewed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    unwatchFile(identityFile(this.#stateDir), this.#heed);
+    clearInterval(this.#looking);
     this.#stop.abort();
     this.#wake();
     await this.#renewing;
@@ -110,33 +115,61 @@ export class OwnCertificate implements AsyncDisposable {
     clearTimeout(timer);
   }
 
-  /** By `heddle agent join` beside this process; as another host only a new process goes on. */
+  /** By `heddle agent join` beside this process; as another host, or elsewhere, only a new process goes on. */
   #joinedAgain(): boolean {
+    const joined = this.#joined();
+    if (!joined) return false;
+    const { controller, host } = joined;
+    if (!isSame(joined, this.#identity)) {
+      const about = { host: host.name, controller };
+      this.#warnOnce(about, 'this server has joined as another host, or elsewhere: restart the agent to go on as that');
+      return false;
+    }
+    this.#identity = joined;
+    this.#credentials = credentialsOf(joined);
+    this.#failure = undefined;
+    return true;
+  }
+
+  /** What another process has put into the file; undefined also if that cannot be read. */
+  #joined(): Identity | undefined {
     try {
       const identity = readIdentity(this.#stateDir);
-      if (!identity || identity.cert === this.#identity.cert || identity.host.name !== this.#identity.host.name)
-        return false;
-      this.#identity = identity;
-      this.#credentials = credentialsOf(identity);
-      return true;
+      return identity?.cert === this.#identity.cert ? undefined : identity;
     } catch (err) {
-      this.#log.warn({ err }, 'what this host joined with cannot be read; it goes on with what it had');
-      return false;
+      this.#warnOnce({ err }, 'what this host joined with cannot be read; it goes on with what it had');
+      return undefined;
     }
   }
 
+  #warnOnce(about: object, text: string): void {
+    const said = `${text} ${JSON.stringify(about)}`;
+    if (said !== this.#said) this.#log.warn(about, text);
+    this.#said = said;
+  }
+
   async #renew(client: Pick<Client, 'request'>, signal: AbortSignal): Promise<void> {
-    const { host } = this.#identity;
+    const before = this.#identity;
+    const { host } = before;
     const { key, csr } = await makeRequest(host.name);
     const path = `/v1/hosts/${host.id}/certificate`;
     const { certificate, ca } = (await client.request('POST', path, { body: { csr }, signal })) as Renewed;
-    const renewed = { ...this.#identity, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
-    writeIdentity(this.#stateDir, renewed);
+    // One of before counts no more, and by the token of the other nobody joins a second time.
+    const joined = this.#joined();
+    if (this.#identity !== before || (joined && isSame(joined, before)))
+      throw new Error('this host has joined again meanwhile');
+    const renewed = { ...before, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
+    // What it has joined with as another host is the next process's.
+    if (!joined) writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
     this.#credentials = credentialsOf(renewed);
     this.#log.info({ until: this.status.until }, 'the certificate is renewed');
   }
 }
+
+/** The same host, at the same controller. */
+const isSame = (one: Identity, other: Identity): boolean =>
+  one.controller === other.controller && one.host.name === other.host.name;
 
 /** When a certificate is to be renewed, milliseconds since 1970. */
 function renewalOf({ issuedAt, cert }: Pick<Identity, 'issuedAt' | 'cert'>): number {

@@ -83,7 +83,10 @@ export class Rounds implements Disposable {
   }
 
   #later(): void {
-    this.#timer = setTimeout(() => void this.run(), this.#waitMs).unref();
-    this.#waitMs = Math.min(this.#waitMs * 2, isShutOut(this.#cause) ? shutOutMs : backoffMs.last);
+    const last = isShutOut(this.#cause) ? shutOutMs : backoffMs.last;
+    // It may have grown while there was another cause.
+    const waitMs = Math.min(this.#waitMs, last);
+    this.#timer = setTimeout(() => void this.run(), waitMs).unref();
+    this.#waitMs = Math.min(waitMs * 2, last);
   }
 }

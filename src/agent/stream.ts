@@ -2,7 +2,7 @@ import WebSocket from 'ws';
 import type { CurrentCredentials } from '../client/credentials.ts';
 import { failureText, tlsOptions } from '../client/tls.ts';
 import { refusalOf } from '../client/transport.ts';
-import { fromProblem, HeddleError, type Problem } from '../model/errors.ts';
+import { fromProblem, HeddleError, hasCode, type Problem } from '../model/errors.ts';
 import type {
   AgentMessage,
   Ask,
@@ -13,7 +13,7 @@ import type {
   Report,
   Welcome,
 } from '../model/host-state.ts';
-import { isShutOut, shutOutMs } from './verdict.ts';
+import { elsewhereMs, isRefused, isShutOut, shutOutMs } from './verdict.ts';
 
 /** What the agent does with what the controller says. */
 export interface StreamListener {
@@ -30,7 +30,7 @@ export interface StreamListener {
 
 /**
  * Waits between attempts: doubled from the first to the last, with jitter, so that a thousand agents do not return at once. At a
- * controller that does not let this host in the last one is {@link shutOutMs}.
+ * controller that does not let this host in, or refuses its hello, the last one is {@link shutOutMs}: it keeps a record of each.
  */
 const backoffMs = { first: 50, last: 5_000 } as const;
 /** The controller pings every 5 s; so long a silence means that it, or the way to it, is gone. */
@@ -45,6 +45,8 @@ export class ControllerStream {
   readonly #done: Promise<void>;
   #socket: WebSocket | undefined;
   #refusal: HeddleError | undefined;
+  /** The connection that there is, or was last, has come to its welcome. */
+  #welcomed = false;
   /** Ends the wait between two attempts. */
   #wake: () => void = () => undefined;
   /** What was said of this host, as JSON. */
@@ -103,11 +105,13 @@ export class ControllerStream {
       try {
         await this.#session();
       } catch (cause) {
-        this.#refusal = isShutOut(cause) ? (cause as HeddleError) : undefined;
+        // Of what is refused after the welcome the next one may be another.
+        const isOut = isShutOut(cause) || (!this.#welcomed && isRefused(cause));
+        this.#refusal = isOut ? (cause as HeddleError) : undefined;
         if (!signal.aborted) this.#listener.lost(cause as Error);
       }
       if (Date.now() - opened > backoffMs.last) wait = backoffMs.first;
-      last = this.#refusal ? shutOutMs : backoffMs.last;
+      last = longestMs(this.#refusal);
       if (!signal.aborted) await this.#pause(wait * (0.5 + Math.random() / 2));
     }
   }
@@ -123,6 +127,7 @@ export class ControllerStream {
 
   /** One connection, until it ends. @throws always, with the reason, unless it was closed on purpose */
   #session(): Promise<never> {
+    this.#welcomed = false;
     const socket = new WebSocket(this.#url, {
       perMessageDeflate: false,
       handshakeTimeout: 5_000,
@@ -163,6 +168,7 @@ export class ControllerStream {
     switch (message.type) {
       case 'welcome':
         this.#refusal = undefined;
+        this.#welcomed = true;
         this.#listener.welcome(message);
         break;
       case 'changes':
@@ -174,11 +180,8 @@ export class ControllerStream {
       case 'renew':
         this.#listener.renew();
         break;
-      case 'refusal': {
-        const refusal = fromProblem(message.problem as Problem);
-        if (isShutOut(refusal)) throw refusal;
-        throw new HeddleError('HOST_MISMATCH', { problem: `the controller refuses this host: ${refusal.message}` });
-      }
+      case 'refusal':
+        throw fromProblem(message.problem as Problem);
     }
   }
 
@@ -193,6 +196,12 @@ export class ControllerStream {
   #send(message: AgentMessage): void {
     if (this.connected) this.#socket!.send(JSON.stringify(message));
   }
+}
+
+/** The longest wait before it is asked again, milliseconds. */
+function longestMs(refusal: HeddleError | undefined): number {
+  if (!refusal) return backoffMs.last;
+  return hasCode(refusal, 'HOST_MISMATCH') && refusal.details.connectedFrom !== undefined ? elsewhereMs : shutOutMs;
 }
 
 function urlOf(controller: string): string {

@@ -20,5 +20,11 @@ export function verdictOf(cause: unknown): Verdict {
 export const isShutOut = (cause: unknown): boolean =>
   cause instanceof HeddleError && errors[cause.code as Code].status === 401;
 
+/** The controller does not take this host as it is: its name, address or version. */
+export const isRefused = (cause: unknown): boolean =>
+  cause instanceof HeddleError && errors[cause.code as Code].family === 'refused';
+
 /** So far apart a controller that does not let this host in is asked in the end, milliseconds. */
 export const shutOutMs = 300_000;
+/** The same while it has another stream of this host, which ends soon if the host has moved. */
+export const elsewhereMs = 15_000;

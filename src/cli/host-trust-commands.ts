@@ -1,5 +1,8 @@
 /** `heddle host token` and `heddle host revoke`: who may become a host, and who is one no more. */
 import type { Command } from 'commander';
+import type { Client } from '../client/client.ts';
+import { hasCode } from '../model/errors.ts';
+import { everyTenant } from '../model/kinds.ts';
 import { tokenIdOf } from '../model/token.ts';
 import {
   collect,
@@ -54,6 +57,7 @@ function createCommand(io: Io): Command {
   return withShared(command, 'controller', 'json').action(async (typed: CreateTyped) => {
     const { ttl, uses, name, tenants } = typed;
     const client = controllerClient(typed);
+    const has = name !== undefined && !tenants && !typed.json ? await tenantsOf(client, name) : [];
     const made = await client.createHostToken({
       ...(ttl !== undefined && { ttlSeconds: Math.ceil(ttl / 1000) }),
       ...(uses !== undefined && { uses }),
@@ -62,6 +66,8 @@ function createCommand(io: Io): Command {
     });
     if (typed.json) return printJson(io, made);
     io.out(`${made.token}\n`);
+    const lost = has.filter(({ id }) => !made.tenants.includes(id)).map((tenant) => tenant.name);
+    if (lost.length > 0) io.err(`${name} loses ${lost.join(', ')} by it: you may not give a host rights there\n`);
     if (made.tenants.length === 0)
       io.err('its users may attach in no tenant: say --tenants, or later heddle host update --tenants\n');
     const whom = made.name !== undefined ? `host ${made.name}` : made.uses === 1 ? 'one host' : `${made.uses} hosts`;
@@ -70,6 +76,16 @@ function createCommand(io: Io): Command {
     const where = client.address.startsWith('https:') ? client.address : 'https://<controller’s address>:<port>';
     io.err(`  heddle agent join ${where} ${made.token} --install\n`);
   });
+}
+
+/** What a host has by now, if it is there. */
+async function tenantsOf(client: Client, host: string): Promise<{ readonly id: string; readonly name: string }[]> {
+  const { tenants } = await client.get('host', host).catch((e: unknown) => {
+    if (hasCode(e, 'NOT_FOUND')) return { tenants: [] };
+    throw e;
+  });
+  const names = new Map(tenants.length > 0 ? (await client.list('tenant')).map(({ id, name }) => [id, name]) : []);
+  return tenants.map((id) => ({ id, name: id === everyTenant ? 'every tenant' : (names.get(id) ?? id) }));
 }
 
 function listCommand(io: Io): Command {

@@ -46,9 +46,11 @@ export function joinCommand(io: Io): Command {
       shown.step('looking at this host');
       await refuseUnfit(io, controller, typed.stateDir);
       shown.step(`joining ${controller}`);
-      const { ensureJoined } = await import('../agent/join.ts');
+      const { ensureJoined, joinController } = await import('../agent/join.ts');
       const { stateDir } = typed;
-      const { identity, refused } = await ensureJoined({ controller, token, name, stateDir, signal: io.signal });
+      const asked = { controller, token, name, stateDir, signal: io.signal };
+      // Only what comes after it can be wanted again.
+      const { identity, refused } = service ? await ensureJoined(asked) : { identity: await joinController(asked) };
       const { host } = identity;
       if (refused) io.err(`warning: this server is host ${host.name} already, and stays it: ${refused.message}\n`);
       if (service) {
@@ -56,7 +58,8 @@ export function joinCommand(io: Io): Command {
         await installAgent(service, io.signal);
       }
       shown[Symbol.dispose]();
-      if (typed.json) return printJson(io, { controller, host, installed: typed.install === true });
+      const already = refused !== undefined;
+      if (typed.json) return printJson(io, { controller, host, installed: typed.install === true, already });
       io.out(`${host.name} is a host of ${controller}\n`);
       if (!typed.install) io.out(`next: ${rootLauncher()} agent --state-dir ${typed.stateDir}\n`);
     },

@@ -1,7 +1,6 @@
 import { HeddleError } from '../model/errors.ts';
 import type { CurrentCredentials } from './credentials.ts';
 import { patiently } from './patience.ts';
-import { isOfAnotherAuthority } from './tls.ts';
 import { type Address, type RequestOptions, readJson, readLines, send } from './transport.ts';
 
 /** Of any call: how to end it early, and how long its answer may take to begin. */
@@ -18,12 +17,8 @@ export interface Connection {
 
 /** To the controller at an address. Connects with the first request. */
 export function openConnection(address: Address, credentials?: CurrentCredentials): Connection {
-  const unreachable = (what: string, cause?: unknown) => {
-    const problem = isOfAnotherAuthority(cause)
-      ? `its certificate is of another authority than is known: ${what}`
-      : what;
-    return new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
-  };
+  const unreachable = (problem: string, cause?: unknown) =>
+    new HeddleError('CONTROLLER_UNREACHABLE', { address, problem }, cause);
   const ask = (method: string, path: string, options: RequestOptions) =>
     patiently(() => send({ address, credentials }, method, path, options, unreachable), options.signal);
   return {

@@ -47,6 +47,8 @@ export const isUntimely = (cause: unknown): boolean =>
 export function failureText(cause: unknown): string {
   const { code = '', message } = cause as NodeJS.ErrnoException;
   const untimely = outOfTime[code];
+  if (isOfAnotherAuthority(cause))
+    return `its certificate is of another authority than is known (${message}): if the controller has a new one, hosts join and users log in again`;
   if (untimely === undefined) return message || code;
   // The day alone: what is said once need not be said again each second.
   const today = new Date().toISOString().slice(0, 10);

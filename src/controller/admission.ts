@@ -21,6 +21,8 @@ declare module 'fastify' {
     access: Access;
     /** The same as of now, for answers that have no end. @throws what a new request of the same would be refused with */
     accessNow(): Access;
+    /** What one is refused with that comes too soon, unless its body shows a right token. */
+    tooSoon?: unknown;
   }
 }
 
@@ -98,8 +100,13 @@ function rate(limit: RateLimit, request: FastifyRequest): void {
   const isFree = routeOptions.config.rate === 'none' && Object.keys(query as object).length === 0;
   const client = principal && principal.kind !== 'local' ? whoText(principal) : ip;
   if (!client || isFree) return;
-  if (!principal && !isRead(request)) limit.takeUnknown(client);
-  else limit.take(client, isRead(request) ? 'read' : 'write');
+  if (principal || isRead(request)) return limit.take(client, isRead(request) ? 'read' : 'write');
+  try {
+    limit.takeUnknown(client);
+  } catch (e) {
+    if (routeOptions.config.rate !== 'token') throw e;
+    request.tooSoon = e;
+  }
 }
 
 type Params = Readonly<Record<string, string | undefined>>;

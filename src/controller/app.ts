@@ -87,6 +87,11 @@ export function buildApp(
     if (request.principal?.kind === 'host') ctx.hostSockets.note(request.principal.host, request.raw.socket);
   });
   app.addHook('preHandler', (request) => admitAgain(admission, request));
+  app.addHook('preHandler', async ({ principal, raw: { socket } }) => {
+    if (principal?.kind !== 'host' || !ctx.world.trust.host(principal.host).record.before) return;
+    const shown = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    if (shown) await (await ctx.authority()).noteShown(principal.host, shown.raw);
+  });
   app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES },
     // Not a closing handshake: an agent that hangs would hold up our end, and each comes back by itself.
@@ -95,7 +100,9 @@ export function buildApp(
       app.websocketServer.close(done);
     },
   });
-  app.register(async (routes) => registerRoutes(routes, { ...ctx, hellos: new RateLimit(helloRates), log: logger }));
+  app.register(async (routes) =>
+    registerRoutes(routes, { ...ctx, rateLimit, hellos: new RateLimit(helloRates), log: logger }),
+  );
   return app;
 }
 
@@ -127,12 +134,13 @@ export function registerRoutes(
 const CLIENT_GONE_STATUS = 499;
 
 /** Answers with the error as a problem, and logs it. */
-function refuse(e: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  if (e instanceof ClientGone) {
-    request.log.info({ method: request.method, path: masked(request.url) }, e.message);
+function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  if (cause instanceof ClientGone) {
+    request.log.info({ method: request.method, path: masked(request.url) }, cause.message);
     reply.code(CLIENT_GONE_STATUS).send();
     return;
   }
+  const e = request.tooSoon ?? cause;
   const told = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
   const problem = JSON.parse(masked(JSON.stringify(told))) as typeof told;
   request.problem = problem.code;

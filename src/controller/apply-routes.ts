@@ -45,26 +45,32 @@ export function registerApply(app: FastifyInstance, ctx: RouteContext): void {
     if (prune && set === undefined)
       throw new HeddleError('INVALID', { field: 'set', problem: 'is required with prune' });
     const wanted = parseDocuments(documents);
-    const { access } = request;
     const verb = plan || dryRun ? 'read' : 'write';
-    refuseDocuments(world, access, verb, wanted);
-    const of = tenant === undefined || access.readsAll ? tenant : seenTenant(world, access, tenant);
-    const mayRemove = ({ kind, record }: Stored) => access.may(verb, kind, kind === 'tenant' ? '-' : scopeOf(record));
-    const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, access, sees: readsIn(access), mayRemove };
-    const application = new Application(wanted, how);
+    const admitted = (now: World, access: Access) => {
+      refuseDocuments(now, access, verb, wanted);
+      const of = tenant === undefined || access.readsAll ? tenant : seenTenant(now, access, tenant);
+      const mayRemove = ({ kind, record }: Stored) => access.may(verb, kind, kind === 'tenant' ? '-' : scopeOf(record));
+      const how = { set: set ?? 'default', prune, tenant: of, take, isOnline, access, mayRemove };
+      return { access, application: new Application(wanted, { ...how, sees: readsIn(access) }) };
+    };
+    // Who may nothing of it takes nobody's place.
+    let admission = admitted(world, request.access);
+    const decide = async (sequence: Sequence, ends: AbortSignal) => {
+      // Rights may have ended while it waited. What is written in part is brought to its end.
+      if (ends === gone) admission = admitted(sequence.world, request.accessNow());
+      const { access, application } = admission;
+      const plans = plan ? new HostPlans(sequence.world, access) : undefined;
+      const changes = await application.decide(sequence, ends);
+      return { changes, ...(plans && { hosts: plans.changed() }) };
+    };
     const who = waitsAs(request.principal);
     if (plan || dryRun) {
-      const decide = async (sequence: Sequence, ends: AbortSignal) => {
-        const plans = plan ? new HostPlans(sequence.world, access) : undefined;
-        const changes = await application.decide(sequence, ends);
-        return { changes, ...(plans && { hosts: plans.changed() }) };
-      };
       const { result, revision } = await writer.sequences.rehearse(gone, decide, who);
       return { revision: String(revision), ...result };
     }
-    const written = await writer.sequences.write(gone, application.decide, who);
+    const written = await writer.sequences.write(gone, decide, who);
     await waitForHosts(ctx, written, waitMs, reply);
-    return { revision: String(written.revision), changes: written.result };
+    return { revision: String(written.revision), ...written.result };
   });
 
   app.get(exportPath, async (request) => {

@@ -35,6 +35,8 @@ export interface AssembleOptions extends ObserveOptions {
   readonly tenantQuota?: QuotaLimits;
   /** How often one user, host or address that shows nothing may write and read. Default: as often as it likes. */
   readonly rates?: Rates;
+  /** The clock by which they count, milliseconds; it never goes back. */
+  readonly ratesNow?: () => number;
   /** Who sends a request. Default: whoever can is root here. */
   readonly identify?: Identify;
   readonly log: FastifyBaseLogger;
@@ -81,6 +83,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     vniPool = { first: 1, last: VNI_MAX },
     tenantQuota = {},
     rates,
+    ratesNow,
     identify = async () => rootHere,
     silenceMs,
     keep = keepDefault,
@@ -129,7 +132,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   const trust = { authority, hostSockets, login, now, randomBytes };
   const app = buildApp({ store, world, writer, publisher, presence, audit, ...observed, ...trust }, log, {
     identify,
-    rateLimit: rates && new RateLimit(rates),
+    rateLimit: rates && new RateLimit(rates, ratesNow),
   });
   const following = await follow(store, world, (cause) => {
     observed.failed(cause);

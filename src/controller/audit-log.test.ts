@@ -19,6 +19,7 @@ import { serveStream } from './stream.ts';
 import { openFurnishedApi, openTestApi, type TestApi, type TestClient } from './test-api.ts';
 import { applyEdit } from './test-edits.ts';
 import { openWithHosts } from './test-hosts.ts';
+import { linesOf } from './test-lines.ts';
 import { hostOf, openTwoTenants, user, users } from './test-principals.ts';
 
 const t = '/v1/tenants/acme';
@@ -537,13 +538,3 @@ it('lets no answer wait for the record of a refusal, and loses none of them at i
   const codes = entries.map(({ record }) => (JSON.parse(record) as AuditRecord).code);
   assert.deepEqual(codes, ['NOT_FOUND', 'NOT_FOUND', 'FORBIDDEN']);
 });
-
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLine | AuditEnd> {
-  let rest = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as AuditLine | AuditEnd;
-  }
-}

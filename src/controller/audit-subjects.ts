@@ -59,12 +59,15 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: hostTrustPrefix,
     kind: 'certificate',
-    fields: ['generation', 'joined.token', 'certificate.authority', 'certificate.notAfter'],
+    fields: [
+      ...['generation', 'joined.token', 'certificate.authority', 'certificate.notAfter'],
+      ...['before.authority', 'before.notAfter'],
+    ],
   },
   {
     prefix: joinTokenPrefix,
     kind: 'host-token',
-    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'name', 'tenants', 'by'],
+    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'name', 'tenants', 'keeps.host', 'keeps.of', 'by'],
   },
   {
     prefix: tokenPrefix,

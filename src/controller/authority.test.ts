@@ -176,7 +176,9 @@ describe('another authority', () => {
     const { older: waits } = await api.refused('CA_ROTATING', 'POST', '/v1/ca/rotate', {});
     assert.equal(waits, older);
     const renewed = await renew(api, 'h1');
-    await api.refused('CA_IN_USE', 'POST', '/v1/ca/retire', {});
+    await authority.noteShown(authority.identify(renewed).host, renewed);
+    const { hosts: left } = await api.refused('CA_IN_USE', 'POST', '/v1/ca/retire', {});
+    assert.deepEqual(left, ['h2']);
     await api.ok('POST', '/v1/hosts/h2/revoke', {});
     const after = await api.ok('POST', '/v1/ca/retire', {});
     assert.equal(after.authorities.length, 1);
@@ -187,6 +189,38 @@ describe('another authority', () => {
     await api.ok('POST', '/v1/ca/retire', {});
     assert.equal(api.world.revision, revision, 'there is nothing more to retire');
     await api.ok('POST', '/v1/ca/rotate', {});
+  });
+
+  it('leaves out no host whose answers are lost, until it shows that it has a certificate of the new one', async () => {
+    await using api = await openTestApi();
+    const authority = await api.authority();
+    const old = await join(api);
+    const { id } = await api.ok('GET', '/v1/hosts/h1');
+    const hosts = async () =>
+      (await api.ok('GET', '/v1/ca/status')).authorities.map((each: { hosts: unknown[] }) => each.hosts.length);
+    await api.ok('POST', '/v1/ca/rotate', {});
+    for (let lost = 0; lost < 2; lost++) {
+      await renew(api, 'h1');
+      await authority.noteShown(id, old);
+      assert.deepEqual(await hosts(), [1, 1]);
+      await api.refused('CA_IN_USE', 'POST', '/v1/ca/retire', {});
+      assert.equal(authority.identify(old).name, 'h1');
+    }
+    const renewed = await renew(api, 'h1');
+    await Promise.all([1, 2].map(() => authority.noteShown(id, renewed)));
+    assert.deepEqual(await hosts(), [1, 0]);
+    const { revision } = api.world;
+    await authority.noteShown(id, renewed);
+    assert.equal(api.world.revision, revision, 'once is enough');
+    await api.ok('POST', '/v1/ca/retire', {});
+    assert.equal(authority.identify(renewed).name, 'h1');
+
+    await api.ok('POST', '/v1/ca/rotate', {});
+    await renew(api, 'h1');
+    const again = await join(api);
+    assert.deepEqual(await hosts(), [1, 0], 'what it was before it joined again counts no more');
+    await api.ok('POST', '/v1/ca/retire', {});
+    assert.equal(authority.identify(again).name, 'h1');
   });
 
   it('retired by force, the older one leaves hosts behind, which join again', async () => {

@@ -74,8 +74,15 @@ export class Authority implements ServerTls, AsyncDisposable {
       const made = given ?? (await makeAuthority(options.now()));
       const record: AuthorityRecord = { current: sealedOf(sealingKey, made) };
       const compare = [{ key: authorityKey, modRevision: kept?.revision ?? 0n }];
-      const { revision } = await options.store.txn({ compare, ops: [putOf(record)] });
+      const { revision, committed } = await options.store.txn({ compare, ops: [putOf(record)] });
       await options.world.reached(revision);
+      if (kept && committed) {
+        const about = { pin: pinOf(new X509Certificate(made.certificate)), hosts: options.world.host.size };
+        log.warn(
+          about,
+          'another authority is in the place of the one that was lost: all hosts join, and users log in, again',
+        );
+      }
     }
     const authority = new Authority(options);
     try {
@@ -161,6 +168,8 @@ export class Authority implements ServerTls, AsyncDisposable {
       const certificate = await issueHost(signer, csr, { id, name: host.name, generation }, now());
       const notAfter = notAfterOf(certificate);
       const noted: HostCertificate = { authority: authorityId(signer.certificate), notAfter };
+      const { certificate: last } = record;
+      const before = last && last.authority !== noted.authority ? { before: last } : {};
       const key = hostTrustKey(id);
       const result = await store.txn({
         // A host that is gone leaves nothing behind.
@@ -168,12 +177,33 @@ export class Authority implements ServerTls, AsyncDisposable {
           { key, modRevision: revision },
           { key: objectKey('host', host), exists: true },
         ],
-        ops: [{ put: { key, value: JSON.stringify({ ...record, certificate: noted }) } }],
+        ops: [{ put: { key, value: JSON.stringify({ ...record, certificate: noted, ...before }) } }],
       });
       await world.reached(result.revision);
       if (result.committed) return { certificate, notAfter };
     }
     throw new HeddleError('BUSY', { tries: TRIES });
+  }
+
+  /**
+   * A host has shown a certificate (DER) that counts. If it is of the authority of its last one, it has got that, and what it had of
+   * the one before holds up nobody any more. Cost: a look-up; a write for each host and rotation.
+   */
+  async noteShown(id: HostId, raw: Uint8Array): Promise<void> {
+    const { world, store, log } = this.#options;
+    const { record, revision } = world.trust.host(id);
+    const { before, ...rest } = record;
+    if (!before) return;
+    try {
+      if (authorityId(this.#verify(raw).issuer.toString()) !== record.certificate?.authority) return;
+      const key = hostTrustKey(id);
+      // If somebody else writes it, the next request is soon enough.
+      const compare = [{ key, modRevision: revision }];
+      const noted = await store.txn({ compare, ops: [{ put: { key, value: JSON.stringify(rest) } }] });
+      await world.reached(noted.revision);
+    } catch (err) {
+      log.warn({ err, host: id }, 'that a host shows its new certificate was not noted; it is at its next request');
+    }
   }
 
   /**
@@ -215,17 +245,15 @@ export class Authority implements ServerTls, AsyncDisposable {
     await this.#write(this.#revision, { current });
   }
 
-  /** Hosts whose certificate is of an authority, and holds or can be renewed; by name. */
+  /** Hosts that have a certificate of an authority, as far as is known, which holds or can be renewed; by name. */
   hostsOf(authority: string): { id: HostId; name: string; notAfter: string }[] {
     const { world, now } = this.#options;
     return [...world.host.values()]
       .flatMap(({ record: { id, name, revoked } }) => {
-        const { certificate } = world.trust.host(id).record;
-        const counts =
-          !revoked &&
-          certificate?.authority === authority &&
-          Date.parse(certificate.notAfter) + RENEWABLE_MS > now().getTime();
-        return counts ? [{ id, name, notAfter: certificate.notAfter }] : [];
+        const { certificate, before } = world.trust.host(id).record;
+        const found = [certificate, before].find((each) => each?.authority === authority);
+        const counts = !revoked && found && Date.parse(found.notAfter) + RENEWABLE_MS > now().getTime();
+        return counts ? [{ id, name, notAfter: found.notAfter }] : [];
       })
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }

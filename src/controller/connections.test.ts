@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { EventEmitter, once } from 'node:events';
+import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { it } from 'node:test';
+import { it, mock } from 'node:test';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import { type Bounds, boundAnswer, defaultBounds } from './connections.ts';
+import { type Bounds, boundAnswer, boundConnections, clientIsKnown, defaultBounds } from './connections.ts';
 import { listen } from './listen.ts';
 import { openTestApi } from './test-api.ts';
 
@@ -95,16 +95,46 @@ for (const byTls of [false, true])
       assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 200 /);
       known.push(socket);
     }
-    const strangers = await Promise.all([1, 2, 3].map(() => door.open()));
-    strangers[0]!.write(request('/healthz'));
-    assert.match(String((await once(strangers[0]!, 'data'))[0]), /^HTTP\/1.1 200 /);
-    assert.equal(await ask(door), '', 'what anybody may ask shows nothing');
+    const strangers: Socket[] = [];
+    for (let i = 0; i < 3; i++) strangers.push(await door.open());
+    const [oldest, asks, silent] = strangers as [Socket, Socket, Socket];
+    oldest.write(request('/healthz'));
+    assert.match(String((await once(oldest, 'data'))[0]), /^HTTP\/1.1 200 /);
     assert.equal(await ask(door, '127.0.0.2'), 'HTTP/1.1 200 OK');
-    strangers[1]!.write(request('/v1/tenants'));
-    await once(strangers[1]!, 'data');
-    assert.equal(await ask(door), 'HTTP/1.1 200 OK');
+    assert.equal(oldest.closed, false);
+    asks.write(request('/v1/tenants'));
+    await once(asks, 'data');
+    assert.equal(await ask(door), 'HTTP/1.1 200 OK', 'one of the three is known now');
+    assert.equal(oldest.closed, false);
+    strangers.push(await door.open());
+    assert.equal(await ask(door), 'HTTP/1.1 200 OK', 'however many are silent');
+    if (!oldest.closed) await once(oldest, 'close');
+    for (const socket of [...known, asks, silent]) assert.equal(socket.destroyed, false);
+    for (let i = 0; i < 20; i++) {
+      for (let n = 0; n < 3; n++) strangers.push(await door.open());
+      assert.equal(await ask(door), 'HTTP/1.1 200 OK', 'nor how often they come again');
+    }
+    for (const socket of known) assert.equal(socket.destroyed, false);
     for (const socket of [...known, ...strangers]) socket.destroy();
   });
+
+it('counts a connection from the port of one that is not heard to have closed yet', () => {
+  const server = new EventEmitter();
+  boundConnections(server as Server, { ...defaultBounds, unknownPerClient: 2 });
+  const connected = (remotePort: number) => {
+    const destroy = mock.fn();
+    const socket = Object.assign(new EventEmitter(), { remoteAddress: '192.0.2.1', remotePort, destroy });
+    server.emit('connection', socket);
+    return socket as typeof socket & Socket;
+  };
+  const [before, after] = [connected(1), connected(1)];
+  clientIsKnown(before);
+  before.emit('close');
+  connected(2);
+  assert.equal(after.destroy.mock.callCount(), 0);
+  connected(3);
+  assert.equal(after.destroy.mock.callCount(), 1, 'it is nobody known, and the oldest');
+});
 
 for (const [what, sent] of [
   ['nothing', ''],

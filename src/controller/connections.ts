@@ -16,7 +16,7 @@ export interface Bounds {
   readonly checkMs: number;
   /** Connections of one client address. */
   readonly perClient: number;
-  /** Those of them whose client has not shown who it is. */
+  /** Those of them whose client has not shown who it is: one more ends the oldest. */
   readonly unknownPerClient: number;
   /** Connections of all. */
   readonly all: number;
@@ -25,7 +25,7 @@ export interface Bounds {
 /**
  * A host has one stream and some requests; a lab of 20 hosts on one address a few hundred connections. 10,000 idle ones
  * of one client leave all others theirs. Hosts behind one address that come back all at once show who they are with their first
- * request; whoever is one too many comes again.
+ * request; whoever is ended as one too many comes again.
  */
 export const defaultBounds: Bounds = {
   headersMs: 10_000,
@@ -52,33 +52,54 @@ const whenKnown = new WeakMap<Socket, () => void>();
 /** The client of a request's socket has shown who it is: it is no stranger's any more. */
 export const clientIsKnown = (socket: Socket): void => whenKnown.get(socket)?.();
 
-/** Ends a connection beyond the bounds before a byte of it is read. Unix sockets have no client address and no bound. */
+/**
+ * Ends a connection beyond the bounds before a byte of it is read; beyond that of those that have not shown who they are the
+ * oldest of them: whoever can shows it within moments, and strangers keep nobody out. Unix sockets have no client address and no
+ * bound.
+ */
 export function boundConnections(server: Server, { perClient, unknownPerClient, all }: Bounds): void {
   /** By client; its connections, and those of strangers by their other end. */
-  const clients = new Map<string, { count: number; readonly unknown: Set<string> }>();
+  const clients = new Map<string, { count: number; readonly unknown: Map<string, Socket> }>();
   server.maxConnections = all;
   server.prependListener('connection', (socket) => {
     if (socket.remoteAddress === undefined) return;
     const client = clientOf(socket.remoteAddress);
-    const held = clients.get(client) ?? { count: 0, unknown: new Set() };
-    if (held.count >= perClient || held.unknown.size >= unknownPerClient) return socket.destroy();
+    const held = clients.get(client) ?? { count: 0, unknown: new Map() };
+    if (held.count >= perClient) return socket.destroy();
     const end = endOf(socket);
     held.count++;
-    held.unknown.add(end);
+    // One before it from the same port may not be heard to have closed yet: this one is the youngest all the same.
+    held.unknown.delete(end);
+    held.unknown.set(end, socket);
     clients.set(client, held);
+    if (held.unknown.size > unknownPerClient) endOldest(held.unknown);
     socket.once('close', () => {
-      held.unknown.delete(end);
+      forget(held.unknown, end, socket);
       if (--held.count === 0) clients.delete(client);
     });
   });
   const note = (socket: Socket) => {
-    const { remoteAddress } = socket;
-    if (remoteAddress === undefined) return;
+    const unknown = clients.get(clientOf(socket.remoteAddress ?? ''))?.unknown;
     const end = endOf(socket);
-    whenKnown.set(socket, () => clients.get(clientOf(remoteAddress))?.unknown.delete(end));
+    const connection = unknown?.get(end);
+    whenKnown.set(socket, () => connection && forget(unknown!, end, connection));
   };
   // Requests by TLS have another socket than their connection.
   server.on('connection', note).on('secureConnection', note);
+}
+
+/** It counts no more at once, though it is heard to have closed later. */
+function endOldest(unknown: Map<string, Socket>): void {
+  for (const [end, oldest] of unknown) {
+    unknown.delete(end);
+    oldest.destroy();
+    return;
+  }
+}
+
+/** Another connection may have its end by now. */
+function forget(unknown: Map<string, Socket>, end: string, connection: Socket): void {
+  if (unknown.get(end) === connection) unknown.delete(end);
 }
 
 const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

@@ -5,6 +5,7 @@ import { HeddleError, toProblem } from '../model/errors.ts';
 import { type Event, type EventLine, eventLimits } from '../model/events.ts';
 import type { Connected } from './presence.ts';
 import { openFurnishedApi, openTestApi, type TestApi } from './test-api.ts';
+import { linesOf } from './test-lines.ts';
 
 const ports = '/v1/tenants/acme/ports';
 const told = (items: readonly Event[]) => items.map(({ type, text }) => `${type}: ${text}`);
@@ -173,14 +174,4 @@ it('a follower hears of events that it missed of its own tenant, and not of how 
 async function next(lines: AsyncIterator<EventLine>): Promise<string> {
   const { value } = await lines.next();
   return `${value.type} ${value.name}`;
-}
-
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<EventLine> {
-  let rest = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as EventLine;
-  }
 }

@@ -87,3 +87,38 @@ it('stay those of a host that joins again, as far as who lets it in may give the
   assert.deepEqual(await joinedBy(api.as(admin), {}), ['*']);
   assert.deepEqual(await joinedBy(api.as(operator), {}), []);
 });
+
+it('of a host that joins again are what it has by then, whenever the token was made; none are another’s', async () => {
+  await using api = await openTwoTenants();
+  await hasTwo(api);
+  const { csr } = await makeRequest('h1');
+  const [acme, globex] = ['acme', 'globex'].map((name) => api.world.find('tenant', '-', name)!.record.id);
+  const give = (tenants: string[]) => api.ok('PATCH', '/v1/hosts/h1', { tenants });
+  const tokenOf = (by: Pick<Furnished, 'ok'>) => by.ok('POST', '/v1/host-tokens', { name: 'h1' });
+  const joined = async ({ token }: { token: string }, vtep = '198.18.0.1') => {
+    await api.as(undefined).ok('POST', '/v1/join', { token, csr, vtep });
+    return (await tenantsOf(api, 'h1')).sort();
+  };
+  await give(['acme', 'globex']);
+  const [one, two, three, four, five] = [
+    ...[await tokenOf(api.as(admin)), await tokenOf(api.as(admin)), await tokenOf(api.as(operator))],
+    ...[await tokenOf(api.as(admin)), await tokenOf(api.as(admin))],
+  ];
+  assert.deepEqual(
+    [one, three].map(({ tenants }) => tenants.length),
+    [2, 1],
+  );
+  await give(['acme']);
+  const listed = (await api.ok('GET', '/v1/host-tokens')).items.find(({ id }: { id: string }) => id === one.id);
+  assert.deepEqual([listed.tenants, listed.keeps], [[acme], undefined]);
+  assert.deepEqual(await joined(one), [acme], 'what was taken from it stays so');
+  await give(['acme', 'globex']);
+  assert.deepEqual(await joined(two), [acme, globex].sort(), 'what it was given stays so');
+  assert.deepEqual(await joined(three), [acme], 'as far as whoever made the token could give it');
+  await give(['acme', 'globex']);
+  await api.ok('PATCH', '/v1/hosts/h1', { name: 'h8' });
+  await api.ok('POST', '/v1/hosts', { ...host, name: 'h1', tenants: ['globex'] });
+  assert.deepEqual(await joined(four, host.vtep), [], 'of another host that has its name now');
+  await api.ok('DELETE', '/v1/hosts/h1?gone=true');
+  assert.deepEqual(await joined(five, host.vtep), [], 'of a new one');
+});

@@ -2,6 +2,7 @@
 import { everyTenant } from '../model/kinds.ts';
 import { type Access, forbidden } from './access.ts';
 import { must } from './rules.ts';
+import type { JoinTokenRecord, KeptTenants } from './trust-record.ts';
 import type { World } from './world.ts';
 
 /** By id, in order; what it had, and is gone by now, is left out. @throws NOT_FOUND */
@@ -31,8 +32,17 @@ export function refuseGiving(
       throw forbidden(access, 'give a host', 'rights', world.tenant.get(tenant)!.record.name);
 }
 
-/** What a host has and who asks may give: what it keeps when it joins anew, unless something else is said. */
-export function keptTenants(world: World, access: Access, host: string | undefined): string[] {
-  const have = host === undefined ? undefined : world.find('host', '-', host)?.record;
-  return (have?.tenants ?? []).filter((id) => access.may('write', 'grant', id === everyTenant ? '-' : id));
+/** What a host that is there keeps by a token for it, unless something else is said: what it has, and who asks may give. */
+export function keptTenants(world: World, access: Access, name: string | undefined): KeptTenants | undefined {
+  const have = name === undefined ? undefined : world.find('host', '-', name)?.record;
+  const may = (tenant: string) => access.may('write', 'grant', tenant);
+  return have && { host: have.id, of: may('-') ? [everyTenant] : [...world.tenant.keys()].filter(may) };
+}
+
+/** The tenants that a host has if it joins now by a token. What was taken from it since the token was made does not come back. */
+export function tenantsBy(world: World, { name, tenants, keeps }: JoinTokenRecord): readonly string[] {
+  if (!keeps) return tenants;
+  const have = world.find('host', '-', name!)?.record;
+  if (have?.id !== keeps.host) return [];
+  return have.tenants.filter((id) => keeps.of.includes(everyTenant) || keeps.of.includes(id));
 }

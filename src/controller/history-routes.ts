@@ -30,11 +30,13 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   app.get(diffPath, async (request, reply) => {
     const gone = whenGone(reply);
     const { since, tenant, limit } = parseDiffQuery(request.query as RawQuery);
-    const { access } = request;
     const revision = await parsePoint(store, 'since', since, Date.now());
-    const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
-    const isMeant = (key: ObjectKey) => isOf(key, scope) && access.reads(key.kind, key.scope, key.id);
-    const work = () => differenceSince(ctx, revision, isMeant, limit, gone);
+    const scope = tenant === undefined ? undefined : await tenantFor(request.access, tenant);
+    const work = async () => {
+      const access = accessIn(scope, request);
+      const isMeant = (key: ObjectKey) => isOf(key, scope) && access.reads(key.kind, key.scope, key.id);
+      return differenceSince(ctx, revision, isMeant, limit, gone);
+    };
     return differences.pass(gone, work, waitsAs(request.principal));
   });
 
@@ -44,12 +46,18 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
     const waitMs = parseWaitMs(request.query as RawQuery);
     check(request.body);
     const { to, tenant, dryRun = false } = request.body as RollbackInput;
-    const { access } = request;
+    let { access } = request;
+    const verb = dryRun ? 'read' : 'write';
     const scope = tenant === undefined ? undefined : await tenantFor(access, tenant);
-    refuseRollback(access, scope, dryRun ? 'read' : 'write');
+    // Who may not do it takes nobody's place.
+    refuseRollback(access, scope, verb);
     const revision = await parsePoint(store, 'to', to, Date.now());
+    const admit = () => {
+      access = accessIn(scope, request);
+      refuseRollback(access, scope, verb);
+    };
     const isMeant = (key: ObjectKey) => isOf(key, scope) && mayComeBack(access, key);
-    const done = await rollback(ctx, { to: revision, isMeant, dryRun, gone, who: waitsAs(request.principal) });
+    const done = await rollback(ctx, { to: revision, admit, isMeant, dryRun, gone, who: waitsAs(request.principal) });
     if (!dryRun) await waitForHosts(ctx, done, waitMs, reply);
     return done.answer;
   });
@@ -57,6 +65,13 @@ export function registerHistory(app: FastifyInstance, ctx: RouteContext): void {
   /** A tenant's id; also of one that is gone, for whom nothing is hidden. @throws NOT_FOUND */
   async function tenantFor(access: Access, ref: string): Promise<string> {
     return access.readsAll ? tenantEver(ctx, ref) : seenTenant(ctx.world, access, ref);
+  }
+
+  /** What who asks may now, when its turn has come. @throws as a new request; NOT_FOUND if the tenant is not seen any more */
+  function accessIn(tenant: string | undefined, request: FastifyRequest): Access {
+    const access = request.accessNow();
+    if (tenant !== undefined && !access.readsAll) seenTenant(ctx.world, access, tenant);
+    return access;
   }
 
   /** Of a tenant that is seen its own history, and not that of others that had its name before. */

@@ -164,8 +164,9 @@ it('says what is different since a revision or a time, of all or of one tenant',
   await api.refused('NOT_FOUND', 'GET', `/v1/diff?since=${since}&tenant=nobody`);
 });
 
-it('says what is different to one at a time; of a principal one more waits', async () => {
-  await using store = await openSqlite(':memory:');
+/** A viewer who asks what is different: one request is at work until it is let go on, one waits, and one was told to come again. */
+async function openHeldDiff() {
+  const store = await openSqlite(':memory:');
   const [arrived, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const open = { isHeld: false, begun: 0 };
   const watch: Store['watch'] = async function* (...of) {
@@ -183,7 +184,7 @@ it('says what is different to one at a time; of a principal one more waits', asy
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  await using api = await openFurnishedApi({ store: held });
+  const api = await openFurnishedApi({ store: held });
   await api.ok('POST', `${t}/grants`, { name: 'vic', subject: 'user:vic', role: 'viewer' });
   open.isHeld = true;
   const vic = api.as(user('vic'));
@@ -193,7 +194,21 @@ it('says what is different to one at a time; of a principal one more waits', asy
   const busy = await Promise.race(others);
   assert.deepEqual([busy.body.code, busy.body.details], ['BUSY', { who: 'user:vic' }]);
   assert.equal(open.begun, 1);
-  goOn.resolve();
-  const statuses = (await Promise.all([first, ...others])).map(({ status }) => status);
-  assert.deepEqual(statuses.sort(), [200, 200, 503]);
+  const statuses = async () => {
+    goOn.resolve();
+    return (await Promise.all([first, ...others])).map(({ status }) => status).sort();
+  };
+  const dispose = () => api[Symbol.asyncDispose]().then(() => store[Symbol.asyncDispose]());
+  return { api, statuses, [Symbol.asyncDispose]: dispose };
+}
+
+it('says what is different to one at a time; of a principal one more waits', async () => {
+  await using open = await openHeldDiff();
+  assert.deepEqual(await open.statuses(), [200, 200, 503]);
+});
+
+it('says it to nobody whose rights ended while it waited', async () => {
+  await using open = await openHeldDiff();
+  await open.api.ok('DELETE', `${t}/grants/vic`);
+  assert.deepEqual(await open.statuses(), [200, 403, 503]);
 });

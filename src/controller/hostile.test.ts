@@ -103,21 +103,15 @@ describe('bodies', () => {
         const text = JSON.stringify(own);
         const send = (payload: string | Buffer, type = 'application/json', more: Record<string, string> = {}) =>
           post(api, route, payload, { 'content-type': type, ...more });
-        for (const [what, field, codes] of fields) {
-          const { code } = assertRefused(await send(`${text.slice(0, -1)},${field}}`), what);
-          assert.ok(codes.includes(code), `${what}: ${code}`);
-        }
-        for (const [what, body, codes] of bodies) {
-          const { code } = assertRefused(await send(body), what);
-          assert.ok(codes.includes(code), `${what}: ${code}`);
-        }
-        for (const name of 'name' in own ? names : []) {
-          const { code } = assertRefused(
-            await send(JSON.stringify({ ...own, name })),
-            JSON.stringify(name).slice(0, 40),
-          );
-          assert.equal(code, 'NAME_INVALID');
-        }
+        const refused = async (what: string, payload: string | Buffer, codes: readonly string[]) => {
+          const { code } = assertRefused(await send(payload), what);
+          const isLarge = Buffer.byteLength(payload) > route.bodyLimit;
+          assert.ok((isLarge ? ['TOO_LARGE'] : codes).includes(code), `${what}: ${code}`);
+        };
+        for (const [what, field, codes] of fields) await refused(what, `${text.slice(0, -1)},${field}}`, codes);
+        for (const [what, body, codes] of bodies) await refused(what, body, codes);
+        for (const name of 'name' in own ? names : [])
+          await refused(JSON.stringify(name).slice(0, 40), JSON.stringify({ ...own, name }), ['NAME_INVALID']);
         const large = assertRefused(await send(text.padStart(route.bodyLimit + 1)), 'a body over the limit');
         assert.equal(large.code, 'TOO_LARGE');
         for (const type of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x', 'x'])

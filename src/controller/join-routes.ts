@@ -28,6 +28,7 @@ import {
 import { joinTokenKey } from './keys.ts';
 import { fastifyPath, trustPaths } from './paths.ts';
 import { parseNothing, type RawQuery } from './query.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { RouteContext } from './routes.ts';
 import { must } from './rules.ts';
 import { viewOf } from './view.ts';
@@ -43,7 +44,12 @@ export interface TrustContext extends RouteContext, Omit<JoinTokenContext, 'stor
   /** The installation's authority, made when it is first asked for. */
   readonly authority: () => Promise<Authority>;
   readonly hostSockets: HostSockets;
+  /** How often one token may be shown. */
+  readonly rateLimit?: Pick<RateLimit, 'take'> | undefined;
 }
+
+/** Three times the longest request to join: a stranger's is read before it is known whether it shows a token. */
+const JOIN_BYTES = 16 << 10;
 
 /** How hosts become some, stay so, and are no more. */
 export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
@@ -61,9 +67,9 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     checkToken(request.body);
     const pin = (await authority()).pin();
     const input = request.body as JoinTokenInput;
-    const { tenants = keptTenants(world, request.access, input.name) } = input;
-    refuseGiving(world, request.access, tenants);
-    const made = await createJoinToken(ctx, { ...input, tenants }, pin, request.principal?.name ?? '');
+    refuseGiving(world, request.access, input.tenants);
+    const keeps = input.tenants === undefined ? keptTenants(world, request.access, input.name) : undefined;
+    const made = await createJoinToken(ctx, { ...input, ...(keeps && { keeps }) }, pin, request.principal?.name ?? '');
     return reply.code(201).header('cache-control', 'no-store').send(made);
   });
   app.delete(fastifyPath(trustPaths.token), async (request, reply) => {
@@ -72,12 +78,15 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     return reply.code(204).header('heddle-revision', String(revision)).send();
   });
 
-  app.post(trustPaths.join, async (request) => {
+  app.post(trustPaths.join, { bodyLimit: JOIN_BYTES, config: { rate: 'token' } }, async (request) => {
     parseNothing(request.query as RawQuery);
     checkJoin(request.body);
     const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
     // Costs less than to read what a stranger has sent.
     request.joinToken = findJoinToken(world, rest.token, ctx.now()).record.id;
+    // From here on it counts as its token, and not as an address that it may share with whoever has none.
+    request.tooSoon = undefined;
+    ctx.rateLimit?.take(`token:${request.joinToken}`, 'write');
     const { fingerprint: key } = await readRequest(csr);
     const turn = joinTokenKey(request.joinToken);
     const { change } = await writer.onHost(turn, (rules) => decideJoin(rules, { ...rest, vtep, key }));

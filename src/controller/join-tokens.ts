@@ -4,7 +4,7 @@ import type { Store } from '../store/contract.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
 import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
 import { isExpired, sweepExpired } from './expired-tokens.ts';
-import { givenTenants } from './given-tenants.ts';
+import { givenTenants, tenantsBy } from './given-tenants.ts';
 import { joinTokenKey } from './keys.ts';
 import type { Kept } from './trust-book.ts';
 import type { JoinTokenRecord } from './trust-record.ts';
@@ -20,10 +20,16 @@ export interface JoinTokenContext {
   readonly randomBytes: (n: number) => Uint8Array;
 }
 
-/** Makes one. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
+/** Makes one; with `keeps` it has no tenants of its own. @param pin of the authority that signs @param by who asks @throws NOT_FOUND for a tenant, JOIN_TOKEN_LIMIT, BUSY */
 export async function createJoinToken(
   { store, world, now, randomBytes }: JoinTokenContext,
-  { ttlSeconds = joinTokenTtlSeconds.default, uses = 1, name, tenants = [] }: JoinTokenInput,
+  {
+    ttlSeconds = joinTokenTtlSeconds.default,
+    uses = 1,
+    name,
+    tenants = [],
+    keeps,
+  }: JoinTokenInput & Pick<JoinTokenRecord, 'keeps'>,
   pin: string,
   by: string,
 ): Promise<JoinTokenMade> {
@@ -40,6 +46,7 @@ export async function createJoinToken(
     left: uses,
     ...(name !== undefined && { name }),
     tenants: givenTenants(world, tenants),
+    ...(keeps && { keeps }),
     by,
   };
   const swept = sweepExpired(world.trust.joinTokens, joinTokenKey, at);
@@ -50,14 +57,14 @@ export async function createJoinToken(
   });
   await world.reached(revision);
   if (!committed) throw new HeddleError('BUSY', { tries: 1 });
-  return { ...joinTokenView(record), token: joinTokenText({ id, secret, pin }) };
+  return { ...joinTokenView(world, record), token: joinTokenText({ id, secret, pin }) };
 }
 
-/** Without what could let somebody in. */
-const joinTokenView = ({ digest: _, ...rest }: JoinTokenRecord): JoinTokenView => ({
-  ...rest,
-  tenants: [...rest.tenants],
-});
+/** Without what could let somebody in; with the tenants that it would give now. */
+function joinTokenView(world: World, record: JoinTokenRecord): JoinTokenView {
+  const { digest: _, keeps: __, ...rest } = record;
+  return { ...rest, tenants: [...tenantsBy(world, record)] };
+}
 
 /** Those that count, by age. */
 export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 'now'>): JoinTokenView[] =>
@@ -65,7 +72,7 @@ export const listJoinTokens = ({ world, now }: Pick<JoinTokenContext, 'world' | 
     .map(({ record }) => record)
     .filter((record) => !isExpired(record, now()))
     .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-    .map(joinTokenView);
+    .map((record) => joinTokenView(world, record));
 
 /** Ends one. @throws NOT_FOUND */
 export async function deleteJoinToken({ store, world }: JoinTokenContext, id: string): Promise<bigint> {

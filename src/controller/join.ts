@@ -2,6 +2,7 @@ import { HeddleError } from '../model/errors.ts';
 import { parseName } from '../model/ids.ts';
 import type { JoinInput } from '../model/trust.ts';
 import { Draft } from './draft.ts';
+import { tenantsBy } from './given-tenants.ts';
 import { hostRules } from './host.ts';
 import { findJoinToken } from './join-tokens.ts';
 import { hostTrustKey, joinTokenKey } from './keys.ts';
@@ -35,7 +36,8 @@ export function decideJoin(ctx: RuleContext, joiner: Joiner): Decision<'host'> |
       name,
       instead: `if this is the same one: heddle host token create --name ${name}`,
     });
-  const { record, draft } = have ? taken(ctx, have, joiner, token.tenants) : made(ctx, name, joiner, token.tenants);
+  const tenants = tenantsBy(world, token);
+  const { record, draft } = have ? taken(ctx, have, joiner, tenants) : made(ctx, name, joiner, tenants);
   const trust = world.trust.host(record.id);
   const next: HostTrust = {
     generation: trust.record.generation + (trust.revision === 0n ? 0 : 1),

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { HeddleError } from '../model/errors.ts';
 import { whenGone } from './gone.ts';
 
 /** An empty line is sent this often, so that a dead connection is noticed at both ends. */
@@ -41,9 +42,11 @@ export function sendLines<L>(reply: FastifyReply, { look, pump, last }: Lines<L>
     .catch(async (failed: unknown) => {
       if (gone.aborted) return;
       const why = over.signal.aborted ? over.signal.reason : failed;
-      reply.log.warn({ err: why }, 'an answer without end has ended');
+      // That somebody may not any more is nothing to be mended here.
+      reply.log[why instanceof HeddleError ? 'info' : 'warn']({ err: why }, 'an answer without end has ended');
       if (last) out.write(`${JSON.stringify(await last(why))}\n`);
     })
+    .catch((err: unknown) => reply.log.error({ err }, 'the end of an answer could not be told'))
     .finally(() => {
       clearInterval(beat);
       out.end();

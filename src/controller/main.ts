@@ -100,8 +100,9 @@ export async function startController({
   if (db !== ':memory:') ensureFolder(dirname(db));
   const store = stack.use(await openSqlite(db));
   const storeBytes = () => sizeOf(db);
-  const isSealed = !options.isAuthorityLost && (await store.get(authorityKey)) !== undefined;
-  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(`${db}.secret.key`, isSealed);
+  const isSealed = (await store.get(authorityKey)) !== undefined;
+  const withoutKey = options.isAuthorityLost ? 'replace' : isSealed ? 'refuse' : 'make';
+  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(`${db}.secret.key`, withoutKey);
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { now, storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });

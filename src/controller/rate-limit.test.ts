@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../model/errors.ts';
+import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
+import { makeRequest } from '../trust/request.ts';
+import { newSecret } from '../trust/secret.ts';
 import { BURST_MS, clientOf, RateLimit, UNKNOWN_PER_SECOND } from './rate-limit.ts';
 import { openTestApi } from './test-api.ts';
 import { hostOf, user } from './test-principals.ts';
@@ -78,7 +81,7 @@ it('takes a /64 for one client, and an IPv4 address for one however it is writte
 
 it('counts each user and each host, whatever address they have; of who is nobody, the address', async () => {
   const rate = 1000 / BURST_MS;
-  await using api = await openTestApi({ rates: { write: rate, read: rate } });
+  await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
   await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
   const list = async (principal: Parameters<typeof api.as>[0]) =>
     (await api.as(principal).request('GET', '/v1/tenants')).status;
@@ -92,26 +95,48 @@ it('counts each user and each host, whatever address they have; of who is nobody
     const shown = { authorization: `Bearer hdt_${String(n).padStart(16, '0')}_${'A'.repeat(43)}` };
     return (await openedAt.request('GET', '/v1/tenants', undefined, shown)).status;
   };
-  await using openedAt = await openTestApi({ rates: { write: rate, read: rate } });
+  await using openedAt = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
   assert.deepEqual([await guess(1), await guess(2)], [401, 429]);
 });
 
 it('counts writes of who is nobody by themselves, and lower', async () => {
-  await using api = await openTestApi({ rates: { write: 1000, read: 1000 } });
+  await using api = await openTestApi({ rates: { write: 1000, read: 1000 }, ratesNow: () => 0 });
   const nobody = api.as(undefined);
   const join = async () => (await nobody.request('POST', '/v1/join', { token: 'hdj_', csr: '', name: 'h1' })).status;
   const burst = (UNKNOWN_PER_SECOND * BURST_MS) / 1000;
-  let refused = 0;
-  for (let i = 0; i < 2 * burst; i++) if ((await join()) === 429) refused++;
-  assert.ok(refused > 0 && refused <= burst, String(refused));
+  for (let i = 0; i < burst; i++) assert.equal(await join(), 400);
+  assert.equal(await join(), 429);
   assert.equal((await nobody.request('GET', '/v1/ca')).status, 200);
   assert.equal((await api.request('POST', '/v1/tenants', { name: 'acme' })).status, 201, 'root here');
+});
+
+it('lets in who shows a token to join, whoever else behind the address has shown none', async () => {
+  // Two requests at once, and the next one after ten seconds.
+  const rate = 2000 / BURST_MS;
+  await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
+  const join = async (body: unknown) => {
+    const { status, body: answer, headers } = await api.as(undefined).request('POST', '/v1/join', body);
+    return status === 200 ? answer.host.name : [status, answer.code, headers['retry-after']].join(' ');
+  };
+  const [one, other] = [await api.ok('POST', '/v1/host-tokens', {}), await api.ok('POST', '/v1/host-tokens', {})];
+  const right = { token: one.token, csr: (await makeRequest('h1')).csr, name: 'h1', vtep: '198.18.0.1' };
+  const wrong = { ...right, token: joinTokenText({ ...parseJoinToken(one.token), secret: newSecret() }) };
+  assert.match(await join(wrong), /TOKEN_INVALID/);
+  assert.match(await join({}), /INVALID/);
+  const tooSoon = '429 RATE_LIMITED 10';
+  for (const body of [wrong, {}, '{', { ...wrong, name: 'x'.repeat(16 << 10) }])
+    assert.equal(await join(body), tooSoon, JSON.stringify(body).slice(0, 80));
+  assert.equal(await join(right), 'h1');
+  assert.equal(await join(right), 'h1', 'an answer that got lost');
+  assert.equal(await join(right), tooSoon, 'each token has its rate');
+  assert.equal(await join({ ...right, token: other.token, name: 'h2', vtep: '198.18.0.2' }), 'h2');
+  assert.equal(await join(wrong), tooSoon);
 });
 
 it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {
   // One request, and the next one after 20 seconds.
   const rate = 1000 / BURST_MS;
-  await using api = await openTestApi({ rates: { write: rate, read: rate } });
+  await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
   await api.ok('POST', '/v1/tenants', { name: 't0' });
   const refused = await api.request('POST', '/v1/tenants', { name: 't1' });
   assert.deepEqual([refused.status, refused.body.code, refused.body.details.what], [429, 'RATE_LIMITED', 'write']);

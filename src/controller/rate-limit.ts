@@ -5,8 +5,11 @@ import type { Rates } from '../model/rates.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Requests without a query are not counted; a route that does not say so is. */
-    rate?: 'none';
+    /**
+     * `none`: requests without a query are not counted. `token`: a stranger's that comes too soon is refused when its body shows no
+     * right token. A route that does not say so is counted, and refuses at once.
+     */
+    rate?: 'none' | 'token';
   }
 }
 

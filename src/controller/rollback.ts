@@ -18,6 +18,8 @@ interface RollbackContext {
 /** Where to, for whom. */
 interface RollbackOptions {
   readonly to: bigint;
+  /** Asked each time that it is decided, until something is written: throws if whoever asks may not do it any more. */
+  readonly admit: () => void;
   /** The objects that are to be as they were. */
   readonly isMeant: (key: ObjectKey) => boolean;
   /** Nothing is written. */
@@ -38,16 +40,17 @@ interface RolledBack {
 /**
  * Brings what users wrote back to what it was; objects that come back have their ids. What is the system's own stays: bindings,
  * status, leases, hosts. It is decided as a whole before anything is written, and anew if others write in between.
- * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY; the reason of `gone`
+ * @throws ROLLBACK_REFUSED with what cannot come back; COMPACTED, BUSY; what `admit` throws; the reason of `gone`
  */
 export async function rollback(
   { store, writer: { sequences } }: RollbackContext,
   options: RollbackOptions,
 ): Promise<RolledBack> {
-  const { to, isMeant, dryRun, gone, who } = options;
+  const { to, admit, isMeant, dryRun, gone, who } = options;
   const moment = await momentOf(store, to);
   const touched: Touched = new Map();
   const decide = async (sequence: Sequence, ends: AbortSignal): Promise<ObjectChange[]> => {
+    if (ends === gone) admit();
     const pairs = await pairsBetween(store, to, sequence.world.revision, isMeant, ends);
     await new Restoration(sequence, to, touched, ends).restore(pairs);
     return changesOf(touched, sequence.world);

@@ -207,6 +207,66 @@ it('is not begun if its client goes while it waits, and that is nobody’s probl
   assert.equal((await api.request('GET', `${t}/ports/p1`)).status, 404);
 });
 
+const stays = new AbortController().signal;
+for (const [what, body] of [
+  ['apply', { documents: [port('late')] }],
+  ['apply', { documents: [port('late')], plan: true }],
+  ['rollback', { to: '3', tenant: 'acme' }],
+  ['rollback', { to: '3', tenant: 'acme', dryRun: true }],
+] as const)
+  it(`${what} (${Object.keys(body)}) is refused to whose rights ended while it waited`, async () => {
+    await using api = await openTestApi();
+    await api.ok('POST', '/v1/apply', { documents: [...net, { kind: 'tenant', name: 'other' }, port('p1')] });
+    const way = 'plan' in body || 'dryRun' in body ? 'rehearse' : 'write';
+    const { sequences } = api.writer;
+    const enter = sequences[way].bind(sequences) as (...of: unknown[]) => never;
+    const grants = ['acme', 'other'].map((tenant) => `/v1/tenants/${tenant}/grants`);
+    for (const [left, code] of [
+      [[], 'FORBIDDEN'],
+      [['other'], 'NOT_FOUND'],
+    ] as const) {
+      for (const path of grants)
+        await api.ok('POST', path, { name: 'eve', subject: 'user:eve', role: 'tenant-editor' });
+      const [came, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const before = enter(stays, () => goOn.promise) as Promise<unknown>;
+      sequences[way] = (...of: unknown[]) => {
+        came.resolve();
+        return enter(...of);
+      };
+      const answer = api.as(user('eve')).request('POST', `/v1/${what}`, body);
+      await came.promise;
+      for (const path of grants)
+        if (!left.some((tenant) => path.includes(tenant))) await api.ok('DELETE', `${path}/eve`);
+      const { revision } = await api.store.extent();
+      goOn.resolve();
+      await before;
+      assert.equal((await answer).body.code, code);
+      assert.equal((await api.store.extent()).revision, revision, 'nothing was written');
+      for (const tenant of left) await api.ok('DELETE', `/v1/tenants/${tenant}/grants/eve`);
+    }
+  });
+
+for (const [written, documents, answer] of [
+  ['nothing', [], { status: 403, code: 'FORBIDDEN' }],
+  ['something', [{ kind: 'network', tenant: 'acme', name: 'mine' }], { status: 200, code: undefined }],
+] as const)
+  it(`of whose rights end when ${written} is written is decided anew ${written === 'nothing' ? 'for nobody' : 'to its end'}`, async () => {
+    const interrupt = async (api: TestApi) => {
+      await api.ok('DELETE', `${t}/grants/eve`);
+      await takeSecond(api);
+    };
+    await using open = await openInterrupted('/port/', interrupt, false);
+    const { api } = open;
+    await api.ok('POST', '/v1/apply', { documents: net });
+    await api.ok('POST', `${t}/grants`, { name: 'eve', subject: 'user:eve', role: 'tenant-editor' });
+    open.isDue = true;
+    const { status, body } = await api.as(user('eve')).request('POST', '/v1/apply', {
+      documents: [...documents, port('p1')],
+    });
+    assert.deepEqual({ status, code: body.code }, answer);
+    await assertNoLeak(api.store);
+  });
+
 /** All sequences are for a client that goes when it is told to. */
 function ofOneClient({ writer: { sequences } }: TestApi) {
   const client = new AbortController();

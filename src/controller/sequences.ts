@@ -23,7 +23,7 @@ interface Parts {
 
 /**
  * Gives a sequence its steps. Asked again on a newer world, it must give what is left to do; what it returns is of all. It ends
- * with the signal's reason when that aborts.
+ * with the signal's reason when that aborts: the one that came with the request, until something is written, and then another one.
  */
 type Decide<T> = (sequence: Sequence, gone: AbortSignal) => T | Promise<T>;
 

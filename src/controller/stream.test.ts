@@ -143,6 +143,7 @@ it('refuses a second host of a connected host’s name, and leaves the first alo
   const second = rig.connect({ vtep: '198.18.0.9' });
   const { problem } = await second.next('refusal');
   assert.equal(problem.code, 'HOST_MISMATCH');
+  assert.equal(problem.details.connectedFrom, '198.18.0.1');
   assert.match(problem.detail, /h1 is connected from 198\.18\.0\.1, this one is at 198\.18\.0\.9/);
   assert.equal(first.readyState, first.OPEN);
   assert.equal((await rig.api.ok('GET', '/v1/hosts/h1')).vtep, '198.18.0.1');

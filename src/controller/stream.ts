@@ -163,6 +163,7 @@ const toldOf = ({ vtep, mtuBytes }: HostRecord) => ({ vtep, mtuBytes });
 const twoOfOneName = ({ name, vtep: other }: HostRecord, vtep: string): HeddleError =>
   new HeddleError('HOST_MISMATCH', {
     problem: `a host named ${name} is connected from ${other}, this one is at ${vtep}: give each host a name of its own; if it has moved, stop its other agent`,
+    connectedFrom: other,
   });
 
 class Session implements Connected {

@@ -30,10 +30,14 @@ export async function openLines(
   };
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown, undefined> {
+/** The lines of an answer. Its body has a reader from now on: fetch ends one that nobody reads, when it collects the answer. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export const linesOf = (body: ReadableStream<Uint8Array>): AsyncGenerator<any, undefined> => linesIn(body.values());
+
+async function* linesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<unknown, undefined> {
   let rest = '';
   const decoder = new TextDecoder();
-  for await (const chunk of body) {
+  for await (const chunk of chunks) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop()!;
     for (const line of lines) if (line !== '') yield JSON.parse(line);

@@ -1,4 +1,5 @@
 /** What the store keeps of trust, beside the objects: no kind, no part of history or exports. */
+import type { HostId } from '../model/ids.ts';
 import type { Token } from '../model/token.ts';
 import type { TokenScope } from './principal.ts';
 
@@ -16,8 +17,10 @@ export interface HostTrust {
   readonly generation: number;
   /** By which token it joined last, and with which key (see Request): the same once more is no second use. */
   readonly joined?: { readonly token: string; readonly key: string };
-  /** The last certificate that it got. */
+  /** The last certificate that was made for it. */
   readonly certificate?: HostCertificate;
+  /** The last one of the authority before that, until the host has shown the newer one: its answer may have been lost. */
+  readonly before?: HostCertificate;
 }
 export interface HostCertificate {
   /** See authorityId. */
@@ -39,8 +42,17 @@ export interface JoinTokenRecord {
   readonly name?: string;
   /** Tenants in which the host's users may attach. */
   readonly tenants: readonly string[];
+  /** Nothing was said of tenants, and this host was there: see KeptTenants. */
+  readonly keeps?: KeptTenants;
   /** Who made it. */
   readonly by: string;
+}
+
+/** What a host that joins anew keeps: of the tenants that it has by then, if it is this one, those that whoever made the token could give. */
+export interface KeptTenants {
+  readonly host: HostId;
+  /** Ids; *: all. */
+  readonly of: readonly string[];
 }
 
 /** Under tokenKey: an API token. */

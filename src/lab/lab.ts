@@ -308,7 +308,7 @@ export async function createLab(options: CreateLab = {}): Promise<Lab> {
     const lab = new Lab(saved);
     onProgress?.('starting the controller');
     await startController(plan, listener);
-    await lab.ready('controller', undefined, signal);
+    await lab.ready('controller', deadlineMs, signal);
     if (!plan.wire) await makeJoinToken(lab);
     await giveAccess(lab.client(), plan.dir);
     onProgress?.('starting the agents');

@@ -288,7 +288,7 @@ export const errors = {
     400,
     (d: { option: string; known: readonly string[] }) => `there is no option ${d.option}, only ${d.known.join(', ')}`,
   ),
-  HOST_MISMATCH: refused(409, (d: { problem: string }) => d.problem),
+  HOST_MISMATCH: refused(409, (d: { problem: string; connectedFrom?: string }) => d.problem),
   NOT_JOINED: refused(
     400,
     (d: { controller: string }) =>

@@ -30,7 +30,7 @@ export const JoinTokenInput = Type.Object(
       Type.Array(Ref('tenant'), {
         maxItems: limits.tenantsPerHost,
         description:
-          'Tenants in which the users of the host may attach; *: all; default: none, or for a host that is there those that it has, if who asks may give them',
+          'Tenants in which the users of the host may attach; *: all; default: none, or for a host that is there those that it has when it joins, as far as who asks may give them',
       }),
     ),
   },

@@ -39,6 +39,8 @@ export type CertificateProblem = 'unreadable' | 'of another authority' | 'expire
 
 /** A certificate that one of the installation's authorities has signed. */
 export interface Verified {
+  /** The authority that signed it. */
+  readonly issuer: X509Certificate;
   readonly identity: Identity;
   readonly validFrom: Date;
   readonly validTo: Date;
@@ -58,10 +60,11 @@ export function verifyIdentity(
   } catch {
     return 'unreadable';
   }
-  if (!authorities.some((ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey)))
-    return 'of another authority';
+  const issuer = authorities.find((ca) => certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
+  if (!issuer) return 'of another authority';
   const identity = identityOf(certificate);
-  return identity ? { identity, validFrom: certificate.validFromDate, validTo: certificate.validToDate } : 'of no host';
+  const { validFromDate: validFrom, validToDate: validTo } = certificate;
+  return identity ? { issuer, identity, validFrom, validTo } : 'of no host';
 }
 
 /** Why a certificate does not hold at a time, or so long before (milliseconds); undefined if it does. */

@@ -55,8 +55,20 @@ it('the key’s file is made once, for its owner alone, and is the same ever aft
     );
     chmodSync(path, 0o600);
     writeFileSync(path, 'short\n');
-    assert.throws(() => openSealingKey(path), isBroken);
+    for (const without of ['make', 'refuse'] as const)
+      assert.throws(
+        () => openSealingKey(path, without),
+        (e) => isBroken(e) && /it is no key.*--new-authority/.test((e as Error).message),
+      );
     assert.equal(readFileSync(path, 'utf8'), 'short\n', 'it is never made anew over one that is there');
+    const anew = openSealingKey(path, 'replace');
+    const [, kept = ''] = readdirSync(dir).sort();
+    assert.equal(readFileSync(join(dir, kept), 'utf8'), 'short\n', 'what was there is kept');
+    assert.deepEqual([openSealingKey(path, 'replace'), openSealingKey(path, 'refuse')], [anew, anew]);
+    assert.equal(readdirSync(dir).length, 2);
+    rmSync(path);
+    assert.throws(() => openSealingKey(path, 'refuse'), isBroken);
+    assert.notDeepEqual(openSealingKey(path, 'replace'), anew);
     assert.throws(() => openSealingKey(join(dir, 'no', 'secret.key')), isBroken);
   } finally {
     rmSync(dir, { recursive: true });

@@ -6,6 +6,7 @@ import {
   linkSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -16,22 +17,39 @@ import { lostKey, SEALING_KEY_BYTES, type SealingKey } from './sealed.ts';
 /** One that is nowhere but here, for a store in memory. */
 export const newSealingKey = (): SealingKey => randomBytes(SEALING_KEY_BYTES) as SealingKey;
 
+/** What is done where there is no key in the file. */
+type WithoutKey =
+  /** One is made; but not in the place of something else. */
+  | 'make'
+  /** Something is sealed with it already: none is made. */
+  | 'refuse'
+  /** What was sealed with it is lost: what is in its place is kept beside it, and one is made. */
+  | 'replace';
+
 /**
- * The key in a file, made if it is not there: base64, mode 0600. The file appears whole or not at all.
- * @param isNeeded something is sealed with it already: none is made
+ * The key in a file: base64, mode 0600. The file appears whole or not at all.
  * @throws STORE_BROKEN if it cannot be read or made, is needed and not there, is no key, or others than its owner may read it
  */
-export function openSealingKey(path: string, isNeeded = false): SealingKey {
+export function openSealingKey(path: string, without: WithoutKey = 'make'): SealingKey {
   try {
-    if (!isNeeded) ensureFile(path);
+    if (without !== 'refuse') ensureFile(path);
     else if (!existsSync(path)) throw new Error(`it is missing, and the store is sealed with it: ${lostKey}`);
     if ((statSync(path).mode & 0o077) !== 0) throw new Error('others than its owner may read it: chmod 600');
-    const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64');
-    if (key.length !== SEALING_KEY_BYTES) throw new Error('it is no key');
-    return key as SealingKey;
+    const key = readKey(path);
+    if (key) return key;
+    if (without !== 'replace') throw new Error(`it is no key: ${lostKey}`);
+    renameSync(path, `${path}.${Date.now()}`);
+    ensureFile(path);
+    return readKey(path)!;
   } catch (cause) {
     throw new HeddleError('STORE_BROKEN', { problem: `${path}: ${(cause as Error).message}` }, cause);
   }
+}
+
+/** Undefined if the file has something else. */
+function readKey(path: string): SealingKey | undefined {
+  const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64');
+  return key.length === SEALING_KEY_BYTES ? (key as SealingKey) : undefined;
 }
 
 function ensureFile(path: string): void {

@@ -150,19 +150,10 @@ export async function killDetaching(lanes: readonly Lane[]): Promise<Steps> {
 
 /** What any attach does, in the order of its first steps. */
 export const attaching = [
-  ...['write record', 'fsync record', 'rename record', 'request', 'RTM_NEWLINK', 'RTM_NEWADDR', 'RTM_NEWQDISC'],
-  ...['RTM_NEWTFILTER', 'RTM_SETLINK', 'RTM_NEWROUTE', 'MAP_UPDATE_ELEM', 'report', 'answer'],
+  ...['write record', 'fsync record', 'rename record', 'told', 'RTM_NEWLINK', 'RTM_NEWADDR', 'RTM_NEWQDISC'],
+  ...['RTM_NEWTFILTER', 'RTM_SETLINK', 'RTM_NEWROUTE', 'MAP_UPDATE_ELEM', 'answer'],
 ];
 /** What any detach does. */
 export const detaching = [
-  ...[
-    'write record',
-    'rename record',
-    'MAP_DELETE_ELEM',
-    'RTM_DELLINK',
-    'report',
-    'request',
-    'remove record',
-    'answer',
-  ],
+  ...['write record', 'rename record', 'MAP_DELETE_ELEM', 'RTM_DELLINK', 'told', 'remove record', 'answer'],
 ];

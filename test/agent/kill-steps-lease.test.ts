@@ -13,9 +13,9 @@ test('an agent killed while it gives a lease back loses none', async (t) => {
     return lane.survive(steps, lane.leaseEnded);
   };
   // The lease lingers for some seconds, in which the agent looks after other things.
-  const killed = await killAtAll(lanes, visit, { only: /lease$|^request$/ });
+  const killed = await killAtAll(lanes, visit, { only: /lease$|^told$/ });
   t.diagnostic(`${killed}`);
-  killed.include(['write lease', 'fsync lease', 'rename lease', 'request', 'remove lease'], 5);
+  killed.include(['write lease', 'fsync lease', 'rename lease', 'told', 'remove lease'], 5);
   for (const lane of lanes) {
     await lane.detach();
     await lane.leaseEnded();

@@ -10,7 +10,7 @@ import { killAtAll, type Steps } from './steps.ts';
 import { TapGuest } from './tap-guest.ts';
 
 /** What is decided, and who is told; what the kernel is told besides, and how a record is written, is as of any attach. */
-const choice = { only: /rename record|remove record|request/, sparse: true };
+const choice = { only: /rename record|remove record|told/, sparse: true };
 const request = { kind: 'tap', port: 'vm', ifname: 'tap-vm' } as const;
 
 let rig: Rig;
@@ -68,7 +68,7 @@ test('an agent killed at any step of having a port stand by undoes it or has don
     choice,
   );
   t.diagnostic(`${killed}`);
-  killed.include(['rename record', 'request'], 3);
+  killed.include(['rename record', 'told'], 3);
   await attach('h2');
 });
 
@@ -98,7 +98,7 @@ test('an agent killed at any step after it heard a guest come has moved its port
     choice,
   );
   t.diagnostic(`${killed}`);
-  killed.include(['rename record', 'request'], 2);
+  killed.include(['rename record', 'told'], 2);
 });
 
 test('an agent killed at any step of leaving a port that has moved leaves it in the end', async (t) => {
@@ -124,5 +124,5 @@ test('an agent killed at any step of leaving a port that has moved leaves it in 
     choice,
   );
   t.diagnostic(`${killed}`);
-  killed.include(['rename record', 'request', 'remove record'], 3);
+  killed.include(['rename record', 'told', 'remove record'], 3);
 });

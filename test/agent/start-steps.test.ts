@@ -142,7 +142,7 @@ test('an agent killed at any step of its start loses nothing, and the next one m
     [
       ...['MAP_CREATE', 'PROG_LOAD', 'OBJ_PIN', 'rename pin', 'MAP_UPDATE_ELEM', 'MAP_DELETE_ELEM', 'remove pin'],
       ...['RTM_NEWLINK', 'RTM_NEWQDISC', 'RTM_NEWTFILTER', 'RTM_SETLINK', 'RTM_DELLINK'],
-      ...['bind', 'listen', 'request', 'report', 'write state', 'rename state', 'write record', 'remove record'],
+      ...['bind', 'listen', 'told', 'write state', 'rename state', 'write record', 'remove record'],
     ],
     35,
   );

@@ -30,12 +30,11 @@ const things: readonly (readonly [RegExp, string])[] = [
   [/\/netns\//, 'netns'],
   [/\.sock$/, 'socket'],
 ];
-/** What is told, by how it begins; frames of a WebSocket by their first byte. */
-const words: readonly (readonly [RegExp, string])[] = [
-  [/^HTTP\/1.1 2/, 'answer'],
-  [/^(POST|PUT|PATCH|DELETE|GET) /, 'request'],
-  [/^[\x81\x82]/, 'report'],
-  [/^add table /, 'ruleset'],
+/** What is told, by how it begins; the controller, by TLS: requests and the stream's frames look alike (RFC 8446 §5.1). */
+const words: readonly (readonly [string, string])[] = [
+  ['HTTP/1.1 2', 'answer'],
+  ['\x17', 'told'],
+  ['add table ', 'ruleset'],
 ];
 /** What an agent that leaves writes to its log before each part of it; the thread that does it waits for that. */
 const leavingStep = /"step":"([^"]*)".*"msg":"leaving"/;
@@ -77,7 +76,7 @@ function onFile(pid: number, call: string, fd: number, begin: (bytes: number) =>
   }
   if (!path.startsWith('socket:')) return thing(path) && `${call} ${thing(path)}`;
   const said = begin(16).toString('latin1');
-  return words.find(([pattern]) => pattern.test(said))?.[1];
+  return words.find(([begin]) => said.startsWith(begin))?.[1];
 }
 /** What a call names by a folder that is open and a name in it. */
 const pathAt = (pid: number, folder: number, name: string): string =>

@@ -1,7 +1,7 @@
 /** The controller's doors: its unix socket, and TLS with certificates, as agents and users meet them. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -72,6 +72,12 @@ test('a controller of another installation is none', async () => {
   const host = await one.join('h1');
   const disguised = openClient(one.address, { ca: host.ca });
   await assert.rejects(disguised.list('tenant'), { code: 'UNAUTHENTICATED' });
+  const { promise: lost, resolve } = Promise.withResolvers<Error>();
+  {
+    const listener = { hello: () => assert.fail('nobody is told'), lost: resolve };
+    await using _ = new ControllerStream(two.address, () => credentialsOf(host), listener as never);
+    assert.match((await lost).message, /of another authority than is known .*: .*hosts join .*again/);
+  }
   const stolen = openClient(two.address, { ...credentialsOf(host), ca });
   await assert.rejects(stolen.list('host'), { code: 'CERTIFICATE_INVALID' });
 });
@@ -144,7 +150,7 @@ test('a host that joins again beside its agent is let in, without a new process'
   const h1 = await rig.join('h1');
   await using own = new OwnCertificate(join(rig.dir, 'h1'), h1, log);
   const { promise: renewed, resolve } = Promise.withResolvers<void>();
-  own.begin(openClient(rig.address, own.credentials), resolve);
+  own.begin(openClient(rig.address, own.credentials), resolve, 20);
   await rig.root.revokeHost('h1');
   await assert.rejects(openClient(rig.address, own.credentials).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' });
   await rig.join('h1', rig.address, (await rig.root.createHostToken({ name: 'h1' })).token);
@@ -220,7 +226,7 @@ test('an authority takes over from another, and nobody notices', async () => {
   assert.equal((await asHost(h2).get('host', 'h2')).name, 'h2');
 });
 
-test('who has joined and asks once more by a token that is used up is the same host still, as long as it counts', async () => {
+test('who has joined and asks once more by that token, which is used up, is the same host still, as long as it counts', async () => {
   await using rig = await openRig();
   const { token } = await rig.root.createHostToken({});
   const as = { controller: rig.address, token, vtep: '198.18.0.1', stateDir: join(rig.dir, 'h1') };
@@ -229,11 +235,21 @@ test('who has joined and asks once more by a token that is used up is the same h
   const again = await ensureJoined(as);
   assert.deepEqual(again.identity, first.identity);
   assert.equal(again.refused?.code, 'TOKEN_INVALID');
-  const { token: taken } = await rig.root.createHostToken({});
-  const named = await ensureJoined({ ...as, token: taken, name: 'h1' });
-  assert.deepEqual([named.identity, named.refused?.code], [first.identity, 'NAME_TAKEN']);
+  const { token: free } = await rig.root.createHostToken({});
+  await assert.rejects(ensureJoined({ ...as, token: free, name: 'h1' }), { code: 'NAME_TAKEN' }, 'another token');
+  const { token: spent } = await rig.root.createHostToken({});
+  await joinController({ ...as, token: spent, name: 'h3', vtep: '198.18.0.3', stateDir: join(rig.dir, 'h3') });
+  for (const token of [spent, '', as.token.slice(0, -1)])
+    await assert.rejects(ensureJoined({ ...as, token }), { code: 'TOKEN_INVALID' }, `"${token}" is not its token`);
   await assert.rejects(ensureJoined({ ...as, name: 'h2' }), { code: 'TOKEN_INVALID' }, 'another host');
   await assert.rejects(ensureJoined({ ...as, stateDir: join(rig.dir, 'h2') }), { code: 'TOKEN_INVALID' });
+  const twice = { ...as, token: (await rig.root.createHostToken({ uses: 2 })).token, stateDir: join(rig.dir, 'h4') };
+  const h4 = await ensureJoined({ ...twice, name: 'h4', vtep: '198.18.0.4' });
+  const named = await ensureJoined({ ...twice, name: 'h4', vtep: '198.18.0.4' });
+  assert.deepEqual([named.identity, named.refused?.code], [h4.identity, 'NAME_TAKEN']);
+  const file = join(twice.stateDir, 'identity.json');
+  await writeFile(file, '{}');
+  await assert.rejects(ensureJoined({ ...twice, name: 'h4' }), { code: 'NAME_TAKEN' }, 'what it was refused for');
   await rig.root.revokeHost('h1');
   await assert.rejects(ensureJoined(as), { code: 'TOKEN_INVALID' }, 'it does not count any more');
   const { token: own } = await rig.root.createHostToken({ name: 'h1' });

@@ -9,8 +9,16 @@ import { credentialsOf } from '../../src/agent/identity.ts';
 import { joinController } from '../../src/agent/join.ts';
 import { openClient } from '../../src/client/client.ts';
 import { startController } from '../../src/controller/main.ts';
+import { parseBundle, pinOf } from '../../src/trust/bundle.ts';
 
-const log = pino({ level: 'silent' });
+/** What was logged of an authority in the place of another. */
+const lines: string[] = [];
+const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+const warnings = (): object[] =>
+  lines.flatMap((line) => {
+    const { pin, hosts, msg } = JSON.parse(line) as { pin?: string; hosts?: number; msg: string };
+    return /^another authority .*all hosts join/.test(msg) ? [{ pin, hosts }] : [];
+  });
 
 it('does not start without it and makes none in its place; begins anew if told that it is lost, with all but who joined', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-lost-key-'));
@@ -34,7 +42,10 @@ it('does not start without it and makes none in its place; begins anew if told t
     writeFileSync(file, `${Buffer.alloc(32).toString('base64')}\n`, { mode: 0o600 });
     await assert.rejects(start(), { code: 'STORE_BROKEN', message: /another key.*--new-authority/ });
 
-    rmSync(file);
+    // As a full disk leaves it.
+    writeFileSync(file, '', { mode: 0o600 });
+    await assert.rejects(start(), { code: 'STORE_BROKEN', message: /it is no key.*--new-authority/ });
+    assert.deepEqual(warnings(), []);
     {
       await using anew = await start(true);
       const [, address = ''] = anew.addresses;
@@ -43,6 +54,7 @@ it('does not start without it and makes none in its place; begins anew if told t
         ['acme'],
       );
       const { ca } = await root.authority();
+      assert.deepEqual(warnings(), [{ pin: pinOf(parseBundle(ca)[0]!), hosts: 1 }]);
       const asBefore = openClient(address, { ...credentialsOf(old), ca });
       await assert.rejects(asBefore.list('host'), { code: 'CERTIFICATE_INVALID' });
       await assert.rejects(openClient(address, credentialsOf(old)).list('host'), { code: 'CONTROLLER_UNREACHABLE' });

@@ -10,6 +10,14 @@ import { notNow } from '../test-refusals.ts';
 import { Learner } from './learner.ts';
 
 const machine = '02:00:00:00:00:0a' as Mac;
+/** Nothing here takes time: in so many turns it is so, or never. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; !isSo(); i++) {
+    assert.ok(i < 1_000, String(isSo));
+    await turn();
+  }
+}
+
 const [given, free] = ['10.0.0.12', '10.0.0.13'] as Ip[] as [Ip, Ip];
 
 test('a machine does not get an address that its host has just given to a workload, whatever the controller would do', async () => {
@@ -38,18 +46,25 @@ test('a machine does not get an address that its host has just given to a worklo
     log: pino({ enabled: false }),
   });
   learner.heard({ mac: machine, ip: given });
-  while (learner.status.ignored.refused !== 1) await turn();
+  await until(() => learner.status.ignored.refused === 1);
   learner.heard({ mac: machine, ip: free });
-  while (created.length === 0) await turn();
-  while (learner.status.ignored.refused !== 1 || asked.length > 0) await turn();
+  await until(() => created.length > 0);
+  await until(() => learner.status.ignored.refused === 1 && asked.length === 0);
   assert.deepEqual(created, [
     { name: 'plant-02000000000a', network, behind: segment.id, mac: machine, addresses: [free], ephemeral: true },
   ]);
   assert.deepEqual(asked, []);
 });
 
-test('a machine is asked for until the controller lets this host in', async () => {
-  for (const refusal of notNow) {
+test('a machine is asked for until the controller lets this host in, and at once when it is known to', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const [refusal, goOn] of notNow.flatMap(
+    (refused) =>
+      [
+        [refused, () => t.mock.timers.tick(500)],
+        [refused, (learner: Learner) => learner.tell()],
+      ] as const,
+  )) {
     const segment = { id: newId<PortId>(), name: 'plant', network: newId<NetworkId>() } as unknown as PortItem;
     const refusals: Error[] = [refusal];
     let made = 0;
@@ -70,10 +85,13 @@ test('a machine is asked for until the controller lets this host in', async () =
       log: pino({ enabled: false }),
     });
     learner.heard({ mac: machine, ip: free });
-    while (learner.refusal === undefined) await turn();
+    await until(() => learner.refusal !== undefined);
     assert.deepEqual([learner.refusal, learner.isTold], [refusal, false], refusal.code);
     learner.tend();
-    while (made === 0) await turn();
+    for (let i = 0; i < 10; i++) await turn();
+    assert.equal(made, 0, 'not as often as somebody looks after it');
+    goOn(learner);
+    await until(() => made > 0);
     assert.equal(learner.status.ignored.refused, undefined, refusal.code);
   }
 });

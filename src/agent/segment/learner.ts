@@ -56,6 +56,11 @@ export class Learner implements Disposable {
     this.#tellSoon();
   }
 
+  /** Tells at once what waits: the controller lets this host in, as far as is known. */
+  tell(): void {
+    void this.#rounds.run();
+  }
+
   /** What was not taken for now is told again by itself, and not as often as somebody is heard. */
   #tellSoon(): void {
     if (this.#learning.waiting > 0 && this.#rounds.refusal === undefined) void this.#rounds.run();

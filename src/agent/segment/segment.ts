@@ -192,6 +192,9 @@ export class Segment implements Disposable {
     this.beat();
   }
 
+  /** What the controller has not heard of its machines is told at once. */
+  tell = (): void => this.#learner.tell();
+
   isOf = (network: NetworkId): boolean => network === this.#parts.port.network;
 
   /** A port of its network came, or changed. */

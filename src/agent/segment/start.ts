@@ -67,6 +67,11 @@ export class Segments implements Disposable {
     this.#segments.get(port)?.segment?.say(frame);
   }
 
+  /** What the controller has not heard of machines is told at once: it listens to this host again. */
+  tell(): void {
+    for (const { segment } of this.#segments.values()) segment?.tell();
+  }
+
   #changed(key: ItemKey, item: HostItem | undefined): void {
     this.#machines.changed(key, item);
     if (!key.startsWith('port/')) return;

@@ -75,6 +75,16 @@ test('who announced an address is told until the controller lets this host in', 
   }
 });
 
+test('what waits is told at once when the controller listens to this host again', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  using r = rig(0);
+  r.refusals.push(new HeddleError('CERTIFICATE_REVOKED', { host: 'h1' }));
+  r.claims.heard(vip, lb1);
+  await r.until(1);
+  r.claims.tell();
+  assert.deepEqual(await r.until(2), ['vip lb1', 'vip lb1']);
+});
+
 test('what it refuses is not told again, nor what the port may not have any more', async () => {
   using r = rig(0);
   r.refusals.push(new HeddleError('INVALID', { field: 'holder', problem: 'no' }));

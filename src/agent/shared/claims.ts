@@ -50,6 +50,11 @@ export class Claims implements Disposable {
     void this.#rounds.run();
   }
 
+  /** What waits is told at once: the controller listens to this host again. */
+  tell(): void {
+    void this.#rounds.run();
+  }
+
   forget(address: AddressId): void {
     this.#heard.delete(address);
     this.#toldMs.delete(address);

@@ -57,6 +57,10 @@ export class Sharing implements Disposable {
     this.#open.use(parts.reconciler.watchItems((key, item) => this.#changed(key, item)));
   }
 
+  /** Who announced what is told at once, if it waits: the controller listens to this host again. */
+  tell(): void {
+    this.#claims.tell();
+  }
   /** Why the controller gives some addresses to nobody here for now. */
   get refusal(): HeddleError | undefined {
     return this.#claims.refusal;
