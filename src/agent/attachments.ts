@@ -23,12 +23,14 @@ export class Attachments {
 
   /**
    * Remembers it. The beginning is on the disk when this returns; what comes later need not be: after the machine's fall the
-   * namespace is gone, and the older record leads to the same clean-up.
+   * namespace is gone, and the older record leads to the same clean-up. What comes while it is being attached is in memory
+   * alone: the end of that is written in any case, and whoever starts without it undoes the attach.
    */
   put(attachment: Attachment): void {
     const before = this.#records.get(attachment.port)?.state;
-    const begins = before === undefined || (before !== 'attaching' && attachment.state === 'attaching');
-    this.#records.put(attachment, { sync: begins });
+    const attaches = attachment.state === 'attaching';
+    if (attaches && before === 'attaching') this.#records.hold(attachment);
+    else this.#records.put(attachment, { sync: attaches || before === undefined });
   }
 
   /** Forgets it. */

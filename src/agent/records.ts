@@ -27,6 +27,10 @@ export class Records<T> {
     writeDurable(this.#path(key), JSON.stringify(record), options);
     this.#all.set(key, record);
   }
+  /** In memory alone, until it is put. */
+  hold(record: T): void {
+    this.#all.set(this.#keyOf(record), record);
+  }
   remove(key: string): void {
     removeDurable(this.#path(key));
     this.#all.delete(key);
