@@ -12,7 +12,7 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { masked } from '../model/masked.ts';
+import { masked, withoutSecrets } from '../model/masked.ts';
 import { admit, admitAgain, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
 import type { Audit } from './audit.ts';
@@ -139,8 +139,7 @@ function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply): v
     return;
   }
   const e = request.tooSoon ?? cause;
-  const told = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
-  const problem = JSON.parse(masked(JSON.stringify(told))) as typeof told;
+  const problem = withoutSecrets({ ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id });
   request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: masked(request.url) };
   if (errors[problem.code].family === 'broken') request.log.error({ ...fields, err: e }, problem.detail);

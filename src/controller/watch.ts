@@ -15,9 +15,9 @@ import type { World } from './world.ts';
 
 /**
  * Answers with one JSON line for every change of an object from a revision on: {revision, type: 'put' | 'delete', object}.
- * An object that stops matching the query, or that the principal may not see any more, comes as a delete. Empty lines are heartbeats. If it cannot go on, for who reads too
- * slowly may be overtaken by compaction, and who may not read it any more is not answered further, the last line is
- * {type: 'error', problem}.
+ * An object that stops matching the query, or that the principal may not see any more, comes as a delete. Empty lines are
+ * heartbeats. If it cannot go on, for who reads too slowly may be overtaken by compaction, and who may not read it any more is
+ * not answered further, the last line is {type: 'error', problem}.
  * @throws COMPACTED, REVISION_UNKNOWN before anything is sent
  */
 export async function streamWatch<K extends Kind>(
