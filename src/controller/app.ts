@@ -22,6 +22,7 @@ import { registerAuthority } from './authority-routes.ts';
 import { clientIsKnown } from './connections.ts';
 import { ClientGone } from './gone.ts';
 import { registerHistory } from './history-routes.ts';
+import { shownOn } from './host-sockets.ts';
 import { registerJoin, type TrustContext } from './join-routes.ts';
 import { parseJsonBodies } from './json-body.ts';
 import { type LoginContext, registerLogin } from './login-routes.ts';
@@ -87,7 +88,7 @@ export function buildApp(
   app.addHook('preHandler', (request) => admitAgain({ world: ctx.world, identify }, request));
   app.addHook('preHandler', async ({ principal, raw: { socket } }) => {
     if (principal?.kind !== 'host' || !ctx.world.trust.host(principal.host).record.before) return;
-    const shown = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    const shown = shownOn(socket);
     if (shown) await (await ctx.authority()).noteShown(principal.host, shown.raw);
   });
   app.register(websocket, {

@@ -1,8 +1,8 @@
-import type { TLSSocket } from 'node:tls';
 import { HeddleError } from '../model/errors.ts';
 import type { Identify } from './admission.ts';
 import { rootHere } from './assemble.ts';
 import type { Authority } from './authority.ts';
+import { shownOn } from './host-sockets.ts';
 import { isLocal } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { fastifyPath } from './routes.ts';
@@ -24,7 +24,7 @@ export const identifyBy =
   async (request, world) => {
     const { socket } = request.raw;
     if (isLocal(socket)) return rootHere;
-    const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    const certificate = shownOn(socket);
     if (certificate) {
       const { host, name } = (await authority()).identify(certificate.raw, request.routeOptions.url === renewal);
       return { kind: 'host', host, name };
