@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fetchAuthority } from '../client/authority.ts';
 import { openClient } from '../client/client.ts';
-import { type HeddleError, hasCode } from '../model/errors.ts';
+import { HeddleError, hasCode } from '../model/errors.ts';
 import type { Joined } from '../model/trust.ts';
 import { parseJoinToken } from '../trust/join-token.ts';
 import { newKey } from '../trust/keys.ts';
@@ -67,11 +67,15 @@ export async function ensureJoined(options: JoinOptions): Promise<{ identity: Id
     return { identity: await joinController(options) };
   } catch (refused) {
     const isUsed = hasCode(refused, 'TOKEN_INVALID') || hasCode(refused, 'NAME_TAKEN');
-    // Whatever keeps it from being known: what it was refused for is what counts.
-    const identity = isUsed ? await joinedBy(options).catch(() => undefined) : undefined;
+    const identity = isUsed ? await joinedBy(options).catch(unknown) : undefined;
     if (!identity) throw refused;
     return { identity, refused: refused as HeddleError };
   }
+}
+
+/** What the host was refused for is what counts, and not what keeps it from being known. @throws what is none of ours */
+function unknown(cause: unknown): undefined {
+  if (!(cause instanceof HeddleError)) throw cause;
 }
 
 /** What the folder has by that token, if the controller says that it counts. */

@@ -16,7 +16,7 @@ import { errors, HeddleError, toProblem } from '../model/errors.ts';
 import type { HostSetting } from '../model/host-setting.ts';
 import { LeaveRequest } from '../model/leave.ts';
 import { type AttachmentDetails, type AttachmentList, AttachRequest } from '../model/local-api.ts';
-import { masked } from '../model/masked.ts';
+import { withoutSecrets } from '../model/masked.ts';
 import type { Attacher } from './attach.ts';
 import type { Attachments } from './attachments.ts';
 import type { Dns } from './dns/start.ts';
@@ -51,8 +51,7 @@ export async function serveLocalApi(
   const access = new LocalAccess({ group });
   const callerOf = (request: FastifyRequest) => access.caller(request.raw.socket);
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-    const told = { ...toProblem(tell(known(e))), requestId: request.id };
-    const problem = JSON.parse(masked(JSON.stringify(told))) as typeof told;
+    const problem = withoutSecrets({ ...toProblem(tell(known(e))), requestId: request.id });
     if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
     if (problem.code === 'FORBIDDEN') request.log.warn({ problem: problem.detail }, 'a local request was refused');
     return reply.status(problem.status).type('application/problem+json').send(problem);

@@ -6,6 +6,7 @@ import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
 import { LATE_SHARE, shareLeft } from '../trust/validity.ts';
 import { credentialsOf, type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { Pause } from './pause.ts';
 import { isShutOut, shutOutMs } from './verdict.ts';
 
 /** Between two tries to have it renewed. */
@@ -36,7 +37,7 @@ export class OwnCertificate implements AsyncDisposable {
   #looking: NodeJS.Timeout | undefined;
   /** What was said last of what is in the file. */
   #said = '';
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
 
   constructor(stateDir: string, identity: Identity, log: Pick<Logger, 'info' | 'warn'>) {
     this.#stateDir = stateDir;
@@ -62,7 +63,7 @@ export class OwnCertificate implements AsyncDisposable {
   /** Has it renewed although it is not time. */
   renewNow(): void {
     this.#wanted = true;
-    this.#wake();
+    this.#pause.end();
   }
 
   /**
@@ -81,7 +82,7 @@ export class OwnCertificate implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#looking);
     this.#stop.abort();
-    this.#wake();
+    this.#pause.end();
     await this.#renewing;
   }
 
@@ -102,17 +103,8 @@ export class OwnCertificate implements AsyncDisposable {
           this.#log.warn({ err, until: this.status.until }, 'the certificate was not renewed; it is tried again');
           wait = (isShutOut(err) ? shutOutMs : againMs) * (0.5 + Math.random());
         }
-      await this.#pause(wait);
+      await this.#pause.wait(wait);
     }
-  }
-
-  /** So long, or until it is to be renewed at once, or not any more. */
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const timer = setTimeout(resolve, ms).unref();
-    await promise;
-    clearTimeout(timer);
   }
 
   /** By `heddle agent join` beside this process; as another host, or elsewhere, only a new process goes on. */

@@ -13,6 +13,7 @@ import type {
   Report,
   Welcome,
 } from '../model/host-state.ts';
+import { Pause } from './pause.ts';
 import { elsewhereMs, isRefused, isShutOut, shutOutMs } from './verdict.ts';
 
 /** What the agent does with what the controller says. */
@@ -48,7 +49,7 @@ export class ControllerStream {
   /** The connection that there is, or was last, has come to its welcome. */
   #welcomed = false;
   /** Ends the wait between two attempts. */
-  #wake: () => void = () => undefined;
+  readonly #pause = new Pause();
   /** What was said of this host, as JSON. */
   #hello = '';
 
@@ -78,7 +79,7 @@ export class ControllerStream {
   /** Begins the stream anew, with the credentials that are current now. */
   reopen(): void {
     this.#socket?.close();
-    this.#wake();
+    this.#pause.end();
   }
 
   /** Why the controller does not let this host in, if so. */
@@ -92,7 +93,7 @@ export class ControllerStream {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#wake();
+    this.#pause.end();
     this.#socket?.terminate();
     await this.#done;
   }
@@ -112,17 +113,8 @@ export class ControllerStream {
       }
       if (Date.now() - opened > backoffMs.last) wait = backoffMs.first;
       last = longestMs(this.#refusal);
-      if (!signal.aborted) await this.#pause(wait * (0.5 + Math.random() / 2));
+      if (!signal.aborted) await this.#pause.wait(wait * (0.5 + Math.random() / 2));
     }
-  }
-
-  /** So long, or until it is of use to try at once. */
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const timer = setTimeout(resolve, ms);
-    await promise;
-    clearTimeout(timer);
   }
 
   /** One connection, until it ends. @throws always, with the reason, unless it was closed on purpose */

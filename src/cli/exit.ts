@@ -1,6 +1,7 @@
 /** How a command ends: the exit code and the one line of an error. */
 import { CommanderError } from 'commander';
 import { type Code, errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
+import { masked } from '../model/masked.ts';
 import { type Io, paint } from './io.ts';
 
 /** Every exit code there is. */
@@ -73,10 +74,6 @@ function asHeddle(e: unknown): unknown {
   if (!(e instanceof CommanderError)) return e;
   return new HeddleError('USAGE', { problem: e.message.replace(/^error: /, '').replaceAll('\n', ' ') });
 }
-/** Tokens, which commander and refusals repeat where they were typed in the place of something else. */
-const secrets = /hd[tj]_[\w-]+|eyJ[\w.-]+/g;
-const masked = (text: string): string => text.replace(secrets, '<token>');
-
 const bugHint = ({ requestId }: HeddleError): string =>
   `this is a bug in Heddle; the log of the daemon has the cause${requestId === undefined ? '' : `, with requestId ${requestId}`}`;
 

@@ -12,7 +12,7 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { masked } from '../model/masked.ts';
+import { masked, withoutSecrets } from '../model/masked.ts';
 import { admit, admitAgain, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
 import type { Audit } from './audit.ts';
@@ -22,6 +22,7 @@ import { registerAuthority } from './authority-routes.ts';
 import { clientIsKnown } from './connections.ts';
 import { ClientGone } from './gone.ts';
 import { registerHistory } from './history-routes.ts';
+import { shownOn } from './host-sockets.ts';
 import { registerJoin, type TrustContext } from './join-routes.ts';
 import { parseJsonBodies } from './json-body.ts';
 import { type LoginContext, registerLogin } from './login-routes.ts';
@@ -89,7 +90,7 @@ export function buildApp(
   app.addHook('preHandler', (request) => admitAgain(admission, request));
   app.addHook('preHandler', async ({ principal, raw: { socket } }) => {
     if (principal?.kind !== 'host' || !ctx.world.trust.host(principal.host).record.before) return;
-    const shown = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    const shown = shownOn(socket);
     if (shown) await (await ctx.authority()).noteShown(principal.host, shown.raw);
   });
   app.register(websocket, {
@@ -141,8 +142,7 @@ function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply): v
     return;
   }
   const e = request.tooSoon ?? cause;
-  const told = { ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id };
-  const problem = JSON.parse(masked(JSON.stringify(told))) as typeof told;
+  const problem = withoutSecrets({ ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id });
   request.problem = problem.code;
   const fields = { code: problem.code, method: request.method, path: masked(request.url) };
   if (errors[problem.code].family === 'broken') request.log.error({ ...fields, err: e }, problem.detail);

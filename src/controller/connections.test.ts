@@ -31,7 +31,9 @@ async function openDoor(bounds: Partial<Bounds> = {}, byTls = false): Promise<Do
     const socket = tls ? connectTls({ ...at, ca: tls.bundle() } as ConnectionOptions) : connect(at);
     socket.on('error', () => undefined);
     // One that is ended at once never gets there.
-    await once(socket, tls ? 'secureConnect' : 'connect').catch(() => undefined);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once(tls ? 'secureConnect' : 'connect', resolve).once('close', resolve);
+    await promise;
     return socket;
   };
   return Object.assign(stack.move(), { port, open });

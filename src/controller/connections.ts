@@ -88,13 +88,11 @@ export function boundConnections(server: Server, { perClient, unknownPerClient, 
   server.on('connection', note).on('secureConnection', note);
 }
 
-/** It counts no more at once, though it is heard to have closed later. */
+/** Of some; it counts no more at once, though it is heard to have closed later. */
 function endOldest(unknown: Map<string, Socket>): void {
-  for (const [end, oldest] of unknown) {
-    unknown.delete(end);
-    oldest.destroy();
-    return;
-  }
+  const [end, oldest] = unknown.entries().next().value!;
+  unknown.delete(end);
+  oldest.destroy();
 }
 
 /** Another connection may have its end by now. */

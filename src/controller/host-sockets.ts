@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
@@ -49,5 +50,7 @@ export class HostSockets {
   }
 }
 
-const shownOn = (socket: Socket) => (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+/** The certificate that the client of a connection has shown; undefined: none, or no TLS. */
+export const shownOn = (socket: Socket): X509Certificate | undefined =>
+  (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
 const end = (socket: Socket) => setTimeout(() => socket.destroy(), CUT_MS).unref();

@@ -1,7 +1,7 @@
-import type { TLSSocket } from 'node:tls';
 import { HeddleError } from '../model/errors.ts';
 import type { Identify } from './admission.ts';
 import type { Authority } from './authority.ts';
+import { shownOn } from './host-sockets.ts';
 import { isLocal } from './listen.ts';
 import type { Oidc } from './oidc.ts';
 import { fastifyPath, trustPaths } from './paths.ts';
@@ -23,7 +23,7 @@ export const identifyBy =
   async (request, world, now) => {
     const { socket } = request.raw;
     if (isLocal(socket)) return rootHere;
-    const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
+    const certificate = shownOn(socket);
     if (certificate) {
       const { host, name } = (await authority()).identify(certificate.raw, request.routeOptions.url === renewal);
       return { kind: 'host', host, name };

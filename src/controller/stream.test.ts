@@ -110,7 +110,7 @@ it('a host that is deleted before its hello is none, and does not make itself on
   await using rig = await openStreams();
   const h1 = hostOf(rig.api, 'h1');
   await rig.api.ok('DELETE', '/v1/hosts/h1');
-  assert.equal((await rig.connect({}, h1).next('refusal')).problem.code, 'CERTIFICATE_INVALID');
+  assert.equal((await rig.connect({}, h1).next('refusal')).problem.code, 'HOST_GONE');
   assert.equal(rig.api.world.find('host', '-', 'h1'), undefined);
 });
 

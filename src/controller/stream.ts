@@ -126,7 +126,7 @@ const checkHost = compileCheck(kinds.host.input);
 /**
  * The host object of a hello: made, or brought up to date.
  * @param own id of the host whose certificate was shown: without its object it is none, and does not become one by itself
- * @throws CERTIFICATE_INVALID, PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
+ * @throws HOST_GONE, PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
  */
 async function welcome(
   { world, writer, presence }: StreamContext,
@@ -140,7 +140,7 @@ async function welcome(
   const about = { vtep, mtuBytes };
   for (;;) {
     const have = world.find('host', '-', own ?? name);
-    if (own !== undefined && !have) throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of a host that is gone' });
+    if (own !== undefined && !have) throw new HeddleError('HOST_GONE', { host: own });
     if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
     if (have && have.record.vtep !== vtep && presence.get(have.record.id)) throw twoOfOneName(have.record, vtep);
     if (have && isDeepStrictEqual(about, toldOf(have.record))) return have;

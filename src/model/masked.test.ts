@@ -7,5 +7,7 @@ it('leaves of tokens their ids alone, wherever they are in a text', () => {
   assert.equal(masked(`/v1/tokens/hdt_0123456789abcdef_${secret}?x=1`), '/v1/tokens/hdt_0123456789abcdef_…?x=1');
   assert.equal(masked(`"hdj_0123456789ab_${secret}_${secret}"`), '"hdj_0123456789ab_…"');
   assert.equal(masked(`hdt_${secret}`), 'hdt_…');
+  assert.equal(masked(`/v1/tenants/hdt%5F0123456789abcdef%5f${secret}`), '/v1/tenants/hdt%5F0123456789abcdef%5f…');
+  assert.equal(masked(`Bearer eyJhbGciOi.${secret}.x, eyjafjallajokull`), 'Bearer eyJ…, eyjafjallajokull');
   assert.equal(masked('a token (hdt_…) of tenant hdt'), 'a token (hdt_…) of tenant hdt');
 });
