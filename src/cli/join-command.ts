@@ -1,7 +1,9 @@
 /** `heddle agent join`: makes this server a host of a controller. */
 import type { Command } from 'commander';
 import { HeddleError } from '../model/errors.ts';
+import type { HostSetting } from '../model/host-setting.ts';
 import { parseName } from '../model/ids.ts';
+import { agentRequest } from './agent-request.ts';
 import { agentService, installAgent } from './agent-service.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import type { Io } from './io.ts';
@@ -9,6 +11,7 @@ import { rootLauncher } from './launcher.ts';
 import { parseToken, readToken } from './login/prompt.ts';
 import { progress } from './progress.ts';
 import { requireRoom } from './service.ts';
+import { printable } from './table.ts';
 
 interface JoinTyped {
   readonly name?: string;
@@ -56,6 +59,8 @@ export function joinCommand(io: Io): Command {
       if (service) {
         shown.step('installing the service');
         await installAgent(service, io.signal);
+        shown.step('looking at the ways to other hosts');
+        await lookAround(io, service.socket);
       }
       shown[Symbol.dispose]();
       const already = refused !== undefined;
@@ -68,12 +73,26 @@ export function joinCommand(io: Io): Command {
 
 /** What the agent would refuse to start for is said before a token is used up. @throws HOST_UNFIT */
 async function refuseUnfit(io: Io, controller: string, stateDir: string): Promise<void> {
-  const [{ openNetlink }, { openSite }, { checkAtStart }] = await Promise.all([
-    import('../kernel/netlink.ts'),
-    import('../agent/doctor/open-site.ts'),
-    import('../agent/doctor/at-start.ts'),
-  ]);
+  const { openNetlink, openSite, checkAtStart } = await doctor();
   using nl = openNetlink();
-  const warn = (_: object, warning: string) => io.err(`warning: ${warning}\n`);
-  await checkAtStart(openSite(nl, { controller, stateDir }, undefined), { warn });
+  await checkAtStart(openSite(nl, { controller, stateDir }, undefined), warningsTo(io));
 }
+
+/** What only a host that is connected can see. It has joined, whatever is found. */
+async function lookAround(io: Io, agent: string): Promise<void> {
+  const { openNetlink, openSite, checkJoined } = await doctor();
+  using nl = openNetlink();
+  const setting = await agentRequest<HostSetting>({ agent }, 'GET', '/v1/setting');
+  await checkJoined(openSite(nl, {}, setting), warningsTo(io), io.signal);
+}
+
+const doctor = async () => ({
+  ...(await import('../kernel/netlink.ts')),
+  ...(await import('../agent/doctor/open-site.ts')),
+  ...(await import('../agent/doctor/at-start.ts')),
+});
+
+const warningsTo = (io: Io) => ({
+  warn: ({ advice }: { readonly advice?: string }, text: string) =>
+    io.err(`warning: ${printable(text)}${advice === undefined ? '' : ` (${printable(advice)})`}\n`),
+});

@@ -73,3 +73,20 @@ test('an agent’s service can be installed again with other options; it comes b
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^success$/m);
 });
+
+test('a server that joins is told of ways on which packets do not arrive', async () => {
+  const [, h2, h3] = stage.machines as [Machine, Machine, Machine];
+  const { stdout } = await h1.run(
+    'heddle controller --listen 192.0.2.1:7470 --install >&2; heddle host token create --uses 2 --json',
+  );
+  const { token } = JSON.parse(stdout) as { token: string };
+  const joins = `heddle agent join https://192.0.2.1:7470 ${token} --install`;
+  const first = await h2.run(
+    `${joins} && nft 'table inet wall { chain input { type filter hook input priority 0; udp dport 4789 drop; }; }'`,
+  );
+  assert.equal(first.code, 0, first.stderr);
+  assert.doesNotMatch(first.stderr, /^warning: .*192/m);
+  const second = await h3.run(joins);
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stderr, /^warning: .*192\.0\.2\.2.*firewalls/m);
+});

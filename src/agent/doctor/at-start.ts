@@ -12,19 +12,36 @@ export interface StartWarning {
   readonly advice?: string;
 }
 
+const { first = [], rest = [] } = Object.groupBy(checks, ({ atStart }) => (atStart ? 'first' : 'rest'));
+
+/** Where warnings go, beside their check and advice. */
+interface WarningLog {
+  warn(about: { readonly check: string; readonly advice?: string }, text: string): void;
+}
+
 /**
  * Looks at what an agent that starts must know of its host: what needs no other one and takes milliseconds. What is not well
  * goes to the log, and is returned. @throws HOST_UNFIT if the agent could not do its work
  */
-export async function checkAtStart(
+export const checkAtStart = (site: Site, log: WarningLog, looked = first) =>
+  heed(looked, site, log, new AbortController().signal);
+
+/**
+ * Looks at the rest, when a host has joined: its ways to the others among it. It takes up to minutes, and refuses nothing.
+ * @throws the signal's reason when it is aborted
+ */
+export const checkJoined = (site: Site, log: WarningLog, signal: AbortSignal) => heed(rest, site, log, signal);
+
+async function heed(
+  looked: readonly Check[],
   site: Site,
-  log: { warn(fields: object, text: string): void },
-  looked: readonly Check[] = checks.filter(({ atStart }) => atStart),
+  log: WarningLog,
+  signal: AbortSignal,
 ): Promise<StartWarning[]> {
   const problems: string[] = [];
   const warnings: StartWarning[] = [];
   for (const check of looked) {
-    const { findings } = await examine(check, site, new AbortController().signal);
+    const { findings } = await examine(check, site, signal);
     for (const { grade, text, advice, refuses } of findings)
       if (refuses) problems.push(`${text} (${advice})`);
       else if (grade === 'fail' || grade === 'warn')
