@@ -1,10 +1,11 @@
-/** `npm run bench -- datapath | attach | docker | restart`: measures Heddle beside what it is compared with. Needs root. */
+/** `npm run bench -- datapath | attach | docker | restart | apply`: measures Heddle beside what it is compared with. Needs root. */
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { engineMissing } from '../src/lab/engine.ts';
 import { must } from '../src/lab/run.ts';
 import { HeddleError } from '../src/model/errors.ts';
+import { measureApply } from './apply.ts';
 import { measureAttach } from './attach.ts';
 import { allowedCores, reserveCore } from './cores.ts';
 import { measureDatapath } from './datapath.ts';
@@ -12,7 +13,7 @@ import { measureDocker } from './docker.ts';
 import { allPaths } from './paths/all.ts';
 import type { Site } from './paths/path.ts';
 import { measureRestart } from './restart.ts';
-import { attachTable, datapathTable, dockerTable, restartTable } from './table.ts';
+import { applyTable, attachTable, datapathTable, dockerTable, restartTable } from './table.ts';
 
 const progress = (text: string) => void process.stderr.write(`bench: ${text}\n`);
 
@@ -110,12 +111,25 @@ async function restart({ json, ports, count }: RestartFlags, signal: AbortSignal
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : restartTable(result));
 }
 
+interface ApplyFlags {
+  json?: boolean;
+  documents: number;
+  writes: number;
+  count: number;
+}
+
+async function apply({ json, ...plan }: ApplyFlags, signal: AbortSignal): Promise<void> {
+  const result = await measureApply(newSite(signal), plan, () => new Date());
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : applyTable(result));
+}
+
 const examples = [
   'datapath',
   'datapath --json --rounds 15 --paths host,docker-overlay,heddle',
   'attach --json',
   'docker --json',
   'restart --ports 1000',
+  'apply --json',
 ];
 
 function program(signal: AbortSignal): Command {
@@ -154,6 +168,16 @@ function program(signal: AbortSignal): Command {
     .option('--ports <n>', 'ports that it knows', number(1), 10_000)
     .option('--count <n>', 'restarts, of which the median counts', number(1), 7)
     .action((flags: RestartFlags) => restart(flags, signal));
+  program
+    .command('apply')
+    .description(
+      'how soon heddle apply has written many documents, and how many single writes a second the controller takes',
+    )
+    .option('--json', 'print one JSON object')
+    .option('--documents <n>', 'documents of a set, up to 5000', number(50), 1000)
+    .option('--writes <n>', 'single writes of a round, of each sort', number(1), 500)
+    .option('--count <n>', 'rounds, of which the median counts', number(1), 5)
+    .action((flags: ApplyFlags) => apply(flags, signal));
   return program;
 }
 

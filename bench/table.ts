@@ -1,6 +1,7 @@
 /** The result of a run as a table for people. */
 
 import { table } from '../src/cli/table.ts';
+import type { ApplyBench } from './apply.ts';
 import type { AttachResult } from './attach.ts';
 import type { DatapathResult } from './datapath.ts';
 import { type DockerResult, dockerFigures } from './docker.ts';
@@ -44,6 +45,26 @@ export function restartTable({ ports, in_step_ms, kernel, date, count }: Restart
   const figures = [String(ports), ...[in_step_ms.median, in_step_ms.min, in_step_ms.max].map(String)];
   const head = ['ports', 'in step after, ms', 'least', 'most'];
   return `${table(head, [figures])}\nKernel ${kernel}, ${date}. Median of ${count} restarts.\n`;
+}
+
+/** Figures as lines. */
+export function applyTable(result: ApplyBench): string {
+  const lines = (
+    [
+      ['heddle apply, s', result.apply_s],
+      ['again, s', result.again_s],
+      ['its request, s', result.request_s],
+      ['its request again, s', result.request_again_s],
+      ['writes/s, one after the other', result.writes_per_s],
+      ['writes/s, 16 at once', result.writes_at_once_per_s],
+    ] as const
+  ).map(([title, { median, min, max }]) => [title, ...[median, min, max].map(String)]);
+  const { kernel, date, count, documents, revisions_again } = result;
+  const notes = [
+    `Kernel ${kernel}, ${date}. Medians of ${count} rounds; ${documents} documents.`,
+    `Applied again they wrote ${revisions_again} revisions.`,
+  ];
+  return `${table(['', 'median', 'least', 'most'], lines)}\n${notes.join('\n')}\n`;
 }
 
 /** Figures as lines, networks as columns; × is Heddle's over that network's. */
