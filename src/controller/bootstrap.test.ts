@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
@@ -84,6 +84,28 @@ it('keeps the secrets of each store under its name, also where several lie in on
       secrets,
     );
     assert.equal(new Set(secrets.map((name) => readFileSync(join(dir, name), 'utf8'))).size, 4);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+it('finds the key where it was before it had the store’s name, and leaves it there for the older program', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+  const start = async (name: string) => {
+    const options = { db: join(dir, name), log: pino({ level: 'silent' }), announce: () => undefined };
+    await (await startController({ ...options, listen: [{ tcp: '127.0.0.1:0' }] }))[Symbol.asyncDispose]();
+    return readFileSync(join(dir, `${name}.secret.key`), 'utf8');
+  };
+  try {
+    const older = await start('a.db');
+    renameSync(join(dir, 'a.db.secret.key'), join(dir, 'secret.key'));
+    const another = await start('b.db');
+    assert.notEqual(another, older, 'a new store has its own');
+    assert.equal(await start('a.db'), older);
+    assert.equal(readFileSync(join(dir, 'secret.key'), 'utf8'), older);
+    assert.equal(await start('b.db'), another);
+    rmSync(join(dir, 'secret.key'));
+    assert.equal(await start('a.db'), older);
   } finally {
     rmSync(dir, { recursive: true });
   }

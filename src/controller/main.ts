@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { HeddleError } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
-import { newSealingKey, openSealingKey } from '../trust/sealing-key.ts';
+import type { SealingKey } from '../trust/sealed.ts';
+import { adoptSealingKey, newSealingKey, openSealingKey } from '../trust/sealing-key.ts';
 import { type AssembleOptions, assemble } from './assemble.ts';
 import { bootstrapAdmin, firstUser } from './bootstrap.ts';
 import { identifyBy } from './identify.ts';
@@ -39,6 +40,13 @@ export interface Controller extends AsyncDisposable {
 function sizeOf(db: string): number | undefined {
   const files = [db, `${db}-wal`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.size ?? []);
   return files.length === 0 ? undefined : files.reduce((sum, size) => sum + size, 0);
+}
+
+/** What a store's secrets are sealed with: of a store that has some, also if the key was named before it had the store's name. */
+function keyOf(db: string, without: Parameters<typeof openSealingKey>[1]): SealingKey {
+  const file = `${db}.secret.key`;
+  if (without !== 'make') adoptSealingKey(join(dirname(db), 'secret.key'), file);
+  return openSealingKey(file, without);
 }
 
 /** For its owner alone. @throws STORE_BROKEN */
@@ -102,7 +110,7 @@ export async function startController({
   const storeBytes = () => sizeOf(db);
   const isSealed = (await store.get(authorityKey)) !== undefined;
   const withoutKey = options.isAuthorityLost ? 'replace' : isSealed ? 'refuse' : 'make';
-  const sealingKey = db === ':memory:' ? newSealingKey() : openSealingKey(`${db}.secret.key`, withoutKey);
+  const sealingKey = db === ':memory:' ? newSealingKey() : keyOf(db, withoutKey);
   const login = oidc ? { oidc: oidc.settings } : {};
   const own = { now, storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });

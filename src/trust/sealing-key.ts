@@ -46,6 +46,20 @@ export function openSealingKey(path: string, without: WithoutKey = 'make'): Seal
   }
 }
 
+/**
+ * Gives the key of an older program's file the name of now, if nothing has that. The old name stays: that program may be started
+ * again, and other stores of its folder share the key. What is lost with the power is done again at the next start.
+ * @throws STORE_BROKEN
+ */
+export function adoptSealingKey(older: string, path: string): void {
+  if (existsSync(path) || !existsSync(older)) return;
+  try {
+    linkSync(older, path);
+  } catch (cause) {
+    throw new HeddleError('STORE_BROKEN', { problem: `${path}: ${(cause as Error).message}` }, cause);
+  }
+}
+
 /** Undefined if the file has something else. */
 function readKey(path: string): SealingKey | undefined {
   const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64');
