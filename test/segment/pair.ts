@@ -161,17 +161,21 @@ export class Pair {
     });
   }
 
-  /** Broadcasts from a machine and from a workload, and how often each is heard at the other side; and at the machine's own. */
+  /**
+   * Broadcasts from a machine and from a workload, and how often each is heard at the other side; and at the machine's own. They
+   * are said until both of a pair are heard, which is the one that counts: a host that has just been told of something rewrites
+   * the list of where broadcasts go, and may lose one meanwhile.
+   */
   async broadcasts(): Promise<{ toFar: number; toMachine: number; back: number }> {
     using atFar = openPackets(this.far.path, 'eth0');
     using atMachine = openPackets(this.machine.path, 'eth0');
     const [farHeard, machineHeard]: Buffer[][] = [[], []];
     const times = (heard: readonly Buffer[], text: Buffer) => heard.filter((f) => f.includes(text)).length;
-    const bothWays = async () => {
+    const say = () => {
       const [fromFar, fromMachine] = [mark('far'), mark('machine')];
       atMachine.send(broadcast(macOf(this.machine), this.ips[0]!, fromMachine));
       atFar.send(broadcast(this.there.port.mac, this.there.port.addresses[0]!, fromFar));
-      const count = () => {
+      return () => {
         farHeard!.push(...atFar.received().map((f) => Buffer.from(f)));
         machineHeard!.push(...atMachine.received().map((f) => Buffer.from(f)));
         return {
@@ -180,11 +184,13 @@ export class Pair {
           back: times(machineHeard!, fromMachine),
         };
       };
-      await until('both broadcasts are heard', 20_000, async () => {
-        const { toFar, toMachine } = count();
-        return toFar > 0 && toMachine > 0 ? true : undefined;
+    };
+    const bothWays = () => {
+      const said: ReturnType<typeof say>[] = [];
+      return until('both broadcasts are heard', 20_000, () => {
+        said.push(say());
+        return said.find((count) => count().toFar > 0 && count().toMachine > 0);
       });
-      return count;
     };
     const first = await bothWays();
     // A second copy goes a longer way: by then later ones have gone the whole way and back.

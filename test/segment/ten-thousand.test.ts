@@ -14,7 +14,7 @@ import type { HostNumber } from '../../src/model/ids.ts';
 import { Rig } from '../agent/rig.ts';
 import type { Workload } from '../agent/workload.ts';
 import { arp, be16, eth, ip4, mac, udp } from '../datapath/frames.ts';
-import { openPackets } from '../traffic/packets.ts';
+import { openPackets, type Packets } from '../traffic/packets.ts';
 import { Pair } from './pair.ts';
 
 const network = 'plant';
@@ -86,7 +86,10 @@ async function tell(from: number): Promise<void> {
   await Promise.all(Array.from({ length: atOnce }, worker));
 }
 
-/** Some of the crowd hear the workload and are heard by it. */
+/**
+ * Some of the crowd hear the workload and are heard by it. Each says it until it is heard: the hosts of the segment know of a
+ * machine, or of who forwards, before the workload's host does, and a switch before it has heard all announcements does not.
+ */
 async function reached(): Promise<void> {
   using atCrowd = openPackets(crowd.path, 'eth0');
   using atFar = openPackets(pair.far.path, 'eth0');
@@ -105,11 +108,14 @@ async function reached(): Promise<void> {
       0x800,
       ip4({ src: ipOf(n), dst: addresses[0]!, proto: 17 }, udp(7, 7, text)),
     );
-    const [there, here] = [atFar, atCrowd].map((at) => () => at.received().some((f) => Buffer.from(f).includes(text)));
-    atFar.send(out);
-    await until(`machine ${n} hears the workload`, 5_000, async () => (here!() ? true : undefined));
-    atCrowd.send(back);
-    await until(`the workload hears machine ${n}`, 5_000, async () => (there!() ? true : undefined));
+    const says = async (what: string, from: Packets, frame: Uint8Array, at: Packets): Promise<void> => {
+      await until(what, 5_000, async () => {
+        from.send(frame);
+        return at.received().some((f) => Buffer.from(f).includes(text)) ? true : undefined;
+      });
+    };
+    await says(`machine ${n} hears the workload`, atFar, out, atCrowd);
+    await says(`the workload hears machine ${n}`, atCrowd, back, atFar);
   }
 }
 
