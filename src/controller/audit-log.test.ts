@@ -515,7 +515,22 @@ it('answers a refusal that cannot be recorded, and counts it; a write that canno
   await using api = await openTestApi({ store: broken });
   await api.ok('POST', '/v1/tenants', { name: 'acme' });
   isFull = true;
-  await api.refused('NAME_TAKEN', 'POST', '/v1/tenants', { name: 'acme' });
+  assert.equal((await api.request('POST', '/v1/tenants', { name: 'acme' })).body.code, 'NAME_TAKEN');
+  assert.match((await api.request('GET', '/metrics')).body, /^heddle_audit_failed_total 1$/m);
+});
+
+it('loses one refusal of which no record can be made, and none of those that wait with it', async () => {
+  await using api = await openTwoTenants();
+  const refuse = (name: string, about: () => object) =>
+    api.audit.refused({ principal: { kind: 'local', name: 'root' }, from: 'unix' }, 'NAME_TAKEN', () => ({
+      kind: 'port',
+      name,
+      ...about(),
+    }));
+  refuse('first', () => ({}));
+  refuse('broken', () => assert.fail('nobody knows what it is about'));
+  refuse('last', () => ({}));
+  assert.deepEqual(told(await auditOf(api, 'refused=true')), ['refused port first', 'refused port last']);
   assert.match((await api.request('GET', '/metrics')).body, /^heddle_audit_failed_total 1$/m);
 });
 

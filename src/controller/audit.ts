@@ -102,7 +102,7 @@ export class Audit implements AsyncDisposable {
     while (this.#refusals.length > 0) {
       const refusals = this.#refusals;
       this.#refusals = [];
-      await this.#append(refusals.length, () => refusals.flatMap((refusal) => this.#refused(refusal) ?? []));
+      await this.#append(refusals.flatMap((refusal) => this.#made(() => this.#refused(refusal)) ?? []));
     }
     this.#recording = undefined;
   }
@@ -144,21 +144,34 @@ export class Audit implements AsyncDisposable {
     ]);
   };
 
-  /** Appends rows, so many at most, by themselves; what cannot be appended is counted, and logged. */
-  async #append(most: number, rowsOf: () => readonly AuditRow[]): Promise<void> {
+  /** Appends rows by themselves; those that cannot be are counted, and logged. */
+  async #append(rows: readonly AuditRow[]): Promise<void> {
     try {
-      const rows = rowsOf();
       if (rows.length > 0) await this.#log.append(rows);
     } catch (err) {
-      this.#failed += most;
-      this.#logger.error({ err }, 'refusals cannot be recorded');
+      this.#lost(rows.length, err);
     }
+  }
+
+  /** A row of which nothing comes takes none of the others with it. */
+  #made(row: () => AuditRow | undefined): AuditRow | undefined {
+    try {
+      return row();
+    } catch (err) {
+      this.#lost(1, err);
+      return undefined;
+    }
+  }
+
+  #lost(count: number, err: unknown): void {
+    this.#failed += count;
+    this.#logger.error({ err }, 'refusals cannot be recorded');
   }
 
   /** Records how many refusals were not recorded one by one. */
   async look(): Promise<void> {
     const taken = this.#floods.taken();
-    await this.#append(taken.length, () => taken.map((each) => this.#row(unrecorded(each), true, false)));
+    await this.#append(taken.flatMap((each) => this.#made(() => this.#row(unrecorded(each), true, false)) ?? []));
   }
 
   async expose(into: Exposition): Promise<void> {
