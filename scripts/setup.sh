@@ -75,16 +75,20 @@ install_modules() {
   hand_over node_modules
 }
 
-# One file of TypeBox's many modules: scripts/typebox.mts says why.
-bundle_typebox() {
-  bundle=build/typebox.mjs types=build/typebox.d.mts
-  [ ! -f "$bundle" ] || [ ! -f "$types" ] || [ scripts/typebox.mts -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
+# One file of a library's many modules: scripts/typebox.mts and x509.mts say why.
+bundle_library() {
+  source=scripts/$1.mts bundle=build/$1.mjs types=build/$1.d.mts
+  [ ! -f "$bundle" ] || [ ! -f "$types" ] || [ "$source" -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
   mkdir -p build
-  cp scripts/typebox.mts "$types"
+  cp "$source" "$types"
   # In its place only when it is whole: what is there is not made again.
-  PATH=$PWD/node_modules/.bin:$PATH esbuild scripts/typebox.mts --bundle --format=esm --platform=node --log-level=warning --outfile="$bundle.tmp"
+  PATH=$PWD/node_modules/.bin:$PATH esbuild "$source" --bundle --format=esm --platform=node --main-fields=module,main --log-level=warning --outfile="$bundle.tmp"
   mv "$bundle.tmp" "$bundle"
   hand_over build
+}
+bundle_libraries() {
+  bundle_library typebox
+  bundle_library x509
 }
 
 build_object() {
@@ -95,7 +99,7 @@ build_object() {
   hand_over build
 }
 
-if [ "$purpose" = modules ]; then install_modules; bundle_typebox; exit 0; fi
+if [ "$purpose" = modules ]; then install_modules; bundle_libraries; exit 0; fi
 
 packages="iproute2 iputils-ping libbpf1 nftables util-linux mount"
 # clang only where the object is to be built: a host that got it with the release does not need a compiler.
@@ -118,7 +122,7 @@ else
   say "this is no Debian: see to it that these are there: $packages"
 fi
 install_modules
-bundle_typebox
+bundle_libraries
 build_object
 if [ "$purpose" = test ] && [ -f scripts/vm-kernel.sh ]; then sh scripts/vm-kernel.sh; fi
 finished=$(date +%s)

@@ -5,7 +5,7 @@ import { lifetimes, validity } from './validity.ts';
 import { signing, x509 } from './x509.ts';
 
 /** A certificate, as the library reads it. */
-type Read = import('@peculiar/x509').X509Certificate;
+type Read = import('#x509').X509Certificate;
 
 /** A certificate with its private key, both PEM. */
 export interface KeyedCertificate {

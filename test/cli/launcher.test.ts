@@ -14,14 +14,17 @@ async function temporary(t: TestContext): Promise<string> {
   return dir;
 }
 
+/** What set-up makes one file of, each. */
+const libraries = ['typebox', 'x509'];
+
 /** A clone with what set-up takes of the packages; nothing is built. */
 async function clone(t: TestContext): Promise<string> {
   const dir = await temporary(t);
   await mkdir(join(dir, 'node_modules/.bin'), { recursive: true });
-  const files = ['heddle', 'package.json', 'package-lock.json', 'scripts/setup.sh', 'scripts/typebox.mts'];
-  for (const file of [...files, 'node_modules/.package-lock.json'])
+  const files = ['heddle', 'package.json', 'package-lock.json', 'scripts/setup.sh'];
+  for (const file of [...files, ...libraries.map((name) => `scripts/${name}.mts`), 'node_modules/.package-lock.json'])
     await cp(join(project, file), join(dir, file), { preserveTimestamps: true });
-  for (const name of ['.bin/node', 'typebox'])
+  for (const name of ['.bin/node', 'typebox', '@peculiar', 'reflect-metadata'])
     await symlink(join(project, 'node_modules', name), join(dir, 'node_modules', name));
   return dir;
 }
@@ -61,7 +64,7 @@ test('set-up builds what is not there whole, also after it was ended in the midd
     return Promise.all(files.map(async (file) => [file, await readFile(join(dir, 'build', file), 'utf8')]));
   };
   let whole: unknown;
-  for (const missing of ['typebox.mjs', 'typebox.d.mts']) {
+  for (const missing of libraries.flatMap((name) => [`${name}.mjs`, `${name}.d.mts`])) {
     assert.deepEqual(await setUp(), { code: 0, stdout: '', stderr: '' });
     whole ??= await built();
     assert.deepEqual(await built(), whole);
@@ -71,6 +74,8 @@ test('set-up builds what is not there whole, also after it was ended in the midd
   assert.deepEqual(await built(), whole);
   const { Compile } = await import(join(dir, 'build/typebox.mjs'));
   assert.equal(typeof Compile, 'function');
+  const { X509CertificateGenerator } = await import(join(dir, 'build/x509.mjs'));
+  assert.equal(typeof X509CertificateGenerator, 'function');
 });
 
 test('set-up has nothing to say and nothing to do when all is there', async () => {
