@@ -10,6 +10,7 @@ import { opens, type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
 import { RENEWABLE_MS } from '../trust/validity.ts';
 import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
 import type { ServerTls, TlsContext } from './listen.ts';
+import { type HostPrincipal, hostProblem } from './principal.ts';
 import { must } from './rules.ts';
 import { TRIES } from './sequences.ts';
 import { ServerCertificate } from './server-certificate.ts';
@@ -136,18 +137,17 @@ export class Authority implements ServerTls, AsyncDisposable {
    * @throws CERTIFICATE_INVALID if it is of another authority, does not hold now, or is of no host; HOST_GONE;
    *   CERTIFICATE_REVOKED
    */
-  identify(raw: Uint8Array, toRenew = false): { host: HostId; name: string } {
+  identify(raw: Uint8Array, toRenew = false): Omit<HostPrincipal, 'kind'> {
     const found = this.#verify(raw);
     const problem = problemAt(found, this.#options.now(), toRenew ? RENEWABLE_MS : 0);
     if (problem) throw new HeddleError('CERTIFICATE_INVALID', { problem });
     const { identity } = found;
     if (identity.kind !== 'host') throw new HeddleError('CERTIFICATE_INVALID', { problem: 'of no host' });
     const { world } = this.#options;
-    const host = world.host.get(identity.host)?.record;
-    if (!host) throw new HeddleError('HOST_GONE', { host: identity.host });
-    if (host.revoked || identity.generation < world.trust.host(host.id).record.generation)
-      throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
-    return { host: host.id, name: host.name };
+    const { host, generation } = identity;
+    const outdated = hostProblem(world, identity);
+    if (outdated) throw outdated;
+    return { host, name: must(world, 'host', '-', host).record.name, generation };
   }
 
   /**

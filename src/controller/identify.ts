@@ -25,8 +25,8 @@ export const identifyBy =
     if (isLocal(socket)) return rootHere;
     const certificate = shownOn(socket);
     if (certificate) {
-      const { host, name } = (await authority()).identify(certificate.raw, request.routeOptions.url === renewal);
-      return { kind: 'host', host, name };
+      const isRenewal = request.routeOptions.url === renewal;
+      return { kind: 'host', ...(await authority()).identify(certificate.raw, isRenewal) };
     }
     const byToken = bearerOf(world, request, now);
     if (byToken) return byToken;

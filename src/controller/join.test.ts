@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { HostId } from '../model/ids.ts';
 import type { JoinTokenInput } from '../model/trust.ts';
 import { openSqlite } from '../store/sqlite.ts';
 import { joinTokenText, parseJoinToken } from '../trust/join-token.ts';
@@ -9,6 +8,7 @@ import { newSealingKey } from '../trust/sealing-key.ts';
 import { newSecret } from '../trust/secret.ts';
 import { derOf } from '../trust/test-hosts.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
+import { hostOf } from './test-principals.ts';
 
 const hour = 3_600_000;
 /** An installation with tenant acme, on a clock that the test moves. */
@@ -53,7 +53,7 @@ describe('joining', () => {
     );
     const authority = await api.authority();
     assert.equal(joined.ca, authority.bundle());
-    assert.deepEqual(authority.identify(derOf(joined.certificate)), { host: host.id, name: 'h1' });
+    assert.deepEqual(authority.identify(derOf(joined.certificate)), { host: host.id, name: 'h1', generation: 0 });
   });
 
   it('needs the token whole: another secret, id or form is refused alike', async () => {
@@ -205,6 +205,23 @@ describe('joining', () => {
 });
 
 describe('tokens to join', () => {
+  it('are kept, as those of the API, with the fields that stores of earlier programs have', async () => {
+    await using on = await open();
+    const { api } = on;
+    await api.ok('POST', '/v1/tokens', { user: 'ann' });
+    await tokenOf(api, { name: 'h1', tenants: ['acme'] });
+    const fieldsBelow = async (prefix: string) =>
+      (await api.store.range(prefix)).entries.map(({ value }) =>
+        Object.keys(JSON.parse(value) as object)
+          .sort()
+          .join(' '),
+      );
+    assert.deepEqual(await fieldsBelow('/trust/join/'), ['by createdAt digest expiresAt host id left tenants uses']);
+    assert.deepEqual(await fieldsBelow('/trust/token/'), [
+      'by createdAt description expiresAt groups hash id scope user',
+    ]);
+  });
+
   it('are shown once; the store has no secret of them', async () => {
     await using on = await open();
     const { api } = on;
@@ -230,7 +247,7 @@ describe('tokens to join', () => {
     assert.ok(!kept.includes(secret) && kept.includes(id));
   });
 
-  it('end when they are deleted, and what expired goes with the next that is made', async () => {
+  it('end when they are deleted, and what expired long ago goes with the next that is made', async () => {
     await using on = await open();
     const { api } = on;
     const good = await body(api);
@@ -242,6 +259,9 @@ describe('tokens to join', () => {
     on.later(hour);
     assert.deepEqual((await api.ok('GET', '/v1/host-tokens')).items, []);
     assert.equal((await api.store.range('/trust/join/')).entries.length, 1);
+    await tokenOf(api, { name: 'h1' });
+    assert.equal((await api.store.range('/trust/join/')).entries.length, 2);
+    on.later(31 * 24 * hour);
     await tokenOf(api, { name: 'h1' });
     assert.equal((await api.store.range('/trust/join/')).entries.length, 1);
   });
@@ -268,12 +288,13 @@ describe('renewal', () => {
     const { api } = on;
     const joined = await nobody(api).ok('POST', '/v1/join', await body(api));
     const other = await nobody(api).ok('POST', '/v1/join', await body(api, { name: 'h2', vtep: '198.18.0.2' }));
-    const h1 = api.as({ kind: 'host', name: 'h1', host: joined.host.id as HostId });
+    const h1 = api.as(hostOf(api, 'h1'));
     on.later(24 * hour);
     const next = (await makeRequest('h1')).csr;
     const renewed = await h1.ok('POST', `/v1/hosts/${joined.host.id}/certificate`, { csr: next });
     const authority = await api.authority();
-    assert.deepEqual(authority.identify(derOf(renewed.certificate)), { host: joined.host.id, name: 'h1' });
+    const { generation } = api.world.trust.host(joined.host.id).record;
+    assert.deepEqual(authority.identify(derOf(renewed.certificate)), { host: joined.host.id, name: 'h1', generation });
     assert.ok(authority.identify(derOf(joined.certificate)), 'the one before holds to its end');
     assert.equal(renewed.notAfter, '2026-11-26T10:00:00.000Z');
     on.later(2 * 24 * hour + 1000);

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { whoText } from '../model/audit.ts';
+import { HeddleError } from '../model/errors.ts';
 import type { HostId, TenantId } from '../model/ids.ts';
+import type { World } from './world.ts';
 
 /** What a token may do less than its user. */
 export interface TokenScope {
@@ -9,10 +11,19 @@ export interface TokenScope {
   readonly readOnly?: boolean;
 }
 
+/** A host, by its certificate. */
+export interface HostPrincipal {
+  readonly kind: 'host';
+  readonly name: string;
+  readonly host: HostId;
+  /** How often it had joined, or was shut out, when it got the certificate. */
+  readonly generation: number;
+}
+
 /** Who asks: root on the controller's own machine (its unix socket), a host (its certificate), or a user (a token, or a login). */
 export type Principal =
   | { readonly kind: 'local'; readonly name: string }
-  | { readonly kind: 'host'; readonly name: string; readonly host: HostId }
+  | HostPrincipal
   | {
       readonly kind: 'user';
       readonly name: string;
@@ -27,6 +38,17 @@ export type Principal =
 
 /** Whoever opens the controller's unix socket. */
 export const rootHere = { kind: 'local', name: `root@${hostname()}` } as const;
+
+/** Why what a host has shown does not count any more; undefined: it does. */
+export function hostProblem(
+  world: Pick<World, 'trust' | 'host'>,
+  { host: id, generation }: Pick<HostPrincipal, 'host' | 'generation'>,
+): HeddleError | undefined {
+  const host = world.host.get(id)?.record;
+  if (!host) return new HeddleError('HOST_GONE', { host: id });
+  const isOutdated = generation < world.trust.host(id).record.generation;
+  return host.revoked || isOutdated ? new HeddleError('CERTIFICATE_REVOKED', { host: host.name }) : undefined;
+}
 
 /** Whom grants name when a user is meant: "user:alice", and "group:dev" for each of its groups. */
 export const subjectsOf = ({ name, groups }: Extract<Principal, { kind: 'user' }>): string[] => [

@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type AgentMessage, type ControllerMessage, type Hello, PROTOCOL, type Report } from '../model/host-state.ts';
+import { hostTrustKey } from './keys.ts';
 import type { Principal } from './principal.ts';
 import { BURST_MS, RateLimit } from './rate-limit.ts';
 import { helloRates, serveStream } from './stream.ts';
@@ -91,7 +92,7 @@ it('leaves out of a host’s word where others are, with what it says to hold th
   await rig.api.ok('PATCH', '/v1/hosts/h2', { vtep: '203.0.113.7' });
 });
 
-it('a host that calls itself another is refused as itself: nothing is said of that one', async () => {
+it('a host that calls itself another is itself: nothing is said of that one, and it is told its name', async () => {
   await using rig = await openStreams();
   const refused: string[] = [];
   const nothing = () => undefined;
@@ -100,10 +101,55 @@ it('a host that calls itself another is refused as itself: nothing is said of th
     refused: (name, { code }) => refused.push(`${name} ${code}`),
   });
   const h1 = hostOf(rig.api, 'h1');
-  assert.equal((await rig.connect({ name: 'h2' }, h1).next('refusal')).problem.code, 'HOST_MISMATCH');
-  assert.deepEqual(refused, ['h1 HOST_MISMATCH']);
+  const asked = { name: 'h2', vtep: '198.18.0.2' };
+  assert.equal((await rig.connect(asked, h1).next('refusal')).problem.code, 'VTEP_TAKEN');
+  assert.deepEqual(refused, ['h1 VTEP_TAKEN']);
   const [record] = (await rig.api.ok('GET', '/v1/audit?refused=true')).items;
   assert.deepEqual([record.who, record.kind, record.name], [{ kind: 'host', name: 'h1' }, 'host', 'h1']);
+  const other = rig.connect({ name: 'h2', vtep: '198.18.0.2' });
+  await other.next('welcome');
+  const { host } = await rig.connect({ name: 'h2' }, h1).next('welcome');
+  const { id, number } = rig.api.world.find('host', '-', 'h1')!.record;
+  assert.deepEqual(host, { id, number, name: 'h1' });
+  assert.equal(rig.api.presence.get(id)?.hello.name, 'h1');
+  assert.equal(other.readyState, other.OPEN);
+});
+
+it('a host that was renamed while it was off is the same by its certificate, and is told its new name', async () => {
+  await using rig = await openStreams();
+  const h1 = hostOf(rig.api, 'h1');
+  await rig.api.ok('PATCH', '/v1/hosts/h1', { name: 'h9' });
+  await rig.api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.7' });
+  const { host } = await rig.connect({}, h1).next('welcome');
+  assert.deepEqual([host.id, host.name], [(h1 as { host: string }).host, 'h9']);
+  assert.equal((await rig.api.ok('GET', '/v1/hosts/h1')).status.condition, 'offline');
+});
+
+it('a stream that was opened before another machine joined as its host says its hello in vain', async () => {
+  await using rig = await openStreams();
+  const { world, writer, store, presence } = rig.api;
+  const old = hostOf(rig.api, 'h1');
+  const { id } = world.find('host', '-', 'h1')!.record;
+  const rejoin = async () => {
+    const { record } = world.trust.host(id);
+    const value = JSON.stringify({ ...record, generation: record.generation + 1 });
+    const { revision } = await store.txn({ compare: [], ops: [{ put: { key: hostTrustKey(id), value } }] });
+    await world.reached(revision);
+  };
+  await rejoin();
+  assert.equal((await rig.connect({ vtep: '198.18.0.9' }, old).next('refusal')).problem.code, 'CERTIFICATE_REVOKED');
+  // Also if that happens while its hello is being written.
+  const late = hostOf(rig.api, 'h1');
+  const { update } = writer;
+  const slow = async (...args: Parameters<typeof update>) => {
+    await rejoin();
+    return update.apply(writer, args);
+  };
+  writer.update = slow as never;
+  assert.equal((await rig.connect({ vtep: '198.18.0.9' }, late).next('refusal')).problem.code, 'CERTIFICATE_REVOKED');
+  writer.update = update;
+  assert.deepEqual([world.find('host', '-', id)?.record.vtep, presence.get(id)], ['198.18.0.1', undefined]);
+  await rig.connect({ vtep: '198.18.0.9' }, hostOf(rig.api, 'h1')).next('welcome');
 });
 
 it('a host that is deleted before its hello is none, and does not make itself one', async () => {

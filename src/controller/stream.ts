@@ -27,6 +27,7 @@ import { heartbeat } from './heartbeat.ts';
 import { othersVteps } from './host.ts';
 import { Lag } from './lag.ts';
 import type { Connected, Presence } from './presence.ts';
+import { type HostPrincipal, hostProblem } from './principal.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { HostRecord, Stored } from './records.ts';
@@ -64,17 +65,18 @@ export function serveStream(
   const { principal } = request;
   let session: Session | undefined;
   let greeted = false;
-  /** Of root's streams what the hello says; a host is who its certificate says, whatever it calls itself. */
-  let name =
-    principal?.kind === 'host' ? (ctx.world.host.get(principal.host)?.record.name ?? principal.name) : undefined;
+  const own = principal?.kind === 'host' ? principal : undefined;
+  /** What the hello says counts in root's streams alone: a host is who its certificate says, whatever it calls itself. */
+  let said: string | undefined;
   /** What comes of it is the host's deed, also if root here speaks for it. */
   const deed: Deed = {
     ...request,
     get host() {
-      return name;
+      return own ? (ctx.world.host.get(own.host)?.record.name ?? own.name) : said;
     },
   };
   const refuse = (e: unknown) => {
+    const { host: name } = deed;
     ctx.log.warn({ err: e, host: name }, 'stream refused');
     const problem = toProblem(e);
     const { code, detail, details } = problem;
@@ -88,12 +90,12 @@ export function serveStream(
     if (message.type === 'hello') {
       if (greeted) throw new HeddleError('INVALID', { field: 'message', problem: 'a second hello' });
       greeted = true;
-      if (principal?.kind === 'host') {
-        ctx.hellos?.take(`host:${principal.host}`, 'write');
-        refuseOther(message, name);
-      } else name = message.name;
-      const host = await welcome(ctx, message, principal?.kind === 'host' ? principal.host : undefined);
-      if (socket.readyState === socket.OPEN) session = new Session(ctx, host, message, socket);
+      if (own) ctx.hellos?.take(`host:${own.host}`, 'write');
+      said = message.name;
+      const host = await welcome(ctx, message, own);
+      refuseOutdated(ctx.world, own);
+      if (socket.readyState === socket.OPEN)
+        session = new Session(ctx, host, { ...message, name: host.record.name }, socket);
     } else if (!greeted)
       throw new HeddleError('INVALID', { field: 'message', problem: 'the first message must be a hello' });
     // What comes before the welcome is of an earlier stream; an agent says all anew after it.
@@ -113,25 +115,23 @@ export function serveStream(
   heartbeat(socket);
 }
 
-/** A host is who its certificate says, and says so itself. @throws HOST_MISMATCH */
-function refuseOther({ name }: Hello, own: string | undefined): void {
-  if (name !== own)
-    throw new HeddleError('HOST_MISMATCH', {
-      problem: `the certificate is that of host ${own}, not of ${name}; if it was given another name: heddle host token create --name ${own}, and there heddle agent join`,
-    });
+/** Another machine may have joined as this host since the connection was opened. @throws HOST_GONE, CERTIFICATE_REVOKED */
+function refuseOutdated(world: World, own: HostPrincipal | undefined): void {
+  const problem = own && hostProblem(world, own);
+  if (problem) throw problem;
 }
 
 const checkHost = compileCheck(kinds.host.input);
 
 /**
  * The host object of a hello: made, or brought up to date.
- * @param own id of the host whose certificate was shown: without its object it is none, and does not become one by itself
- * @throws HOST_GONE, PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
+ * @param own whose certificate was shown: without its object it is none, and does not become one by itself
+ * @throws HOST_GONE, CERTIFICATE_REVOKED, PROTOCOL_MISMATCH, HOST_MISMATCH, VTEP_TAKEN, NAME_INVALID, ADDRESS_INVALID, INVALID
  */
 async function welcome(
   { world, writer, presence }: StreamContext,
   hello: Hello,
-  own: HostId | undefined,
+  own: HostPrincipal | undefined,
 ): Promise<Stored<'host'>> {
   const { name, mtuBytes, protocol } = hello;
   if (protocol !== PROTOCOL) throw new HeddleError('PROTOCOL_MISMATCH', { have: protocol, want: PROTOCOL });
@@ -139,14 +139,17 @@ async function welcome(
   const vtep = parseIp(hello.vtep);
   const about = { vtep, mtuBytes };
   for (;;) {
-    const have = world.find('host', '-', own ?? name);
-    if (own !== undefined && !have) throw new HeddleError('HOST_GONE', { host: own });
+    refuseOutdated(world, own);
+    const have = world.find('host', '-', own?.host ?? name);
     if (have?.record.revoked) throw new HeddleError('CERTIFICATE_REVOKED', { host: name });
     if (have && have.record.vtep !== vtep && presence.get(have.record.id)) throw twoOfOneName(have.record, vtep);
     if (have && isDeepStrictEqual(about, toldOf(have.record))) return have;
     try {
       const written = have
-        ? await writer.update('host', '-', have.record.id, undefined, (input) => ({ ...input, ...about }))
+        ? await writer.update('host', '-', have.record.id, undefined, (input) => {
+            refuseOutdated(world, own);
+            return { ...input, ...about };
+          })
         : await writer.create('host', '-', { name, ...about });
       return written.change.after!;
     } catch (e) {
@@ -199,7 +202,8 @@ class Session implements Connected {
     });
     const old = ctx.presence.get(this.#host);
     old?.dismiss('replaced');
-    this.#send({ type: 'welcome', host: { id: this.#host, number: host.record.number } });
+    const { number, name } = host.record;
+    this.#send({ type: 'welcome', host: { id: this.#host, number, name } });
     ctx.presence.arrive(this.#host, this);
     ctx.publisher.connect(this.#host, this.#feed);
     this.#feed.start();

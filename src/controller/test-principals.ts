@@ -1,5 +1,4 @@
 /** Two tenants with something of every kind, and principals of every role, for tests. */
-import type { HostId } from '../model/ids.ts';
 import type { Principal } from './principal.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
 
@@ -67,6 +66,7 @@ export async function openTwoTenants(options: Parameters<typeof openTestApi>[0] 
 }
 
 /** A host as it comes with its certificate. */
-export function hostOf(api: TestApi, name: string): Principal {
-  return { kind: 'host', name, host: api.world.find('host', '-', name)!.record.id as HostId };
+export function hostOf({ world }: TestApi, name: string): Principal {
+  const { id } = world.find('host', '-', name)!.record;
+  return { kind: 'host', name, host: id, generation: world.trust.host(id).record.generation };
 }

@@ -8,7 +8,7 @@ import type { Token } from '../model/token.ts';
 import { digestOf, isSecretOf, newSecret } from '../trust/secret.ts';
 import { isExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
-import type { Principal } from './principal.ts';
+import { hostProblem, type Principal } from './principal.ts';
 import type { TokenRecord } from './trust-record.ts';
 import type { World } from './world.ts';
 
@@ -30,33 +30,33 @@ const form = /^hdt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 export function principalOf(world: TokenWorld, text: string, now: Date): Principal {
   const [, id = '', secret = ''] = form.exec(text) ?? [];
   const record = world.trust.tokens.get(id)?.record;
-  if (!isSecretOf(secret, record?.digest) || !record)
+  if (!isSecretOf(secret, record?.hash) || !record)
     throw new HeddleError('TOKEN_INVALID', { problem: 'it is not, or no longer, known here' });
   if (isExpired(record, now)) throw new HeddleError('TOKEN_INVALID', { problem: `it ended at ${record.expiresAt}` });
   const { user: name, groups, scope } = record;
   return { kind: 'user', name, groups, via: 'token', scope, token: id, untilMs: Date.parse(record.expiresAt) };
 }
 
-/** What a principal showed is still good: its token is there, and its time is not over; its host is there, and not shut out. */
+/** What a principal showed is still good: its token is there, and its time is not over; its host is there, and has not been shut out or joined again. */
 export function isAlive(world: Pick<World, 'trust' | 'host'>, principal: Principal, now: Date): boolean {
   if (principal.kind === 'local') return true;
-  if (principal.kind === 'host') return world.host.get(principal.host)?.record.revoked === false;
+  if (principal.kind === 'host') return hostProblem(world, principal) === undefined;
   const { token, untilMs = Number.POSITIVE_INFINITY } = principal;
   return now.getTime() < untilMs && (token === undefined || world.trust.tokens.has(token));
 }
 
 /** A token of which the store keeps the record, and its owner the text. */
 export function newToken(
-  fields: Omit<TokenRecord, 'id' | 'digest'>,
+  fields: Omit<TokenRecord, 'id' | 'hash'>,
   randomBytes: (n: number) => Uint8Array,
 ): { readonly record: TokenRecord; readonly text: string; readonly key: string } {
   const id = Buffer.from(randomBytes(8)).toString('hex');
   const secret = newSecret(randomBytes);
-  return { record: { id, ...fields, digest: digestOf(secret) }, text: `hdt_${id}_${secret}`, key: tokenKey(id) };
+  return { record: { id, ...fields, hash: digestOf(secret) }, text: `hdt_${id}_${secret}`, key: tokenKey(id) };
 }
 
 /** A token as clients read it. */
-export function tokenView({ digest: _, scope, ...rest }: TokenRecord): Token {
+export function tokenView({ hash: _, scope, ...rest }: TokenRecord): Token {
   const { tenants, readOnly } = scope;
   return { ...rest, scope: { ...(tenants && { tenants: [...tenants] }), ...(readOnly && { readOnly }) } };
 }

@@ -229,7 +229,8 @@ export type AgentMessage = Static<typeof FromAgent>;
 /** Controller → agent, first: who it is to the installation. */
 export interface Welcome {
   type: 'welcome';
-  host: { id: HostId; number: HostNumber };
+  /** The name is what it is called now; undefined: an older controller does not say it. */
+  host: { id: HostId; number: HostNumber; name?: string };
 }
 /**
  * Controller → agent: a part of the state. After the connection is made, messages with `synced: false` and then one with
