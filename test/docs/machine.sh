@@ -32,6 +32,10 @@ for each in run etc/systemd/system var/log/journal dev; do
   mount -n -t tmpfs tmpfs $each
 done
 mount -n -t proc proc proc
+# What is there besides the network's is the real machine's, and systemd writes some of it (fs.file-max).
+mount -n --bind proc/sys proc/sys
+mount -n --bind proc/sys/net proc/sys/net
+mount -n -o remount,bind,ro proc/sys
 mount -n -t sysfs sysfs sys
 mount -n -t cgroup2 cgroup2 sys/fs/cgroup
 mount -n -t bpf bpf sys/fs/bpf
