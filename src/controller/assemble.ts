@@ -13,6 +13,7 @@ import { buildApp } from './app.ts';
 import { Audit } from './audit.ts';
 import { type AuditKeep, auditKeepDefault, openAuditRetention } from './audit-retention.ts';
 import { Authority } from './authority.ts';
+import { type ConnectionCounts, connectionCounts } from './connections.ts';
 import { Departures } from './departures.ts';
 import { follow } from './follow.ts';
 import type { Forgetting } from './forgetting.ts';
@@ -74,6 +75,8 @@ export interface Assembly extends AsyncDisposable {
   /** The installation's authority, made when it is first asked for. @throws STORE_BROKEN */
   readonly authority: () => Promise<Authority>;
   readonly hostSockets: HostSockets;
+  /** For those who listen. */
+  readonly connections: ConnectionCounts;
   readonly app: FastifyInstance;
 }
 
@@ -128,7 +131,8 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     return opened;
   };
   const certificate = () => current?.server;
-  const observed = observe({ store, world, presence, publisher, audit, certificate }, options);
+  const connections = connectionCounts();
+  const observed = observe({ store, world, presence, publisher, audit, connections, certificate }, options);
   const trust = { authority, hostSockets, login, now, randomBytes };
   const app = buildApp({ store, world, writer, publisher, presence, audit, ...observed, ...trust }, log, {
     identify,
@@ -154,6 +158,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     audit,
     authority,
     hostSockets,
+    connections,
     app,
     async [Symbol.asyncDispose]() {
       departures[Symbol.dispose]();

@@ -1,5 +1,6 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Counts } from '../metrics/counts.ts';
 import { clientOf } from './rate-limit.ts';
 
 /** What strangers may hold of a server; times in milliseconds. */
@@ -57,22 +58,33 @@ export const clientIsKnown = (socket: Socket): void => whenKnown.get(socket)?.()
  * oldest of them: whoever can shows it within moments, and strangers keep nobody out. Unix sockets have no client address and no
  * bound.
  */
-export function boundConnections(server: Server, { perClient, unknownPerClient, all }: Bounds): void {
+export function boundConnections(
+  server: Server,
+  { perClient, unknownPerClient, all }: Bounds,
+  counts: ConnectionCounts,
+): void {
   /** By client; its connections, and those of strangers by their other end. */
   const clients = new Map<string, { count: number; readonly unknown: Map<string, Socket> }>();
   server.maxConnections = all;
+  server.on('drop', () => counts.add({ why: 'share' }));
   server.prependListener('connection', (socket) => {
     if (socket.remoteAddress === undefined) return;
     const client = clientOf(socket.remoteAddress);
     const held = clients.get(client) ?? { count: 0, unknown: new Map() };
-    if (held.count >= perClient) return socket.destroy();
+    if (held.count >= perClient) {
+      counts.add({ why: 'share' });
+      return socket.destroy();
+    }
     const end = endOf(socket);
     held.count++;
     // One before it from the same port may not be heard to have closed yet: this one is the youngest all the same.
     held.unknown.delete(end);
     held.unknown.set(end, socket);
     clients.set(client, held);
-    if (held.unknown.size > unknownPerClient) endOldest(held.unknown);
+    if (held.unknown.size > unknownPerClient) {
+      counts.add({ why: 'share' });
+      endOldest(held.unknown);
+    }
     socket.once('close', () => {
       forget(held.unknown, end, socket);
       if (--held.count === 0) clients.delete(client);
@@ -86,6 +98,28 @@ export function boundConnections(server: Server, { perClient, unknownPerClient, 
   };
   // Requests by TLS have another socket than their connection.
   server.on('connection', note).on('secureConnection', note);
+}
+
+/** Connections that ended without a request, of whom nothing is known that a record could say. */
+export type ConnectionCounts = Counts<'heddle_connections_refused_total'>;
+export const connectionCounts = (): ConnectionCounts => new Counts('heddle_connections_refused_total');
+
+/**
+ * Counts what ends below the routes: handshakes that fail, and what is no request, or is none in time.
+ * @param answer tells the client why, where it can be told
+ */
+export function countEnds(server: Server, counts: ConnectionCounts, answer: (e: Error, socket: Socket) => void): void {
+  const strangers = new WeakSet<object>();
+  server.prependListener('tlsClientError', (_: Error, socket: Socket) => {
+    counts.add({ why: 'handshake' });
+    strangers.add(socket);
+  });
+  server.on('clientError', (e: NodeJS.ErrnoException, socket) => {
+    if (strangers.has(socket)) return socket.destroy();
+    // Else its client has gone.
+    if (/^(HPE|ERR_HTTP)_/.test(e.code ?? '')) counts.add({ why: 'request' });
+    answer(e, socket as Socket);
+  });
 }
 
 /** Of some; it counts no more at once, though it is heard to have closed later. */

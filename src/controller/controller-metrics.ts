@@ -6,6 +6,7 @@ import { type Kind, kinds } from '../model/kinds.ts';
 import type { Store } from '../store/contract.ts';
 import { notAfterOf } from '../trust/bundle.ts';
 import type { Audit } from './audit.ts';
+import type { ConnectionCounts } from './connections.ts';
 import type { Events } from './events.ts';
 import type { Presence } from './presence.ts';
 import type { Publisher } from './publisher.ts';
@@ -18,6 +19,7 @@ interface MetricsParts {
   readonly publisher: Publisher;
   readonly events: Events;
   readonly requests: RequestCounts;
+  readonly connections: Pick<ConnectionCounts, 'expose'>;
   readonly audit: Pick<Audit, 'expose'>;
   readonly store: Pick<Store, 'extent'>;
   /** Size of the store's files; undefined if it has none. */
@@ -47,10 +49,12 @@ export class ControllerMetrics {
 
   /** Cost: all ports. */
   readonly expose = async (into: Exposition): Promise<void> => {
-    const { world, presence, publisher, events, requests, audit, store, storeBytes, version } = this.#parts;
+    const { world, presence, publisher, events, requests, connections, audit, store, storeBytes, version } =
+      this.#parts;
     const { oldest, pastBytes } = await store.extent();
     exposeProcess(into, version);
     requests.expose(into);
+    connections.expose(into);
     this.#changes.expose(into);
     into.set('heddle_store_revision', world.revision);
     into.set('heddle_store_oldest_revision', oldest);

@@ -6,7 +6,15 @@ import type { SecureContextOptions } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { BACKLOG, listenUnix } from '../listen/unix-socket.ts';
 import { HeddleError } from '../model/errors.ts';
-import { type Bounds, boundAnswer, boundConnections, defaultBounds, serverOptions } from './connections.ts';
+import {
+  type Bounds,
+  boundAnswer,
+  boundConnections,
+  type ConnectionCounts,
+  countEnds,
+  defaultBounds,
+  serverOptions,
+} from './connections.ts';
 
 /** Where to listen: "127.0.0.1:7470", "[::1]:7470"; a unix socket's path; an inherited listening socket's descriptor. */
 export type Listen = { readonly tcp: string } | { readonly unix: string } | { readonly fd: number };
@@ -33,32 +41,33 @@ export const isLocal = (socket: Socket): boolean => local.has(socket);
 /** How to listen. */
 export interface ListenOptions {
   readonly bounds?: Bounds;
-  /** For sockets that have an address; without it these are loopback's alone. */
-  readonly tls?: ServerTls | undefined;
+  /** What sockets that have an address show and believe; asked for if there is one. */
+  readonly tls: () => Promise<ServerTls>;
+  readonly counts: ConnectionCounts;
 }
 
 /**
- * Serves the application on one more socket: by TLS 1.3 where it has an address. Who comes with a certificate has shown that it
+ * Serves the application on one more socket: by TLS 1.3 alone, but for unix sockets. Who comes with a certificate has shown that it
  * has its key; whose it is, and that it is one of ours, is for the routes to ask.
  * @returns what clients connect to: "https://192.0.2.1:7470", "unix:/run/heddle/controller.sock"
- * @throws USAGE if something else listens there, or for an address without TLS that is not loopback's
+ * @throws USAGE if something else listens there
  */
 export async function listen(
   app: FastifyInstance,
   where: Listen,
-  { bounds = defaultBounds, tls }: ListenOptions = {},
+  { bounds = defaultBounds, tls, counts }: ListenOptions,
 ): Promise<{ server: Server; address: string }> {
   // The application's own server never listens; others hand their requests and upgrades to it.
   const hand = (request: IncomingMessage, response: ServerResponse) => {
     boundAnswer(response, bounds);
     app.server.emit('request', request, response);
   };
-  const server = 'unix' in where || !tls ? createServer(serverOptions(bounds), hand) : tlsServer(tls, bounds, hand);
+  const server = 'unix' in where ? createServer(serverOptions(bounds), hand) : tlsServer(await tls(), bounds, hand);
   server.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head));
-  boundConnections(server, bounds);
+  countEnds(server, counts, (e, socket) => app.server.emit('clientError', e, socket));
+  boundConnections(server, bounds, counts);
   if ('tcp' in where) {
     const { host, port } = parseTcp(where.tcp);
-    if (!tls) requireLoopback(host);
     await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
   } else if ('unix' in where) {
     server.prependListener('connection', (socket) => local.add(socket));
@@ -70,7 +79,7 @@ export async function listen(
   if (bound === null || typeof bound === 'string')
     return { server, address: `unix:${bound ?? ('unix' in where ? where.unix : 'inherited')}` };
   const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-  return { server, address: `${tls ? 'https' : 'http'}://${host}:${bound.port}` };
+  return { server, address: `https://${host}:${bound.port}` };
 }
 
 function tlsServer(
@@ -111,11 +120,6 @@ export function parseTcp(text: string): { host: string; port: number } {
       problem: `"${text}" is no address to listen on: write 127.0.0.1:7470 or [::1]:7470`,
     });
   return { host, port: Number(match[3]) };
-}
-
-function requireLoopback(host: string): void {
-  if (host !== '::1' && !/^127(\.\d{1,3}){3}$/.test(host))
-    throw new HeddleError('USAGE', { problem: `refusing to listen on ${host} without TLS` });
 }
 
 async function listening(server: Server, start: () => void): Promise<void> {

@@ -115,7 +115,7 @@ export async function startController({
   const own = { now, storeBytes, sealingKey, login, names: [...namesOf(wanted), ...names] };
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
-  const { app, authority, presence, audit, world } = stack.use(assembly);
+  const { app, authority, presence, audit, world, connections: counts } = stack.use(assembly);
   if (db !== ':memory:') await welcomeAdmin(audit.store, world, `${db}.admin-token`, { log, announce });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
@@ -124,7 +124,7 @@ export async function startController({
   for (const { text, next } of troublesOfTrust(trust)) log.warn({ next }, text);
   const addresses: string[] = [];
   for (const where of wanted) {
-    const { server, address } = await listen(app, where, { tls });
+    const { server, address } = await listen(app, where, { tls: authority, counts });
     stack.defer(() => {
       server.close();
       server.closeAllConnections();

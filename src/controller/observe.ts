@@ -4,6 +4,7 @@ import type { Store } from '../store/contract.ts';
 import type { Audit } from './audit.ts';
 import { Chronicle } from './chronicle.ts';
 import { judgementOf } from './condition.ts';
+import type { ConnectionCounts } from './connections.ts';
 import { ControllerMetrics } from './controller-metrics.ts';
 import { Events } from './events.ts';
 import type { ObserveContext } from './observe-routes.ts';
@@ -33,6 +34,7 @@ export function observe(
     presence: Presence;
     publisher: Publisher;
     audit: Audit;
+    connections: Pick<ConnectionCounts, 'expose'>;
     /** The controller's own, PEM; undefined: nobody reaches it by TLS. */
     certificate: () => string | undefined;
   },

@@ -59,6 +59,11 @@ export const metrics = {
     ['route', 'method'],
   ),
   heddle_http_problems_total: counter(controller, 'Requests that were refused or failed, by error code.', ['error']),
+  heddle_connections_refused_total: counter(
+    controller,
+    'Connections that ended without a request, or with what is none: the handshake failed, it was no request or none in time, or its client had more than its share.',
+    ['why'],
+  ),
   heddle_store_revision: gauge(controller, 'Revision of the store that the controller has seen.'),
   heddle_store_oldest_revision: gauge(controller, 'Oldest revision that can still be read.'),
   heddle_audit_records_total: counter(controller, 'Records of the audit log, by what was done, or refused.', [

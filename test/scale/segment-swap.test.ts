@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { listen } from '../../src/controller/listen.ts';
 import { TestAgent } from '../../src/controller/test-agent.ts';
 import { openFurnishedApi, type TestApi } from '../../src/controller/test-api.ts';
 import { assertNoLeak } from '../../src/controller/test-claims.ts';
@@ -65,8 +64,7 @@ test(`${machines} machines go from one host to the other with their segment`, as
   await makeMachines(api);
   ctx.diagnostic(`made in ${((performance.now() - began) / 1000).toFixed(1)} s`);
 
-  const { server, address } = await listen(api.app, { tcp: '127.0.0.1:0' });
-  await using _ = { [Symbol.asyncDispose]: async () => void server.close() };
+  const address = await api.app.listen({ host: '127.0.0.1', port: 0 });
   using viewer = await connect(address, 3);
   using standby = await connect(address, 2);
   for (const agent of [viewer, standby])
