@@ -6,7 +6,7 @@ import { namePattern } from '../model/ids.ts';
 import { type Kind, kinds, placesOf } from '../model/kinds.ts';
 import type { About, Audit } from './audit.ts';
 import type { Deed } from './audit-who.ts';
-import { collectionPath, fastifyPath, objectPath, openapiPathOf, tokenPaths, trustPaths } from './paths.ts';
+import { collectionPath, eventsPath, fastifyPath, objectPath, openapiPathOf, tokenPaths, trustPaths } from './paths.ts';
 import type { World } from './world.ts';
 
 /** Everything that a request writes is recorded as its, and what is refused to it in a moment. */
@@ -49,6 +49,8 @@ function isRecorded(request: FastifyRequest, problem: Code, about: About): boole
   const { status } = errors[problem];
   if (status === 401 || status === 403) return true;
   if (problem !== 'NOT_FOUND' || !access || access.readsAll) return false;
+  // These are looked for in all tenants.
+  if (request.routeOptions.url === eventsPath) return true;
   const { tenant, tenantName, kind } = about;
   if (tenantName !== undefined) return tenant === undefined || !access.sees(tenant);
   return kind !== undefined && access.levelIn(kind as Kind, '-') === undefined;
@@ -82,6 +84,7 @@ function aboutOf(world: World, { routeOptions, params, body, query }: FastifyReq
     return {
       ...tenant,
       ...(other && { kind: other }),
+      ...(url === eventsPath && wantedOf(query as typeof inBody)),
       ...(path.token !== undefined && { name: shortened(path.token) }),
     };
   }
@@ -92,6 +95,12 @@ function aboutOf(world: World, { routeOptions, params, body, query }: FastifyReq
   const object = found ? { object: found.id, name: found.name } : { name: shortened(ref) };
   return { ...tenant, kind, ...object };
 }
+
+/** Whose events are asked for. */
+const wantedOf = ({ kind, object }: Readonly<Record<string, unknown>>): About => ({
+  ...(typeof kind === 'string' && Object.hasOwn(kinds, kind) && { kind }),
+  ...(typeof object === 'string' && { name: shortened(object) }),
+});
 
 function tenantOf(world: World, refs: readonly unknown[]): Pick<About, 'tenant' | 'tenantName'> {
   const ref = refs.find((each) => typeof each === 'string') as string | undefined;

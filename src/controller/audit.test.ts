@@ -9,6 +9,7 @@ import { isBookkeeping } from './keys.ts';
 import { openapiPathOf } from './paths.ts';
 import { routeRights } from './route-rights.ts';
 import type { TestApi, TestClient } from './test-api.ts';
+import { during } from './test-audit.ts';
 import { type Furnished, hostOf, openTwoTenants, users } from './test-principals.ts';
 import { bodiless, isInTenant, legalBody, legalPath, legalQuery, nameOf, type Route, routes } from './test-routes.ts';
 
@@ -16,14 +17,6 @@ const writes = routes.filter(({ method }) => method !== 'GET');
 const streams = ['GET /v1/stream'];
 const rightOf = (route: Route) => routeRights.get(openapiPathOf(nameOf(route)));
 
-/** Everything that is recorded while the work is done, the oldest first. */
-async function during(api: TestApi, work: () => Promise<unknown>): Promise<AuditRecord[]> {
-  const { last } = await api.store.audit.extent();
-  await work();
-  const { items, next } = await api.ok('GET', `/v1/audit?after=${last}&limit=1000`);
-  assert.equal(next, undefined);
-  return items;
-}
 function send(api: Furnished, route: Route, as: TestClient, query = legalQuery[nameOf(route)]) {
   const path = `${legalPath(api, route)}${query ? `?${query}` : ''}`;
   const body = bodiless.includes(nameOf(route)) ? undefined : legalBody(api, route);

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
 import { PROTOCOL } from '../model/host-state.ts';
 import type { Method } from './test-api.ts';
+import { during, whoIs } from './test-audit.ts';
 import { type Furnished, hostOf, openTwoTenants } from './test-principals.ts';
 
 const a = '/v1/tenants/acme';
@@ -34,10 +35,13 @@ async function taken(api: Furnished, host: string, ...tries: Try[]): Promise<voi
   for (const [method, path, body] of tries) await api.as(hostOf(api, host)).ok(method, path, body);
 }
 async function refused(api: Furnished, code: 'FORBIDDEN' | 'NOT_FOUND' | 'PORT_BOUND', ...tries: Try[]): Promise<void> {
-  for (const [method, path, body] of tries) await api.as(hostOf(api, 'h1')).refused(code, method, path, body);
+  const h1 = api.as(hostOf(api, 'h1'));
+  for (const [method, path, body] of tries)
+    if (method === 'GET' && code === 'NOT_FOUND') await h1.hidden(path);
+    else await h1.refused(code, method, path, body);
 }
 
-describe('in a tenant that it was given', () => {
+describe('A31: in a tenant that it was given', () => {
   it('a host makes, binds and frees ports of its own, and of nobody', async () => {
     await using api = await open();
     await taken(
@@ -213,7 +217,7 @@ describe('in a tenant that it was given', () => {
   });
 });
 
-describe('in a tenant that it was not given', () => {
+describe('A31: in a tenant that it was not given', () => {
   it('a host has its own ports and leases, and nothing else is there', async () => {
     await using api = await open();
     await taken(
@@ -255,7 +259,7 @@ describe('in a tenant that it was not given', () => {
   });
 });
 
-it('a host is what only the controller says, and it writes nothing of itself but by its stream', async () => {
+it('A31: a host is what only the controller says, and it writes nothing of itself but by its stream', async () => {
   await using api = await open();
   await refused(
     api,
@@ -278,14 +282,14 @@ it('a host is what only the controller says, and it writes nothing of itself but
   );
 });
 
-it('a host that leaves for good deletes itself, with what is bound to it', async () => {
+it('A31: a host that leaves for good deletes itself, with what is bound to it', async () => {
   await using api = await open();
   await refused(api, 'FORBIDDEN', ['DELETE', '/v1/hosts/h2?gone=true']);
   await taken(api, 'h1', ['DELETE', '/v1/hosts/h1?gone=true']);
   assert.equal((await api.ok('GET', `${a}/ports/p1`)).host, undefined);
 });
 
-it('a host speaks for itself alone: whatever name it says, its stream is its own, and is nowhere that another host is', async () => {
+it('A31: a host speaks for itself alone: whatever name it says, its stream is its own, and is nowhere that another host is', async () => {
   await using api = await open();
   const say = async (name: string, vtep: string) => {
     const headers = { 'x-test-principal': JSON.stringify(hostOf(api, 'h1')) };
@@ -300,16 +304,20 @@ it('a host speaks for itself alone: whatever name it says, its stream is its own
     return problem?.code ?? host?.name;
   };
   const before = await api.store.range('/');
-  assert.equal(await say('h2', '198.18.0.2'), 'VTEP_TAKEN');
+  const records = await during(api, async () => assert.equal(await say('h2', '198.18.0.2'), 'VTEP_TAKEN'));
+  assert.deepEqual(
+    records.map(({ action, code, who, name }) => [action, code, who, name]),
+    [['refused', 'VTEP_TAKEN', whoIs(hostOf(api, 'h1')), 'h1']],
+  );
   for (const name of ['h2', 'new', 'h1']) assert.equal(await say(name, '198.18.0.1'), 'h1', name);
   assert.deepEqual(await api.store.range('/'), before);
 });
 
-it('a host that is deleted or shut out has nothing, by what it still holds', async () => {
+it('A32: a host that is deleted or shut out has nothing, by what it still holds', async () => {
   await using api = await open();
   const h1 = hostOf(api, 'h1');
   await api.ok('POST', '/v1/hosts/h1/revoke');
-  await api.as(h1).refused('NOT_FOUND', 'GET', `${a}/ports/p1`);
-  await api.as(h1).refused('NOT_FOUND', 'GET', `${g}/ports/p1`);
+  await api.as(h1).hidden(`${a}/ports/p1`);
+  await api.as(h1).hidden(`${g}/ports/p1`);
   await api.as(h1).refused('UNAUTHENTICATED', 'GET', '/v1/hosts/h1');
 });

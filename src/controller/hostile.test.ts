@@ -13,6 +13,7 @@ import { DEPTH_MAX } from './json-body.ts';
 import { openapiDocument } from './openapi.ts';
 import { streamPath } from './paths.ts';
 import type { Answer } from './test-api.ts';
+import { during } from './test-audit.ts';
 import { type Furnished, openTwoTenants } from './test-principals.ts';
 import { bodiless, legalBody, legalPath, legalQuery, nameOf, type Route, routes } from './test-routes.ts';
 
@@ -23,8 +24,11 @@ const open = ['/healthz', '/readyz', '/metrics'];
 
 const marks = JSON.stringify(Object.getOwnPropertyNames(Object.prototype));
 
+let refusals = 0;
+
 /** Refused as the caller's fault, in our form, without anything of it in the headers. */
 function assertRefused({ status, headers, body }: Answer, what: string): Problem {
+  refusals++;
   assert.ok(status >= 400 && status < 500, `${what}: ${status} ${JSON.stringify(body).slice(0, 300)}`);
   assert.equal(headers['content-type'], 'application/problem+json; charset=utf-8', what);
   assert.equal(errors[(body as Problem).code].family, 'refused', what);
@@ -37,8 +41,11 @@ function assertRefused({ status, headers, body }: Answer, what: string): Problem
 async function withstood(route: Route, attacks: (api: Furnished) => Promise<void>): Promise<void> {
   await using api = await openTwoTenants();
   const before = await api.store.range('/');
-  await attacks(api);
+  const counted = refusals;
+  const records = await during(api, () => attacks(api));
   assert.deepEqual(await api.store.range('/'), before, 'nothing was written');
+  assert.ok(records.every(({ action }) => action === 'refused'));
+  if (route.method !== 'GET') assert.equal(records.length, refusals - counted, 'each has its record');
   const query = legalQuery[nameOf(route)];
   const path = `${legalPath(api, route)}${query ? `?${query}` : ''}`;
   const twin = await api.request(route.method, path, legalBody(api, route));
@@ -94,7 +101,7 @@ const names = [
   'a'.repeat(100_000),
 ];
 
-describe('bodies', () => {
+describe('A27: bodies', () => {
   for (const route of writes.filter((one) => !bodiless.includes(nameOf(one))))
     it(nameOf(route), () =>
       withstood(route, async (api) => {
@@ -134,7 +141,7 @@ async function post(
   return { status: response.statusCode, headers: response.headers, body: response.json() };
 }
 
-describe('fields that only the system gives', () => {
+describe('A23: fields that only the system gives', () => {
   for (const kind of Object.keys(kinds) as Kind[]) {
     const route = writes.find(({ method, url }) => method === 'POST' && legalKind(url) === kind)!;
     it(nameOf(route), () =>
@@ -181,7 +188,7 @@ const parts = [
   ],
 ];
 
-describe('paths', () => {
+describe('A27: paths', () => {
   for (const route of routes.filter(({ url }) => url.includes(':')))
     it(nameOf(route), () =>
       withstood(route, async (api) => {
@@ -210,7 +217,7 @@ const listQueries = [
   ...['label=a', 'label==b', 'watch=x', 'watch=-1', `watch=${'9'.repeat(400)}`, 'name=a&name=b'],
 ];
 
-describe('queries', () => {
+describe('A27: queries', () => {
   for (const route of routes.filter(({ url }) => url !== streamPath && !open.includes(url)))
     it(nameOf(route), () =>
       withstood(route, async (api) => {
@@ -224,7 +231,7 @@ describe('queries', () => {
     );
 });
 
-describe('headers', () => {
+describe('A27: headers', () => {
   for (const route of routes.filter(({ method }) => method === 'PATCH' || method === 'DELETE'))
     it(nameOf(route), () =>
       withstood(route, async (api) => {
@@ -243,7 +250,7 @@ describe('headers', () => {
     );
 });
 
-describe('patterns of the schemas', () => {
+describe('A27: patterns of the schemas', () => {
   /** Whether it matches, or an error after so many milliseconds: the engine goes back and forth in the text. */
   const matches = (pattern: string, text: string, timeout: number): boolean =>
     vm.runInNewContext('new RegExp(pattern, "u").test(text)', { pattern, text }, { timeout });

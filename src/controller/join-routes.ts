@@ -24,6 +24,7 @@ import {
   findJoinToken,
   type JoinTokenContext,
   listJoinTokens,
+  shownJoinToken,
 } from './join-tokens.ts';
 import { joinTokenKey } from './keys.ts';
 import { fastifyPath, trustPaths } from './paths.ts';
@@ -83,7 +84,8 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     checkJoin(request.body);
     const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
     // Costs less than to read what a stranger has sent.
-    request.joinToken = findJoinToken(world, rest.token, ctx.now()).record.id;
+    request.joinToken = shownJoinToken(world, rest.token).record.id;
+    findJoinToken(world, rest.token, ctx.now());
     // From here on it counts as its token, and not as an address that it may share with whoever has none.
     request.tooSoon = undefined;
     ctx.rateLimit?.take(`token:${request.joinToken}`, 'write');

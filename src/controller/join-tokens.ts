@@ -86,15 +86,22 @@ export async function deleteJoinToken({ store, world }: JoinTokenContext, id: st
 }
 
 /**
- * The token of a text, if the secret is right. Whether it has uses left is decided with the write that takes one.
+ * The token of a text, if the secret is right, and it has not ended. Whether it has uses left is decided with the write that takes
+ * one.
  * @throws TOKEN_INVALID; only to who has the secret does it say more than that there is none
  */
-export function findJoinToken({ trust }: World, text: string, now: Date): Kept<JoinTokenRecord> {
+export function findJoinToken(world: World, text: string, now: Date): Kept<JoinTokenRecord> {
+  const found = shownJoinToken(world, text);
+  if (isExpired(found.record, now))
+    throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${found.record.expiresAt}` });
+  return found;
+}
+
+/** The token of a text, if the secret is right, whether it is good for anything still or not. @throws TOKEN_INVALID */
+export function shownJoinToken({ trust }: World, text: string): Kept<JoinTokenRecord> {
   const { id, secret } = parseJoinToken(text);
   const found = trust.joinTokens.get(id);
   if (!isSecretOf(secret, found?.record.digest) || !found)
     throw new HeddleError('TOKEN_INVALID', { problem: 'there is none like it, or none any more' });
-  if (isExpired(found.record, now))
-    throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${found.record.expiresAt}` });
   return found;
 }

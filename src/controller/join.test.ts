@@ -8,6 +8,7 @@ import { newSealingKey } from '../trust/sealing-key.ts';
 import { newSecret } from '../trust/secret.ts';
 import { derOf } from '../trust/test-hosts.ts';
 import { openTestApi, type TestApi } from './test-api.ts';
+import { refusedWith } from './test-audit.ts';
 import { hostOf } from './test-principals.ts';
 
 const hour = 3_600_000;
@@ -40,7 +41,15 @@ const body = async (api: TestApi, more: object = {}, input: JoinTokenInput = {})
 /** Whoever joins has nothing else than the token. */
 const nobody = (api: TestApi) => api.as(undefined);
 
-describe('joining', () => {
+/** A token whose secret is right, and that is no good any more: recorded with its id, of who shows it. */
+async function refusedJoiner(api: TestApi, asked: { readonly token: string }): Promise<{ problem: string }> {
+  const joiner = { kind: 'joiner', name: parseJoinToken(asked.token).id } as const;
+  const { body } = await refusedWith(api, joiner, () => nobody(api).request('POST', '/v1/join', asked));
+  assert.equal(body.code, 'TOKEN_INVALID');
+  return body.details;
+}
+
+describe('A30: joining', () => {
   it('makes the host, and gives it a certificate that counts', async () => {
     await using on = await open();
     const { api } = on;
@@ -83,8 +92,8 @@ describe('joining', () => {
     await nobody(on.api).ok('POST', '/v1/join', good);
     const other = await body(on.api, { name: 'h2', vtep: '198.18.0.2' }, { ttlSeconds: 60 });
     on.later(60_000);
-    const { problem } = await nobody(on.api).refused('TOKEN_INVALID', 'POST', '/v1/join', other);
-    assert.match(String(problem), /^it expired at 2026-11-22T/);
+    const { problem } = await refusedJoiner(on.api, other);
+    assert.match(problem, /^it expired at 2026-11-22T/);
   });
 
   it('takes a use for each host, and the same host once more takes none', async () => {
@@ -97,15 +106,10 @@ describe('joining', () => {
     assert.equal(again.host.id, first.host.id, 'an answer that got lost is given again');
     await nobody(api).ok('POST', '/v1/join', join(2));
     assert.equal((await api.ok('GET', '/v1/host-tokens')).items[0].left, 0);
-    const { problem } = await nobody(api).refused('TOKEN_INVALID', 'POST', '/v1/join', join(3));
+    const { problem } = await refusedJoiner(api, join(3));
     assert.equal(problem, 'it is used up');
     await nobody(api).ok('POST', '/v1/join', join(1));
-    const { problem: other } = await nobody(api).refused(
-      'TOKEN_INVALID',
-      'POST',
-      '/v1/join',
-      join(1, (await makeRequest('h1')).csr),
-    );
+    const { problem: other } = await refusedJoiner(api, join(1, (await makeRequest('h1')).csr));
     assert.equal(other, 'it is used up', 'with another key it is another machine');
   });
 
@@ -204,7 +208,7 @@ describe('joining', () => {
   });
 });
 
-describe('tokens to join', () => {
+describe('A30: tokens to join', () => {
   it('are kept, as those of the API, with the fields that stores of earlier programs have', async () => {
     await using on = await open();
     const { api } = on;
@@ -282,7 +286,7 @@ describe('tokens to join', () => {
   });
 });
 
-describe('renewal', () => {
+describe('A31: renewal', () => {
   it('gives a host another certificate, of another key, for itself alone', async () => {
     await using on = await open();
     const { api } = on;
@@ -308,7 +312,7 @@ describe('renewal', () => {
   });
 });
 
-describe('revoking', () => {
+describe('A32: revoking', () => {
   it('ends all certificates of the host, until it joins again', async () => {
     await using on = await open();
     const { api } = on;

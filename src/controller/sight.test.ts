@@ -9,7 +9,7 @@ const { viewer, operator, none } = users;
 const editor = users['tenant-editor'];
 const chief = users['tenant-admin'];
 
-describe('lists', () => {
+describe('A22: lists', () => {
   it('have the tenants in which somebody has a role; of whoever keeps the installation, all, by name', async () => {
     await using api = await openTwoTenants();
     const of = async (who: Parameters<typeof api.as>[0]) => names(await api.as(who).ok('GET', '/v1/tenants'));
@@ -20,7 +20,7 @@ describe('lists', () => {
     assert.deepEqual(await of(hostOf(api, 'h2')), []);
     await api.ok('PATCH', '/v1/hosts/h2', { tenants: ['*'] });
     assert.deepEqual(await of(hostOf(api, 'h2')), ['acme', 'globex', 'it']);
-    await api.as(viewer).refused('NOT_FOUND', 'GET', '/v1/tenants/globex');
+    await api.as(viewer).hidden('/v1/tenants/globex');
   });
 
   it('have of hosts a glance, which no filter goes beyond; a host has all of itself', async () => {
@@ -31,7 +31,7 @@ describe('lists', () => {
     assert.deepEqual(items[0].status, { condition: 'offline' });
     assert.deepEqual(names(await api.as(viewer).ok('GET', '/v1/hosts?label=rack=r1')), []);
     assert.deepEqual(names(await api.as(none).ok('GET', '/v1/hosts')), []);
-    await api.as(none).refused('NOT_FOUND', 'GET', '/v1/hosts/h1');
+    await api.as(none).hidden('/v1/hosts/h1');
     const host = api.as(hostOf(api, 'h1'));
     const [own, other] = [await host.ok('GET', '/v1/hosts/h1'), await host.ok('GET', '/v1/hosts/h2')];
     assert.deepEqual(own.labels, { rack: 'r1' });
@@ -39,7 +39,28 @@ describe('lists', () => {
   });
 });
 
-describe('watches', () => {
+describe('A22: watches', () => {
+  it('of what is another tenant’s, and what follows it, are refused, as of one that is not there', async () => {
+    await using api = await openTwoTenants();
+    const at = api.world.revision + 1n;
+    for (const who of [viewer, editor, chief, none, operator, hostOf(api, 'h1'), hostOf(api, 'h2')]) {
+      const paths = ['networks', 'subnets', 'ports', 'addresses', 'leases', 'routers', 'grants'].map(
+        (kind) => `/${kind}`,
+      );
+      // An operator sees tenants, and nothing in them.
+      for (const path of paths)
+        if (who === operator) await api.as(who).refused('FORBIDDEN', 'GET', `/v1/tenants/globex${path}?watch=${at}`);
+        else
+          for (const tenant of ['globex', 'nowhere'])
+            await api.as(who).hidden(`/v1/tenants/${tenant}${path}?watch=${at}`);
+      if (who.kind === 'host') await api.as(who).refused('FORBIDDEN', 'GET', '/v1/events?follow=true&tenant=globex');
+      else if (who !== operator) await api.as(who).hidden('/v1/events?follow=true&tenant=globex');
+    }
+    using ports = await openLines(api, chief, `/v1/tenants/acme/ports?watch=${at}`);
+    await api.ok('POST', '/v1/tenants/acme/ports', { name: 'ours', network: 'web' });
+    assert.equal((await ports.next()).object.name, 'ours', 'the twin');
+  });
+
   it('show what the watcher sees, and end when it may not see it any more', async () => {
     await using api = await openTwoTenants();
     using ports = await openLines(api, viewer, `/v1/tenants/acme/ports?watch=${api.world.revision + 1n}`);
@@ -81,7 +102,7 @@ describe('watches', () => {
     assert.deepEqual([type, object.name, object.vtep], ['put', 'h2', '198.18.0.22']);
   });
 
-  it('of a token that is deleted or ends are over', async () => {
+  it('A29: of a token that is deleted or ends are over', async () => {
     await using api = await openTwoTenants();
     const { id, token } = await api.ok('POST', '/v1/tokens', { user: 'vic', groups: ['dev'] });
     const watched = `/v1/tenants/acme/ports?watch=${api.world.revision + 1n}`;
@@ -92,7 +113,7 @@ describe('watches', () => {
   });
 });
 
-describe('events', () => {
+describe('A22: events', () => {
   it('are those of what somebody may read', async () => {
     await using api = await openTwoTenants();
     const kindsOf = async (who: Parameters<typeof api.as>[0], query = '') => {
@@ -108,9 +129,9 @@ describe('events', () => {
     assert.ok(kept.every(({ kind }) => kind === 'host' || kind === 'tenant'));
     assert.deepEqual(await kindsOf(none), []);
     for (const query of ['tenant=globex', 'kind=tenant&object=globex', 'kind=host&object=h1', 'tenant=nowhere'])
-      await api.as(viewer).refused('NOT_FOUND', 'GET', `/v1/events?${query}`);
+      await api.as(viewer).hidden(`/v1/events?${query}`);
     const other = api.world.find('port', api.world.find('tenant', '-', 'globex')!.record.id, 'p1')!.record.id;
-    await api.as(viewer).refused('NOT_FOUND', 'GET', `/v1/events?kind=port&object=${other}`);
+    await api.as(viewer).hidden(`/v1/events?kind=port&object=${other}`);
     // Both tenants have a port of this name.
     const named = await kindsOf(viewer, 'kind=port&object=p1');
     assert.ok(named.length > 0 && named.every(({ tenantName }) => tenantName === 'acme'));
@@ -134,7 +155,7 @@ describe('events', () => {
   });
 });
 
-describe('documents', () => {
+describe('A22: documents', () => {
   it('of a set are refused as a whole if one is not the principal’s, before anything is said of others', async () => {
     await using api = await openTwoTenants();
     const network = (tenant: string) => ({ kind: 'network', tenant, name: 'new' });
@@ -198,7 +219,7 @@ describe('documents', () => {
     const other = await api.as(editor).refused('DOCUMENTS_REFUSED', 'POST', '/v1/apply', { documents: [unknown] });
     assert.equal(JSON.stringify(refused).replaceAll('globex', 'nowhere'), JSON.stringify(other));
     await api.ok('POST', '/v1/apply', { documents: [named], dryRun: true });
-    await api.as(editor).refused('NOT_FOUND', 'GET', '/v1/export?tenant=globex');
+    await api.as(editor).hidden('/v1/export?tenant=globex');
     assert.ok(
       (await api.as(chief).ok('GET', '/v1/export')).documents.some((d: { kind: string }) => d.kind === 'grant'),
     );
@@ -228,7 +249,7 @@ describe('documents', () => {
   });
 });
 
-describe('the past', () => {
+describe('A22: the past', () => {
   it('differs and comes back in one’s own tenant alone, and without what is not its objects’', async () => {
     await using api = await openTwoTenants();
     const since = String(api.world.revision);
@@ -247,7 +268,7 @@ describe('the past', () => {
     assert.deepEqual(await diff(chief), ['tenant - acme', 'port acme it', 'grant acme it']);
     assert.deepEqual(await diff(operator), ['tenant - acme', 'host - h1']);
     await api.as(none).refused('FORBIDDEN', 'GET', `/v1/diff?since=${since}`);
-    await api.as(viewer).refused('NOT_FOUND', 'GET', `/v1/diff?since=${since}&tenant=globex`);
+    await api.as(viewer).hidden(`/v1/diff?since=${since}&tenant=globex`);
 
     const back = { to: since };
     await api.as(editor).refused('FORBIDDEN', 'POST', '/v1/rollback', back);
@@ -261,13 +282,13 @@ describe('the past', () => {
     assert.deepEqual((await api.ok('GET', '/v1/tenants/acme')).labels, { a: 'b' });
   });
 
-  it('gives back no right that was taken, to nobody', async () => {
+  it('A24: gives back no right that was taken, to nobody', async () => {
     await using api = await openTwoTenants();
     const since = String(api.world.revision);
     await api.ok('DELETE', '/v1/tenants/acme/grants/ed');
     await api.ok('PATCH', '/v1/hosts/h1', { tenants: [] });
     await api.ok('POST', '/v1/rollback', { to: since });
-    await api.as(editor).refused('NOT_FOUND', 'GET', '/v1/tenants/acme');
+    await api.as(editor).hidden('/v1/tenants/acme');
     assert.deepEqual((await api.ok('GET', '/v1/hosts/h1')).tenants, []);
   });
 
@@ -286,7 +307,7 @@ describe('the past', () => {
   });
 });
 
-describe('the condition', () => {
+describe('A22: the condition', () => {
   it('is of one’s own tenants; of whoever keeps the installation, by number alone of tenants', async () => {
     await using api = await openTwoTenants();
     const pools = [{ first: '10.9.0.2', last: '10.9.0.2' }];
@@ -317,11 +338,11 @@ it('a role holds for everybody in a group, and ends with its grant', async () =>
   await using api = await openTwoTenants();
   const of = (groups: string[]) => api.as(user('zoe', { groups }));
   await of(['dev']).ok('GET', '/v1/tenants/acme/ports');
-  await of(['ops']).refused('NOT_FOUND', 'GET', '/v1/tenants/acme/ports');
+  await of(['ops']).hidden('/v1/tenants/acme/ports');
   await api.ok('PATCH', '/v1/tenants/acme/grants/dev', { role: 'tenant-editor' });
   await of(['dev']).ok('POST', '/v1/tenants/acme/networks', { name: 'zoes' });
   await api.ok('DELETE', '/v1/tenants/acme/grants/dev');
-  await of(['dev']).refused('NOT_FOUND', 'GET', '/v1/tenants/acme/ports');
+  await of(['dev']).hidden('/v1/tenants/acme/ports');
 });
 
 it('a grant gives a role of the place where it is, and none above it', async () => {

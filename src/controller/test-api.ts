@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
+import type { AuditRecord } from '../model/audit.ts';
 import type { Code, Problem } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
@@ -23,7 +24,10 @@ export interface TestClient {
   request(method: Method, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** The same, and it must succeed. @returns the answer's body */
   ok(method: Method, path: string, body?: unknown): Promise<Answer['body']>;
-  /** The same, and it must be refused with a code, and nothing written. @returns the problem's details */
+  /**
+   * The same, and it must be refused with a code, and nothing written but its record: of every write, and of a read for want of
+   * rights, one, of whoever asks. @returns the problem's details
+   */
   refused(
     code: Code,
     method: Method,
@@ -31,6 +35,8 @@ export interface TestClient {
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Problem['details']>;
+  /** A read of what is hidden from whoever asks: as if it were not there, and recorded. @returns the problem's details */
+  hidden(path: string): Promise<Problem['details']>;
 }
 
 export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisposable>, TestClient {
@@ -43,7 +49,7 @@ export interface TestApi extends AsyncDisposable, Omit<Assembly, keyof AsyncDisp
 export const asHeader = 'x-test-principal';
 
 /** As the principal that a test names, or the token that it shows. */
-const identifyAsTold: Identify = async ({ headers }, world, now) => {
+export const identifyAsTold: Identify = async ({ headers }, world, now) => {
   const told = headers[asHeader];
   if (headers.authorization !== undefined) return bearerOf(world, { headers }, now);
   return told === undefined ? rootHere : (JSON.parse(String(told)) ?? undefined);
@@ -58,6 +64,17 @@ export async function openTestApi(options: Partial<AssembleOptions> & { store?: 
   const onFatal = (cause: unknown) => failures.push(cause);
   const assembly = await assemble(store, { log, onFatal, shared, identify: identifyAsTold, ...options });
   const { app, world } = assembly;
+  let refusals = 0;
+
+  /** Answers what was refused to a request, and its records: what each is of. */
+  const recorded = async (ask: (requestId: string) => Promise<Answer>) => {
+    const { last } = await store.audit.extent();
+    const requestId = `refusal-${++refusals}`;
+    const answer = await ask(requestId);
+    await assembly.audit.settled();
+    const { entries } = await store.audit.read({ request: requestId }, { limit: 10, after: last });
+    return { answer, records: entries.map(({ record }) => JSON.parse(record) as AuditRecord) };
+  };
 
   const clientOf = (own: Record<string, string>): TestClient => {
     const request: TestClient['request'] = async (method, path, body, headers = {}) => {
@@ -82,13 +99,23 @@ export async function openTestApi(options: Partial<AssembleOptions> & { store?: 
       },
       async refused(code, method, path, body, headers) {
         const before = await store.range('/');
-        const answer = await request(method, path, body, headers);
+        const { answer, records } = await recorded((id) =>
+          request(method, path, body, { ...headers, 'x-request-id': id }),
+        );
         assert.equal(answer.body.code, code, `${method} ${path}: ${JSON.stringify(answer.body)}`);
         assert.equal(answer.status, answer.body.status);
         assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
         const after = await store.range('/');
         assert.deepEqual(after, before, 'nothing changed');
         assert.equal(world.revision, before.revision);
+        if (method !== 'GET' || answer.status === 401 || answer.status === 403)
+          assertRecord(records, { code, method, who: own[asHeader] });
+        return answer.body.details;
+      },
+      async hidden(path) {
+        const { answer, records } = await recorded((id) => request('GET', path, undefined, { 'x-request-id': id }));
+        assert.equal(answer.body.code, 'NOT_FOUND', `${path}: ${JSON.stringify(answer.body)}`);
+        assertRecord(records, { code: 'NOT_FOUND', method: 'GET', who: own[asHeader] });
         return answer.body.details;
       },
     };
@@ -104,6 +131,20 @@ export async function openTestApi(options: Partial<AssembleOptions> & { store?: 
       assert.deepEqual(failures, []);
     },
   };
+}
+
+/** One record of a refusal, of whoever the request is told to be of; undefined: it says so itself. */
+function assertRecord(
+  records: readonly AuditRecord[],
+  { code, method, who }: { readonly code: Code; readonly method: Method; readonly who: string | undefined },
+): void {
+  const found = records.map((each) => [each.action, each.code, each.method]);
+  assert.deepEqual(found, [['refused', code, method]], 'a refusal has one record');
+  if (who === undefined) return;
+  const told = JSON.parse(who) as Principal | null;
+  const { kind, name } = records[0]!.who;
+  if (told) assert.deepEqual([kind, name], [told.kind, told.name], 'it is of whoever asked');
+  else assert.ok(kind === 'nobody' || kind === 'joiner', `${kind} is nobody`);
 }
 
 /** Tenant acme with network web, 10.0.0.0/24 and fd00::/64, and hosts h1 and h2. */
