@@ -104,7 +104,7 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   const audit = new Audit({ store: unaudited, world, now, log });
   // Whoever writes has this one: no write is without its record.
   const { store } = audit;
-  const presence = new Presence();
+  const presence = new Presence(now);
   const publisher = new Publisher(world);
   const isOnline = (host: string) => presence.get(host) !== undefined;
   const writer = new Writer(store, { world, now, newId, randomBytes, vniPool, tenantQuota }, isOnline);

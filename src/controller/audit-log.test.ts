@@ -224,7 +224,7 @@ it('finds records by everything that it is asked for, and pages both ways', asyn
   await api.refused('NOT_FOUND', 'GET', '/v1/audit?tenant=nosuch');
 });
 
-it('shows the administrators of a tenant what is of the tenant, and of others not who they are, nor where', async () => {
+it('A37: shows the administrators of a tenant what is of the tenant, and of others not who they are, nor where', async () => {
   await using api = await openTwoTenants();
   await api.ok('POST', '/v1/tenants/globex/grants', { name: 'gil', subject: 'user:gil', role: 'tenant-admin' });
   const gil = api.as(user('gil'));
@@ -320,7 +320,7 @@ it('follows what comes, of what was asked for and may be read, until that is ove
   stop.abort();
 });
 
-it('has no secret: not of a guest’s user data, nor of tokens, nor of requests for certificates, nor of what was refused', async () => {
+it('A37: has no secret: not of a guest’s user data, nor of tokens, nor of requests for certificates, nor of what was refused', async () => {
   await using api = await openTwoTenants();
   const secret = 'hunter2-hunter2';
   await api.ok('POST', `${t}/ports`, { name: 'p9', network: 'web', userData: `#cloud-config\npassword: ${secret}` });
@@ -346,10 +346,10 @@ it('has no secret: not of a guest’s user data, nor of tokens, nor of requests 
   assert.equal(hashed, undefined);
   const [ofToken] = (await auditOf(api, 'kind=token')).slice(-1);
   assert.ok(ofToken?.fields?.some(({ field, after }) => field === 'user' && after === 'ann'));
-  assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'digest' && withheld === 'secret'));
+  assert.ok(ofToken?.fields?.some(({ field, withheld }) => field === 'hash' && withheld === 'secret'));
 });
 
-it('has no secret of a token that was pasted into a path, a name or a label', async () => {
+it('A37: has no secret of a token that was pasted into a path, a name or a label', async () => {
   const lines: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   await using api = await openTestApi({ log });

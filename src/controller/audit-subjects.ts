@@ -67,7 +67,7 @@ const others: readonly { readonly prefix: string; readonly kind: string; readonl
   {
     prefix: joinTokenPrefix,
     kind: 'host-token',
-    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'name', 'tenants', 'keeps.host', 'keeps.of', 'by'],
+    fields: ['createdAt', 'expiresAt', 'uses', 'left', 'host', 'tenants', 'keeps.host', 'keeps.of', 'by'],
   },
   {
     prefix: tokenPrefix,

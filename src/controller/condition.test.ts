@@ -97,11 +97,14 @@ it('names hosts that are not connected, with the ports there and how to be rid o
   assert.match(revoked!.next, /heddle host token create --name h2/);
 });
 
-it('says why a host is not connected that was refused, until it comes', async () => {
-  await using api = await openFurnishedApi({ version });
+it('says why a host is not connected that was refused, until it comes or asks no more', async () => {
+  let now = Date.now();
+  await using api = await openFurnishedApi({ version, now: () => new Date(now) });
   const h2 = async () => ((await api.ok('GET', '/v1/status')) as Condition).problems.find(({ name }) => name === 'h2');
   assert.match((await h2())!.text, /^not connected; 0 ports/);
-  api.presence.refused('h2', toProblem(new HeddleError('PROTOCOL_MISMATCH', { have: 5, want: 6 })));
+  const refuse = () =>
+    api.presence.refused('h2', toProblem(new HeddleError('PROTOCOL_MISMATCH', { have: 5, want: 6 })));
+  refuse();
   assert.match(
     (await h2())!.text,
     /^not connected; its agent was refused: .* protocol 5, this controller 6: .*; 0 ports/,
@@ -109,7 +112,11 @@ it('says why a host is not connected that was refused, until it comes', async ()
   assert.match((await h2())!.next, /heddle events host h2/);
   const { leaves } = connect(api, 'h2');
   assert.equal(await h2(), undefined);
+  refuse();
   leaves();
+  assert.match((await h2())!.text, /^not connected; 0 ports/);
+  refuse();
+  now += 11 * 60_000;
   assert.match((await h2())!.text, /^not connected; 0 ports/);
 });
 

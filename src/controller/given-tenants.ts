@@ -40,9 +40,9 @@ export function keptTenants(world: World, access: Access, name: string | undefin
 }
 
 /** The tenants that a host has if it joins now by a token. What was taken from it since the token was made does not come back. */
-export function tenantsBy(world: World, { name, tenants, keeps }: JoinTokenRecord): readonly string[] {
+export function tenantsBy(world: World, { host, tenants, keeps }: JoinTokenRecord): readonly string[] {
   if (!keeps) return tenants;
-  const have = world.find('host', '-', name!)?.record;
+  const have = world.find('host', '-', host!)?.record;
   if (have?.id !== keeps.host) return [];
   return have.tenants.filter((id) => keeps.of.includes(everyTenant) || keeps.of.includes(id));
 }

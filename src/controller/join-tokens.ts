@@ -34,8 +34,8 @@ export async function createJoinToken(
   by: string,
 ): Promise<JoinTokenMade> {
   const at = now();
-  if (listJoinTokens({ world, now }).length >= JOIN_TOKENS_MAX)
-    throw new HeddleError('JOIN_TOKEN_LIMIT', { limit: JOIN_TOKENS_MAX });
+  const counting = [...world.trust.joinTokens.values()].filter(({ record }) => !isExpired(record, at));
+  if (counting.length >= JOIN_TOKENS_MAX) throw new HeddleError('JOIN_TOKEN_LIMIT', { limit: JOIN_TOKENS_MAX });
   const [id, secret] = [Buffer.from(randomBytes(6)).toString('hex'), newSecret(randomBytes)];
   const record: JoinTokenRecord = {
     id,
@@ -44,7 +44,7 @@ export async function createJoinToken(
     expiresAt: new Date(at.getTime() + ttlSeconds * 1000).toISOString(),
     uses,
     left: uses,
-    ...(name !== undefined && { name }),
+    ...(name !== undefined && { host: name }),
     tenants: givenTenants(world, tenants),
     ...(keeps && { keeps }),
     by,
@@ -62,8 +62,9 @@ export async function createJoinToken(
 
 /** Without what could let somebody in; with the tenants that it would give now. */
 function joinTokenView(world: World, record: JoinTokenRecord): JoinTokenView {
-  const { digest: _, keeps: __, ...rest } = record;
-  return { ...rest, tenants: [...tenantsBy(world, record)] };
+  const { id, createdAt, expiresAt, uses, left, host: name, by } = record;
+  const tenants = [...tenantsBy(world, record)];
+  return { id, createdAt, expiresAt, uses, left, ...(name !== undefined && { name }), tenants, by };
 }
 
 /** Those that count, by age. */

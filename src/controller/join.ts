@@ -25,12 +25,12 @@ export interface Joiner extends Omit<JoinInput, 'csr' | 'vtep'> {
 export function decideJoin(ctx: RuleContext, joiner: Joiner): Decision<'host'> | Stored<'host'> {
   const { world, now } = ctx;
   const { record: token, revision } = findJoinToken(world, joiner.token, now());
-  const name = nameOf(joiner, token.name);
+  const name = nameOf(joiner, token.host);
   const have = world.find('host', '-', name);
   const { joined } = have ? world.trust.host(have.record.id).record : {};
   if (have && !have.record.revoked && joined?.token === token.id && joined.key === joiner.key) return have;
   if (token.left === 0) throw new HeddleError('TOKEN_INVALID', { problem: 'it is used up' });
-  if (have && token.name === undefined)
+  if (have && token.host === undefined)
     throw new HeddleError('NAME_TAKEN', {
       kind: 'host',
       name,

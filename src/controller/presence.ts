@@ -46,14 +46,21 @@ export interface Connected {
 
 /** Refusals that are remembered: agents may call themselves anything. */
 const refusalsMost = 4_096;
+/** So long one is why a host is not there, milliseconds: an agent that runs would have asked again, and been refused again. */
+const refusedMs = 600_000;
 
 /** Who is connected and what they last reported. In memory only: it is true of now, and each agent tells it anew. */
 export class Presence {
   readonly #hosts = new Map<string, Connected>();
   readonly #contested = new Contested();
-  readonly #refusals = new Map<string, Problem>();
+  readonly #refusals = new Map<string, { readonly problem: Problem; readonly at: number }>();
+  readonly #now: () => Date;
   readonly listeners = new Set<PresenceListener>();
   #waiting = new Set<{ left: Map<string, string>; revision: bigint; done: () => void }>();
+
+  constructor(now = () => new Date()) {
+    this.#now = now;
+  }
 
   get(host: string): Connected | undefined {
     return this.#hosts.get(host);
@@ -68,19 +75,22 @@ export class Presence {
   leave(host: string, connected: Connected): void {
     if (this.#hosts.get(host) !== connected) return;
     this.#hosts.delete(host);
+    // Another that called itself so while this one was here is not why it has gone.
+    this.#refusals.delete(connected.hello.name);
     this.#contested.forgetHost(host);
     for (const listener of this.listeners) listener.left(host);
   }
   /** An agent was refused that calls itself so. */
   refused(name: string, problem: Problem): void {
     this.#refusals.delete(name);
-    this.#refusals.set(name, problem);
+    this.#refusals.set(name, { problem, at: this.#now().getTime() });
     if (this.#refusals.size > refusalsMost) this.#refusals.delete(this.#refusals.keys().next().value!);
     for (const listener of this.listeners) listener.refused(name, problem);
   }
-  /** Why an agent that calls itself so was refused the last time, if it has not come since. */
+  /** Why an agent that calls itself so is refused, if it has not come since, and asks again and again. */
   refusal(name: string): Problem | undefined {
-    return this.#refusals.get(name);
+    const last = this.#refusals.get(name);
+    return last && this.#now().getTime() - last.at < refusedMs ? last.problem : undefined;
   }
   /** The ids of all connected hosts. */
   hosts(): Iterable<string> {

@@ -1,4 +1,7 @@
-/** What the store keeps of trust, beside the objects: no kind, no part of history or exports. */
+/**
+ * What the store keeps of trust, beside the objects: no kind, no part of history or exports. Stores of earlier programs have
+ * these names: whoever changes one converts them.
+ */
 import type { HostId } from '../model/ids.ts';
 import type { Token } from '../model/token.ts';
 import type { TokenScope } from './principal.ts';
@@ -39,7 +42,7 @@ export interface JoinTokenRecord {
   readonly uses: number;
   readonly left: number;
   /** The name of the host that it is for, which may be there already; undefined: any new one. */
-  readonly name?: string;
+  readonly host?: string;
   /** Tenants in which the host's users may attach. */
   readonly tenants: readonly string[];
   /** Nothing was said of tenants, and this host was there: see KeptTenants. */
@@ -59,5 +62,5 @@ export interface KeptTenants {
 export interface TokenRecord extends Omit<Token, 'scope'> {
   readonly scope: TokenScope;
   /** Of its secret: see digestOf. */
-  readonly digest: string;
+  readonly hash: string;
 }
