@@ -330,22 +330,27 @@ export class Attacher {
     this.#attachments.put(attachment);
   }
 
+  /** This host to the controller, which may have given it another name. */
+  get #self(): string {
+    return this.#reconciler.host?.id ?? this.#hostName;
+  }
+
   #bind(attachment: PlacedAttachment, request: AttachRequest, found: Port | undefined): Promise<Port> {
     const isElsewhere = found?.host !== undefined && found.host !== this.#reconciler.host?.id;
     if (found && (isStandby(request) || (request.kind === 'device' && isElsewhere)))
-      return joinPort(this.#client, found, { tenant: attachment.tenant, hostName: this.#hostName });
+      return joinPort(this.#client, found, { tenant: attachment.tenant, self: this.#self });
     const { port, name, tenant } = attachment;
     const { network, addresses, mac, labels } = request;
     const segment = request.kind === 'device' && { segment: segmentOf(request) };
     if (found) {
       const changed = segment && Object.keys(segment.segment).length > 0 && segment;
-      return this.#client.update('port', port, { host: this.#hostName, ...changed }, { tenant });
+      return this.#client.update('port', port, { host: this.#self, ...changed }, { tenant });
     }
     const body: PortInput = {
       id: port,
       name,
       network,
-      host: this.#hostName,
+      host: this.#self,
       ephemeral: true,
       ...segment,
       ...(addresses && { addresses }),

@@ -34,7 +34,7 @@ export interface LeaseParts {
   readonly book: LeaseBook;
   readonly users: NetworkUsers;
   readonly attachments: Attachments;
-  readonly reconciler: Pick<Reconciler, 'state' | 'synced' | 'until' | 'revision' | 'items'>;
+  readonly reconciler: Pick<Reconciler, 'host' | 'state' | 'synced' | 'until' | 'revision' | 'items'>;
   readonly log: Logger;
   readonly hostName: string;
   readonly connected: () => boolean;
@@ -142,7 +142,11 @@ export class Leases implements Disposable {
   async #make(ref: NetworkRef): Promise<NetworkItem> {
     const { client, hostName, reconciler } = this.#parts;
     const ask = (size: number) =>
-      client.create('lease', { network: ref.network, host: hostName, size }, { tenant: ref.tenant });
+      client.create(
+        'lease',
+        { network: ref.network, host: reconciler.host?.id ?? hostName, size },
+        { tenant: ref.tenant },
+      );
     let lease: Lease;
     try {
       lease = await ask(wanted);

@@ -56,7 +56,7 @@ import type { Workloads } from './workloads.ts';
 
 /** How to run an agent; every field but the last four has a flag of `heddle agent`. */
 export interface AgentOptions {
-  /** This host's name; default: that by which it joined, or the machine's. */
+  /** This host's name, if its controller has not given it one; default: the machine's. */
   readonly name?: string;
   /** Underlay address; default: the source address of the default route. */
   readonly vtep?: string;
@@ -241,6 +241,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         gone = false;
         teller.end();
         reconciler.welcome(message);
+        if (message.host.name !== undefined) own?.renamed(message.host.name);
       },
       changes(message) {
         reconciler.changes(message);

@@ -34,6 +34,16 @@ test('nobody is believed by plain TCP, by a host that has joined or not, nor ask
   assert.equal((await openMembership({ ...own, log })).controller, 'unix:/run/heddle/controller.sock');
 });
 
+test('a host that has joined is called what its controller calls it, whatever its command says', async () => {
+  using state = newState();
+  const host = { id: 'x', name: 'h9' };
+  const issuedAt = '2026-01-01T00:00:00Z';
+  const { stateDir } = state;
+  assert.equal((await openMembership({ stateDir, name: 'h1', log })).name, 'h1');
+  writeIdentity(stateDir, { controller: 'https://192.0.2.1:7470', host, key: '', cert: '', ca: '', issuedAt });
+  assert.equal((await openMembership({ stateDir, name: 'h1', log })).name, 'h9');
+});
+
 test('the stream goes nowhere else either', () => {
   for (const controller of plain)
     assert.throws(() => new ControllerStream(controller, undefined, undefined as never), { code: 'USAGE' });

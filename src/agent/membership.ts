@@ -30,8 +30,8 @@ export interface Membership {
 
 /**
  * As the host has joined; or as it joins now, if there is a token.
- * @throws NOT_JOINED, HOST_MISMATCH for another name than that by which it joined, NAME_INVALID, IDENTITY_BROKEN, USAGE for a
- *   controller that is not known by TLS or as this machine's, and as joinController
+ * @throws NOT_JOINED, NAME_INVALID, IDENTITY_BROKEN, USAGE for a controller that is not known by TLS or as this machine's, and as
+ *   joinController
  */
 export async function openMembership(options: MembershipOptions): Promise<Membership> {
   const { stateDir, log } = options;
@@ -39,12 +39,12 @@ export async function openMembership(options: MembershipOptions): Promise<Member
   const identity = readIdentity(stateDir) ?? (await join(options));
   const controller = options.controller ?? identity?.controller ?? localController;
   if (!identity && controller.startsWith('https:')) throw new HeddleError('NOT_JOINED', { controller });
-  if (identity && options.name !== undefined && options.name !== identity.host.name)
-    throw new HeddleError('HOST_MISMATCH', {
-      problem: `this host has joined as ${identity.host.name}: leave --name out, or join again as ${options.name}`,
-    });
+  // Its controller gives it its name.
+  const name = identity?.host.name;
+  if (name !== undefined && options.name !== undefined && options.name !== name)
+    log.warn({ name }, `this host is ${name} to its controller, and not ${options.name}: leave --name out`);
   return {
-    name: parseName(options.name ?? identity?.host.name ?? hostname()),
+    name: parseName(name ?? options.name ?? hostname()),
     controller,
     own: identity && new OwnCertificate(stateDir, identity, log),
   };

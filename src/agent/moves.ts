@@ -89,7 +89,7 @@ export class Moves implements Disposable {
     const { port } = attachment;
     try {
       const tenant = tenantOf(attachment, reconciler.state);
-      const { revision } = await client.update('port', port, { host: hostName }, { tenant });
+      const { revision } = await client.update('port', port, { host: reconciler.host?.id ?? hostName }, { tenant });
       this.#heard(port, { confirmed: revision });
     } catch (cause) {
       const verdict = verdictOf(cause);

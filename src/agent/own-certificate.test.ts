@@ -13,10 +13,14 @@ import { OwnCertificate } from './own-certificate.ts';
 const authority = await makeAuthority(new Date());
 
 /** What a host has joined with. */
-async function newIdentity(name = 'h1', controller = 'https://192.0.2.1:7470'): Promise<Identity> {
+async function newIdentity(
+  name = 'h1',
+  controller = 'https://192.0.2.1:7470',
+  id = hostId as string,
+): Promise<Identity> {
   const { certificate: cert, key } = await hostCertificate(authority);
   const issuedAt = new Date().toISOString();
-  return { controller, host: { id: hostId, name }, key, cert, ca: authority.certificate, issuedAt };
+  return { controller, host: { id, name }, key, cert, ca: authority.certificate, issuedAt };
 }
 
 async function newState() {
@@ -81,7 +85,8 @@ test('what a host joined with while its agent began is taken, whatever times its
 });
 
 test('as another host, or elsewhere, only a new process goes on: that is said once, and the file stays for it', async () => {
-  for (const other of [await newIdentity('h9'), await newIdentity('h1', 'https://192.0.2.2:7470')]) {
+  const elsewhere = 'https://192.0.2.2:7470';
+  for (const other of [await newIdentity('h9', undefined, 'another'), await newIdentity('h1', elsewhere)]) {
     using state = await newState();
     const { client, asked, renewed } = slowController();
     const taken = Promise.withResolvers<void>();
@@ -116,4 +121,40 @@ test('as another host, or elsewhere, only a new process goes on: that is said on
       ['what this host joined with cannot be read; it goes on with what it had'],
     );
   }
+});
+
+test('a name that its controller gives it is written down, stays with a renewal, and is no reason to take it for another', async () => {
+  using state = await newState();
+  const { client, asked, renewed } = slowController();
+  const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let taken = 0;
+  await using own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
+  own.begin(client as never, () => steps[taken++]?.resolve(), 10);
+  own.renewNow();
+  await asked;
+  own.renamed('h9');
+  assert.deepEqual(readIdentity(state.stateDir), { ...state.joined, host: { id: hostId, name: 'h9' } });
+  const cert = await renewed();
+  await steps[0]!.promise;
+  const { host, cert: written } = readIdentity(state.stateDir)!;
+  assert.deepEqual([host.name, written, own.credentials().cert], ['h9', cert, cert]);
+  const again = await newIdentity('h8');
+  writeIdentity(state.stateDir, again);
+  await steps[1]!.promise;
+  assert.equal(own.credentials().cert, again.cert);
+});
+
+test('what a host has joined with meanwhile keeps its name; and a full disk keeps nobody from its controller', async () => {
+  using state = await newState();
+  const own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
+  const again = await newIdentity('h8');
+  writeIdentity(state.stateDir, again);
+  own.renamed('h9');
+  assert.deepEqual(readIdentity(state.stateDir), again);
+  const nowhere = new OwnCertificate(
+    join(state.stateDir, 'identity.json', 'none'),
+    state.joined,
+    pino({ level: 'silent' }),
+  );
+  nowhere.renamed('h9');
 });

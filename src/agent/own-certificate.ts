@@ -60,6 +60,25 @@ export class OwnCertificate implements AsyncDisposable {
     };
   }
 
+  /** The controller has given this host another name. */
+  renamed(name: string): void {
+    const { controller, host } = this.#identity;
+    if (host.name === name) return;
+    this.#identity = { ...this.#identity, host: { ...host, name } };
+    const about = { before: host.name, name, controller };
+    this.#log.warn(
+      about,
+      'this host has another name; what its agent says of it has the old one until that starts again',
+    );
+    // What it has joined with meanwhile has a name of its own.
+    if (this.#joined()) return;
+    try {
+      writeIdentity(this.#stateDir, this.#identity);
+    } catch (err) {
+      this.#log.warn({ err, ...about }, 'that is not written down; it is told again to an agent that starts');
+    }
+  }
+
   /** Has it renewed although it is not time. */
   renewNow(): void {
     this.#wanted = true;
@@ -148,9 +167,9 @@ export class OwnCertificate implements AsyncDisposable {
     const { certificate, ca } = (await client.request('POST', path, { body: { csr }, signal })) as Renewed;
     // One of before counts no more, and by the token of the other nobody joins a second time.
     const joined = this.#joined();
-    if (this.#identity !== before || (joined && isSame(joined, before)))
+    if (this.#identity.cert !== before.cert || (joined && isSame(joined, before)))
       throw new Error('this host has joined again meanwhile');
-    const renewed = { ...before, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
+    const renewed = { ...this.#identity, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
     // What it has joined with as another host is the next process's.
     if (!joined) writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
@@ -159,9 +178,9 @@ export class OwnCertificate implements AsyncDisposable {
   }
 }
 
-/** The same host, at the same controller. */
+/** The same host, at the same controller: by its name, if it is another object by now. */
 const isSame = (one: Identity, other: Identity): boolean =>
-  one.controller === other.controller && one.host.name === other.host.name;
+  one.controller === other.controller && (one.host.id === other.host.id || one.host.name === other.host.name);
 
 /** When a certificate is to be renewed, milliseconds since 1970. */
 function renewalOf({ issuedAt, cert }: Pick<Identity, 'issuedAt' | 'cert'>): number {

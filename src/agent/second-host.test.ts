@@ -24,7 +24,7 @@ async function joined(refusals: readonly Error[], change: object = {}, port = fo
       return { ...found, revision: '6', ...change };
     },
   };
-  await joinPort(client as never, port, { tenant: 'acme', hostName: 'h2' });
+  await joinPort(client as never, port, { tenant: 'acme', self: 'h2' });
   return asked;
 }
 const conflict = new HeddleError('REVISION_CONFLICT', { want: '5', have: '6' });

@@ -40,11 +40,11 @@ export function refuseThird({ name, segment, host, standby }: Port, self: string
 export async function joinPort(
   client: Pick<Client, 'update' | 'get'>,
   found: Port,
-  { tenant, hostName }: { tenant: string; hostName: string },
+  { tenant, self }: { tenant: string; self: string },
 ): Promise<Port> {
   const now = () => client.get('port', found.id, { tenant });
   const join = ({ revision: ifRevision }: Port) =>
-    client.update('port', found.id, { standby: hostName }, { tenant, ifRevision, waitMs: joinMs });
+    client.update('port', found.id, { standby: self }, { tenant, ifRevision, waitMs: joinMs });
   try {
     return await join(found).catch(async (e: unknown) => {
       if (!hasCode(e, 'REVISION_CONFLICT')) throw e;

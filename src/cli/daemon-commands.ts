@@ -213,7 +213,7 @@ export function agentCommand(io: Io): Command {
       ).env('HEDDLE_CONTROLLER'),
     )
     .option('--join-token-file <file>', 'join with the token in it, if this host has not joined')
-    .option('--name <name>', 'this host’s name; default: that by which it joined, or the machine’s')
+    .option('--name <name>', 'this host’s name, if its controller has not given it one; default: the machine’s')
     .option('--vtep <address>', 'its underlay address; default: the source address of the default route')
     .option('--state-dir <folder>', 'attachments and the last known state', '/var/lib/heddle/agent')
     .option('--socket <path>', 'unix socket of the local API', defaults.agent)

@@ -13,7 +13,7 @@ import { OwnCertificate } from '../../src/agent/own-certificate.ts';
 import { ControllerStream } from '../../src/agent/stream.ts';
 import { type Client, openClient } from '../../src/client/client.ts';
 import { startController } from '../../src/controller/main.ts';
-import { PROTOCOL } from '../../src/model/host-state.ts';
+import { PROTOCOL, type Welcome } from '../../src/model/host-state.ts';
 
 const log = pino({ level: 'silent' });
 const days = 86_400_000;
@@ -64,7 +64,7 @@ test('who opens the unix socket is root; by TCP nobody is known without a certif
   await assert.rejects(openClient(rig.address, { ca, token: 'hdt_no' }).list('tenant'), { code: 'TOKEN_INVALID' });
 });
 
-test('a controller of another installation is none', async () => {
+test('A30: a controller of another installation is none', async () => {
   await using one = await openRig();
   await using two = await openRig();
   const { ca } = await two.root.authority();
@@ -82,7 +82,7 @@ test('a controller of another installation is none', async () => {
   await assert.rejects(stolen.list('host'), { code: 'CERTIFICATE_INVALID' });
 });
 
-test('TLS 1.2 is not spoken', async () => {
+test('A30: TLS 1.2 is not spoken', async () => {
   await using rig = await openRig();
   const { hostname: host, port } = new URL(rig.address);
   const socket = connect({ host, port: Number(port), rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
@@ -94,7 +94,7 @@ test('TLS 1.2 is not spoken', async () => {
   twin.destroy();
 });
 
-test('a host joins once with a token, is known by its certificate, and keeps its key to itself', async () => {
+test('A30: a host joins once with a token, is known by its certificate, and keeps its key to itself', async () => {
   await using rig = await openRig();
   const { token } = await rig.root.createHostToken({});
   const h1 = await rig.join('h1', rig.address, token);
@@ -111,7 +111,7 @@ test('a host joins once with a token, is known by its certificate, and keeps its
   );
 });
 
-test('a revoked host is nobody, at once, and its stream ends; with a token for it, it comes back', async () => {
+test('A32: a revoked host is nobody, at once, and its stream ends; with a token for it, it comes back', async () => {
   await using rig = await openRig();
   const h1 = await rig.join('h1');
   const { promise: welcome, resolve: welcomed } = Promise.withResolvers<void>();
@@ -170,25 +170,26 @@ test('a host may leave, and take no other one with it', async () => {
   await assert.rejects(asHost(h1).get('host', 'h2'), { code: 'HOST_GONE' }, 'it is nobody now');
 });
 
-test('a host that was given another name takes it by joining again, and is the same', async () => {
+test('a host that was given another name while it was off is let in by its certificate, and keeps the name that it is told', async () => {
   await using rig = await openRig();
   const h1 = await rig.join('h1');
   await rig.root.update('host', 'h1', { name: 'h9' });
-  const { promise: refused, resolve } = Promise.withResolvers<Error>();
-  const mute = { welcome: () => undefined, changes: () => undefined, renew: () => undefined, ask: () => undefined };
+  const other = await rig.root.create('host', { name: 'h1', vtep: '198.18.0.7' });
+  const stateDir = join(rig.dir, 'h1');
+  await using own = new OwnCertificate(stateDir, h1, log);
+  const mute = { changes: () => undefined, renew: () => undefined, ask: () => undefined };
   const hello = () => ({
     ...{ type: 'hello' as const, protocol: PROTOCOL, name: 'h1', vtep: '198.18.0.1', mtuBytes: 1500 },
     ...{ version: '0', kernel: '0' },
   });
-  {
-    await using _ = new ControllerStream(rig.address, () => credentialsOf(h1), { ...mute, hello, lost: resolve });
-    assert.match((await refused).message, /of host h9, not of h1.*heddle host token create --name h9/);
-  }
-  const { token } = await rig.root.createHostToken({ name: 'h9' });
-  const stateDir = join(rig.dir, 'h1');
-  const { identity } = await ensureJoined({ controller: rig.address, token, vtep: '198.18.0.1', stateDir });
-  assert.deepEqual(identity.host, { id: h1.host.id, name: 'h9' });
-  assert.deepEqual(readIdentity(stateDir)?.host, identity.host);
+  const { promise: welcomed, resolve: welcome, reject: lost } = Promise.withResolvers<Welcome>();
+  await using _ = new ControllerStream(rig.address, own.credentials, { ...mute, hello, welcome, lost });
+  const { host } = await welcomed;
+  assert.deepEqual([host.id, host.name], [h1.host.id, 'h9']);
+  own.renamed('h9');
+  assert.deepEqual(readIdentity(stateDir), { ...h1, host: { id: h1.host.id, name: 'h9' } });
+  assert.equal((await rig.root.get('host', 'h9')).status.condition, 'online');
+  assert.deepEqual(await rig.root.get('host', other.id), other, 'who has its old name now is not touched');
 });
 
 test('a certificate is renewed with a new key when a third of its time is over, and after that is not', async () => {

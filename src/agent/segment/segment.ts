@@ -32,6 +32,8 @@ export interface SegmentParts {
   readonly place: Place;
   readonly port: PortItem;
   readonly self: () => HostNumber | undefined;
+  /** This host, as the controller is told of it. */
+  readonly selfRef: () => string;
   readonly hostName: string;
   readonly machines: Machines;
   readonly client: Client;
@@ -326,7 +328,7 @@ export class Segment implements Disposable {
 
   /** Asks the controller to bind the port here. It refuses if anything has changed that this host does not know yet. */
   async #takeOver(why: 'silent' | 'unheard'): Promise<void> {
-    const { client, hostName, log } = this.#parts;
+    const { client, selfRef, log } = this.#parts;
     const segment = this.#tellable();
     if (this.#asking || !segment) return;
     const { port, tenant } = segment;
@@ -341,7 +343,7 @@ export class Segment implements Disposable {
         // Its agent may be restarting.
         if (this.#downSince === undefined || performance.now() - this.#downSince < beat.deaf) return;
       }
-      await client.update('port', port.id, { host: hostName }, { tenant, ifRevision: port.revision });
+      await client.update('port', port.id, { host: selfRef() }, { tenant, ifRevision: port.revision });
       this.#election.tookOver();
       this.#switches++;
       log.warn({ port: port.name }, 'the other host of a segment is silent: this one takes over');

@@ -105,7 +105,7 @@ export class Segments implements Disposable {
   }
 
   #begin(id: PortId, place: Place): void {
-    const { reconciler, devices, maps, log } = this.#parts;
+    const { reconciler, devices, maps, hostName, log } = this.#parts;
     const port = this.#machines.segment(id);
     if (!port) return;
     const before = this.#segments.get(id)?.problem;
@@ -114,6 +114,7 @@ export class Segments implements Disposable {
         ...this.#parts,
         ...{ place, port, machines: this.#machines },
         self: () => reconciler.host?.number,
+        selfRef: () => reconciler.host?.id ?? hostName,
         sayFirst: (first) => this.sayFirst(first),
         carrier: () => this.#carrier(place.ifindex),
         gate: (until) => maps.gate(place.slot, until),
