@@ -127,7 +127,7 @@ const routes = [
   ['GET', '/v1/whatever-comes-next', 403],
 ] as const;
 
-test('root may all; a member reads, and has taps of its own; a stranger may nothing, even where the socket lets it in', async () => {
+test('A21: root may all; a member reads, and has taps of its own; a stranger may nothing, even where the socket lets it in', async () => {
   await using api = await serve();
   // Root's own mistake, or another's: what the kernel says of who comes holds without the socket's mode.
   chmodSync(api.path, 0o666);
@@ -151,7 +151,7 @@ test('root may all; a member reads, and has taps of its own; a stranger may noth
   assert.deepEqual([api.asked.attach.length, api.asked.left], [2, 1]);
 });
 
-test('the socket itself keeps strangers out, and everybody but root where there is no group', async () => {
+test('A21: the socket itself keeps strangers out, and everybody but root where there is no group', async () => {
   const refused = async (path: string, user: TestUser) => {
     const socket = open(path, user);
     socket.once('connect', () => socket.destroy(new Error('it was let in')));
@@ -169,7 +169,7 @@ test('the socket itself keeps strangers out, and everybody but root where there 
   assert.equal((await ask(own.path, root, 'GET', '/v1/status')).status, 200);
 });
 
-test('a member’s attach is of a tap of its own, whatever it asks for', async () => {
+test('A21: a member’s attach is of a tap of its own, whatever it asks for', async () => {
   await using api = await serve();
   const attach = (body: object, user = alice) =>
     ask(api.path, user, 'POST', '/v1/attachments', { body: { ...tap, ...body } });
@@ -204,7 +204,7 @@ test('a member’s attach is of a tap of its own, whatever it asks for', async (
   ]);
 });
 
-test('a member sees user data, keys and labels of its own ports alone', async () => {
+test('A21: a member sees user data, keys and labels of its own ports alone', async () => {
   await using api = await serve();
   const list = async (user: TestUser) => {
     const { json } = await ask(api.path, user, 'GET', '/v1/attachments');
@@ -221,7 +221,7 @@ test('a member sees user data, keys and labels of its own ports alone', async ()
     assert.deepEqual((await ask(api.path, user, 'GET', `/v1/attachments/${name}`)).json.attachment.local, told);
 });
 
-test('who it is is asked anew of each connection, and is who made it', async () => {
+test('A21: who it is is asked anew of each connection, and is who made it', async () => {
   await using api = await serve();
   const [first, second] = [by(open(api.path, alice)), by(open(api.path, root))];
   const see = async (user: TestUser, agent: Agent) => (await ask(api.path, user, 'GET', '/v1/leave', { agent })).status;
@@ -231,7 +231,7 @@ test('who it is is asked anew of each connection, and is who made it', async () 
   for (const agent of [first, second]) agent.destroy();
 });
 
-test('of whom the kernel does not tell is nobody', () => {
+test('A21: of whom the kernel does not tell is nobody', () => {
   const access = new LocalAccess({ group });
   const caller = () => access.caller({} as Socket);
   assert.throws(caller, {
@@ -241,7 +241,7 @@ test('of whom the kernel does not tell is nobody', () => {
   assert.throws(() => access.admit({} as Socket, 'GET', '/healthz'), { code: 'FORBIDDEN' });
 });
 
-test('a member that connects or asks without end takes nothing from others', async () => {
+test('A21: a member that connects or asks without end takes nothing from others', async () => {
   await using api = await serve();
   const many = Array.from({ length: memberLimits.connections + 1 }, () => open(api.path, alice));
   const [cut] = await Promise.race(many.map(async (socket) => (await once(socket, 'close'), [socket])));

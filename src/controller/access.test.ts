@@ -90,7 +90,7 @@ function outcomesAt(route: Route): Readonly<Record<Who, Outcome>> {
   return row[1];
 }
 
-describe('A24: each role at each route', () => {
+describe('A24, A31: each role, and a host, at each route', () => {
   for (const route of closed)
     it(nameOf(route), async () => {
       const outcomes = outcomesAt(route);
@@ -172,7 +172,7 @@ it('answers without credentials what is for everybody, and who shows bad ones is
   assert.equal((await api.as(undefined).request('GET', '/v1/nothing')).status, 401);
 });
 
-describe('A22: the tenant next door', () => {
+describe('A22, A31, A37: the tenant next door', () => {
   for (const route of closed.filter(isInTenant))
     it(`is as if it were not there: ${nameOf(route)}`, async () => {
       await using api = await openTwoTenants();
@@ -255,4 +255,31 @@ describe('A22: ids of another tenant’s objects', () => {
     assert.deepEqual([router.peers, router.activePeers], [[id], []]);
     await chief.refused('NOT_FOUND', 'PATCH', path, { peers: [nowhere] });
   });
+});
+
+it('A25: a tenant that has another’s names, prefixes, addresses and MACs takes nothing of it', async () => {
+  await using api = await openTwoTenants();
+  const make = async (tenant: string) => {
+    const t = `/v1/tenants/${tenant}`;
+    await api.ok('POST', `${t}/networks`, { name: 'shop' });
+    await api.ok('POST', `${t}/subnets`, { name: 'shop', network: 'shop', cidr: '10.44.0.0/24' });
+    const port = { name: 'www', network: 'shop', host: 'h1', addresses: ['10.44.0.7'], mac: '52:54:00:00:44:07' };
+    await api.ok('POST', `${t}/ports`, { ...port, dnsNames: ['www'] });
+    await api.ok('PATCH', `${t}/routers/it`, { subnets: ['shop'] });
+  };
+  await make('acme');
+  const seen = async () => {
+    const viewer = api.as(users.viewer);
+    const [port, router] = ['ports/www', 'routers/it'].map((path) => viewer.ok('GET', `/v1/tenants/acme/${path}`));
+    return [await port, await router, (await viewer.ok('GET', '/v1/export')).documents];
+  };
+  const before = await seen();
+  await make('globex');
+  assert.deepEqual(await seen(), before);
+  const ids = ['acme', 'globex'].map(async (t) => (await api.ok('GET', `/v1/tenants/${t}/networks/shop`)).vni);
+  assert.notEqual(await ids[0], await ids[1], 'each is on a wire of its own');
+  // As a part of it, a name means the tenant's own, and there is no way to say another's.
+  const chief = api.as(users['tenant-admin']);
+  for (const network of ['globex/shop', '../globex/shop'])
+    await chief.refused('NOT_FOUND', 'POST', '/v1/tenants/acme/ports', { network });
 });

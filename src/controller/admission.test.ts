@@ -31,7 +31,7 @@ for (const [what, code, gone, headers] of [
   ['a host', 'UNAUTHENTICATED', '/v1/hosts/h3', (api: Furnished) => headersOf(hostOf(api, 'h3'))],
   ['nothing of it', undefined, '/v1/tenants/acme/grants/dev', () => headersOf(users['tenant-editor'])],
 ] as const)
-  it(`what is deleted while a body comes: ${what}`, async () => {
+  it(`A24: what is deleted while a body comes: ${what}`, async () => {
     await using api = await openTwoTenants();
     await api.ok('POST', '/v1/hosts', { name: 'h3', vtep: '198.18.0.3', tenants: ['*'] });
     const url = what === 'the tenant' ? '/v1/tenants/it/networks' : networks;
@@ -40,7 +40,7 @@ for (const [what, code, gone, headers] of [
     assert.equal(isThere(api), code === undefined);
   });
 
-it('a token that is deleted while a body comes lets nobody in', async () => {
+it('A29: a token that is deleted while a body comes lets nobody in', async () => {
   await using api = await openTwoTenants();
   const { id, token } = await api.ok('POST', '/v1/tokens', { user: 'ed' });
   const shown = { authorization: `Bearer ${token}` };
@@ -49,7 +49,7 @@ it('a token that is deleted while a body comes lets nobody in', async () => {
   assert.equal(isThere(api), false);
 });
 
-it('a tenant whose name goes to another while a body comes is still the one that is meant', async () => {
+it('A24: a tenant whose name goes to another while a body comes is still the one that is meant', async () => {
   await using api = await openTwoTenants();
   const both = user('bea');
   for (const tenant of ['acme', 'globex'])

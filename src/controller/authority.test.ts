@@ -27,7 +27,7 @@ const renew = async (api: TestApi, name: string): Promise<Buffer> =>
   derOf((await api.ok('POST', `/v1/hosts/${name}/certificate`, { csr })).certificate);
 
 describe('the authority', () => {
-  it('is made once, and is the same for every controller of the store, whose copy alone is of no use', async () => {
+  it('A34: is made once, and is the same for every controller of the store, whose copy alone is of no use', async () => {
     await using store = await openSqlite(':memory:');
     const sealingKey = newSealingKey();
     const bundles = [];
@@ -91,7 +91,7 @@ describe('the authority', () => {
     assert.equal(told.length, 2);
   });
 
-  it('knows its hosts by their certificates, and nobody by another', async () => {
+  it('A30: knows its hosts by their certificates, and nobody by another', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });
     const der = await join(api);
@@ -114,7 +114,7 @@ describe('the authority', () => {
     assert.throws(() => authority.identify(der), { code: 'CERTIFICATE_INVALID', message: /expired/ });
   });
 
-  it('signs for nobody who asked before somebody else joined in its place', async () => {
+  it('A32: signs for nobody who asked before somebody else joined in its place', async () => {
     await using api = await openTestApi();
     await join(api);
     const authority = await api.authority();
@@ -134,7 +134,7 @@ describe('the authority', () => {
     assert.throws(use, { code: 'CERTIFICATE_REVOKED' });
   });
 
-  it('gives a host that was off for weeks another certificate, and nothing else', async () => {
+  it('A33: gives a host that was off for weeks another certificate, and nothing else', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });
     const [h1, h2] = [await join(api), await join(api, 'h2', '198.18.0.2')];
@@ -234,7 +234,7 @@ describe('another authority', () => {
     assert.equal(authority.identify(await join(api)).name, 'h1');
   });
 
-  it('retired, its hosts’ connections end at every controller, and those of renewed hosts go on', async (t) => {
+  it('A32: retired, its hosts’ connections end at every controller, and those of renewed hosts go on', async (t) => {
     await using store = await openSqlite(':memory:');
     const sealingKey = newSealingKey();
     await using one = await openTestApi({ store, sealingKey });

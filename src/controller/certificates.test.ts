@@ -91,7 +91,7 @@ async function openDoor(): Promise<Door> {
 /** What anybody may ask, whatever certificate is shown: it is not looked at. */
 const open = ['GET /healthz', 'GET /v1/ca', 'POST /v1/join', 'GET /v1/login'];
 
-describe('A30: a certificate that does not count, at each route', async () => {
+describe('A30, A32: a certificate that does not count, at each route', async () => {
   const strangers: Readonly<Record<string, (door: Door) => Promise<KeyedCertificate | undefined>>> = {
     'UNAUTHENTICATED of none': async () => undefined,
     'CERTIFICATE_INVALID of another authority': (door) => hostCertificate(theirs, { id: door.idOf('h1') }),

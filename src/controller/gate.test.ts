@@ -61,7 +61,7 @@ it('lets in one after the other, in the order in which they came, whatever becom
   );
 });
 
-it('has room for eight who wait, and tells the ninth so', async () => {
+it('A27: has room for eight who wait, and tells the ninth so', async () => {
   const { begun, come, leave } = await occupied();
   const waiting = Array.from({ length: 8 }, (_, i) => come(`w${i}`));
   const ninth = assert.rejects(come('ninth'), { code: 'BUSY', details: { waiting: 8 } });
@@ -72,7 +72,7 @@ it('has room for eight who wait, and tells the ninth so', async () => {
   await come('later');
 });
 
-it('has one place for each principal, again when it was let in or has gone', async () => {
+it('A27: has one place for each principal, again when it was let in or has gone', async () => {
   const { begun, come, leave } = await occupied();
   const client = new AbortController();
   const left = come('left', client.signal, 'user:a');

@@ -14,7 +14,7 @@ const hasTwo = async (api: Furnished) => {
 const tenantsOf = async (api: Furnished, name: string): Promise<string[]> =>
   (await api.ok('GET', `/v1/hosts/${name}`)).tenants;
 
-it('are refused to who has no right to give roles there: by a host, a token, a document', async () => {
+it('A24: are refused to who has no right to give roles there: by a host, a token, a document', async () => {
   await using api = await openTwoTenants();
   await hasTwo(api);
   const olga = api.as(operator);
@@ -35,7 +35,7 @@ it('are refused to who has no right to give roles there: by a host, a token, a d
   assert.deepEqual([tenant, who], ['globex', 'user:olga']);
 });
 
-it('are given by who may give roles there, and all of them by an admin', async () => {
+it('A24: are given by who may give roles there, and all of them by an admin', async () => {
   await using api = await openTwoTenants();
   await hasTwo(api);
   const acme = api.world.find('tenant', '-', 'acme')!.record.id;
@@ -88,7 +88,7 @@ it('stay those of a host that joins again, as far as who lets it in may give the
   assert.deepEqual(await joinedBy(api.as(operator), {}), []);
 });
 
-it('of a host that joins again are what it has by then, whenever the token was made; none are another’s', async () => {
+it('A24: of a host that joins again are what it has by then, whenever the token was made; none are another’s', async () => {
   await using api = await openTwoTenants();
   await hasTwo(api);
   const { csr } = await makeRequest('h1');

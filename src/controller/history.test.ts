@@ -202,12 +202,12 @@ async function openHeldDiff() {
   return { api, statuses, [Symbol.asyncDispose]: dispose };
 }
 
-it('says what is different to one at a time; of a principal one more waits', async () => {
+it('A27: says what is different to one at a time; of a principal one more waits', async () => {
   await using open = await openHeldDiff();
   assert.deepEqual(await open.statuses(), [200, 200, 503]);
 });
 
-it('says it to nobody whose rights ended while it waited', async () => {
+it('A24: says it to nobody whose rights ended while it waited', async () => {
   await using open = await openHeldDiff();
   await open.api.ok('DELETE', `${t}/grants/vic`);
   assert.deepEqual(await open.statuses(), [200, 403, 503]);

@@ -19,7 +19,7 @@ function socketOf(validToMs?: number, raw: Uint8Array = new Uint8Array()) {
   return own as typeof own & Socket;
 }
 
-it('ends all connections of a host within a second, and none of another', (t) => {
+it('A32: ends all connections of a host within a second, and none of another', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const sockets = new HostSockets(() => new Date());
   const [a, b, other, next] = [socketOf(), socketOf(), socketOf(), socketOf()];
@@ -53,7 +53,7 @@ it('ends a connection with its certificate, and leaves one whose certificate has
   assert.deepEqual(ended(), [true, true, false, false]);
 });
 
-it('ends those whose certificate does not count any more, whichever host they are of', (t) => {
+it('A32: ends those whose certificate does not count any more, whichever host they are of', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
   const sockets = new HostSockets(() => new Date());
   const all = [1, 2, 1].map((n) => socketOf(2_000_000, Uint8Array.of(n)));

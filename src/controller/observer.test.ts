@@ -86,7 +86,7 @@ async function written(api: TestApi, tenant: string, from: bigint): Promise<Map<
   return changes;
 }
 
-it('an observer of one tenant sees exactly its objects, in order, whatever anybody writes', async () => {
+it('A22: an observer of one tenant sees exactly its objects, in order, whatever anybody writes', async () => {
   const run = async (steps: readonly Step[]) => {
     await using api = await openTwoTenants();
     for (const [tenant, subjects] of Object.entries({ globex: ['bob', 'both'], acme: ['both'] }))

@@ -39,7 +39,7 @@ async function refused(oidc: Oidc, token: string, text: RegExp, code: Code = 'TO
   });
 }
 
-describe('whose token counts', () => {
+describe('A29: whose token counts', () => {
   let oidc: Oidc;
   before(() => {
     oidc = new Oidc(optionsOf());
@@ -125,7 +125,7 @@ describe('whose token counts', () => {
   });
 });
 
-describe('names', () => {
+describe('A29: names', () => {
   const userOf = async (options: Partial<OidcOptions>, more: object) => {
     const { untilMs: _, ...user } = await new Oidc(optionsOf(options)).verifyJwt(await provider.sign(claims(more)));
     return user;
@@ -180,7 +180,7 @@ describe('keys', () => {
     await refused(oidc, old, /none of the provider/);
   });
 
-  it('that nobody has are asked for no more than once in a while', async () => {
+  it('A27: that nobody has are asked for no more than once in a while', async () => {
     const oidc = new Oidc(optionsOf());
     await oidc.verifyJwt(await provider.sign(claims()));
     provider.asked.length = 0;

@@ -86,7 +86,7 @@ it('tells all hosts what another one holds for workloads, not what they ask for,
   assert.deepEqual(reached(), told);
 });
 
-it('takes a revoked host from all others, and gives it back when it joins again', async () => {
+it('A32: takes a revoked host from all others, and gives it back when it joins again', async () => {
   const { api, fakes } = await openWithHosts();
   await using _ = api;
   const t = '/v1/tenants/acme';

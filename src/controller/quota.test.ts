@@ -56,7 +56,7 @@ for (const controllers of [1, 2])
       ['addresses', 'addresses', (n: number) => ({ name: `a${n}`, network: 'web', ports: [`p${n}`] })],
       ['routers', 'routers', (n: number) => ({ name: `r${n}` })],
     ] as const)
-      it(`of 50 who make ${path} at once, as many succeed as the quota has room for`, async () => {
+      it(`A27: of 50 who make ${path} at once, as many succeed as the quota has room for`, async () => {
         await using store = await openSqlite(':memory:');
         await using first = await openFurnishedApi({ store });
         await using second = await openTestApi({ store });
@@ -77,7 +77,7 @@ for (const controllers of [1, 2])
       });
   });
 
-it('gives the last place to one of two controllers that decided at once, and to none after a limit came between', async () => {
+it('A27: gives the last place to one of two controllers that decided at once, and to none after a limit came between', async () => {
   await using store = await openSqlite(':memory:');
   await using here = await openFurnishedApi({ store });
   await using there = await openTestApi({ store });
@@ -96,7 +96,7 @@ it('gives the last place to one of two controllers that decided at once, and to 
   assert.deepEqual(await both(close, make(there)), ['done', 'QUOTA_EXCEEDED']);
 });
 
-it('says whose limit it is, of what, and how much there is, and writes nothing', async () => {
+it('A27: says whose limit it is, of what, and how much there is, and writes nothing', async () => {
   await using api = await openFurnishedApi();
   await limit(api, { ports: 2, addresses: 3, networks: 1 });
   await api.ok('POST', `${t}/ports`, { network: 'web' }); // 10.0.0.2 and fd00::2
@@ -147,7 +147,7 @@ it('stops growth alone where a limit is lowered below what there is, and until t
   await api.refused('QUOTA_EXCEEDED', ...port('f'));
 });
 
-it('refuses a set of documents that goes beyond a limit as a whole, and takes one that fits', async () => {
+it('A27: refuses a set of documents that goes beyond a limit as a whole, and takes one that fits', async () => {
   await using api = await openFurnishedApi();
   await limit(api, { ports: 2 });
   const set = (n: number) => ({
@@ -276,7 +276,7 @@ it('costs a write the same however much the tenant has', async () => {
   api.store.range = range;
 });
 
-it('never grows beyond a limit, whatever comes at once from two controllers', async () => {
+it('A27: never grows beyond a limit, whatever comes at once from two controllers', async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('make'), kind: fc.constantFrom('port', 'router', 'network', 'address'), n: fc.nat(3) }),
     fc.record({ do: fc.constant('drop'), kind: fc.constantFrom('port', 'router', 'network', 'address'), n: fc.nat(3) }),

@@ -79,7 +79,7 @@ it('takes a /64 for one client, and an IPv4 address for one however it is writte
   assert.equal(clientOf('192.0.2.1'), '192.0.2.1');
 });
 
-it('counts each user and each host, whatever address they have; of who is nobody, the address', async () => {
+it('A27: counts each user and each host, whatever address they have; of who is nobody, the address', async () => {
   const rate = 1000 / BURST_MS;
   await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
   await api.ok('POST', '/v1/hosts', { name: 'h1', vtep: '198.18.0.1' });
@@ -99,7 +99,7 @@ it('counts each user and each host, whatever address they have; of who is nobody
   assert.deepEqual([await guess(1), await guess(2)], [401, 429]);
 });
 
-it('counts writes of who is nobody by themselves, and lower', async () => {
+it('A27: counts writes of who is nobody by themselves, and lower', async () => {
   await using api = await openTestApi({ rates: { write: 1000, read: 1000 }, ratesNow: () => 0 });
   const nobody = api.as(undefined);
   const join = async () => (await nobody.request('POST', '/v1/join', { token: 'hdj_', csr: '', name: 'h1' })).status;
@@ -110,7 +110,7 @@ it('counts writes of who is nobody by themselves, and lower', async () => {
   assert.equal((await api.request('POST', '/v1/tenants', { name: 'acme' })).status, 201, 'root here');
 });
 
-it('lets in who shows a token to join, whoever else behind the address has shown none', async () => {
+it('A27: lets in who shows a token to join, whoever else behind the address has shown none', async () => {
   // Two requests at once, and the next one after ten seconds.
   const rate = 2000 / BURST_MS;
   await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });
@@ -133,7 +133,7 @@ it('lets in who shows a token to join, whoever else behind the address has shown
   assert.equal(await join(wrong), tooSoon);
 });
 
-it('refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {
+it('A27: refuses with 429 and when to come back; one object, and the streams of hosts, are always to be had', async () => {
   // One request, and the next one after 20 seconds.
   const rate = 1000 / BURST_MS;
   await using api = await openTestApi({ rates: { write: rate, read: rate }, ratesNow: () => 0 });

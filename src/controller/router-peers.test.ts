@@ -30,7 +30,7 @@ const seenBy = (api: TestApi, host: string) =>
     .flatMap((i) => (i.kind === 'lease' || i.kind === 'server' ? [] : [`${i.kind} ${i.name}`]))
     .sort();
 
-it('connects routers of two tenants while both name each other, and not a moment longer', async () => {
+it('A25: connects routers of two tenants while both name each other, and not a moment longer', async () => {
   const { api, r1, r2, o } = await openWithTwo();
   await using _ = api;
   const alone = ['network web', 'port p1', 'router r'];
@@ -59,7 +59,7 @@ it('connects routers of two tenants while both name each other, and not a moment
   assert.deepEqual([left.peers, left.activePeers], [[r2], []], 'a name of what is gone does no harm');
 });
 
-it('tells hosts of a peer’s network what the peer joins, and no more', async () => {
+it('A25: tells hosts of a peer’s network what the peer joins, and no more', async () => {
   const { api, r1, r2, o } = await openWithTwo();
   await using _ = api;
   await api.ok('PATCH', `${o}/networks/far`, { publishFrom: ['192.0.2.0/24'] });
@@ -169,7 +169,7 @@ it('refuses translations that are no other prefix for a joined subnet', async ()
   await api.refused('TRANSLATION_INVALID', 'PATCH', `${t}/routers/r`, { subnets: ['more4'] });
 });
 
-it('says of an overlap with a peer which prefix of the caller’s own it is, and nothing of the peer’s addresses', async () => {
+it('A25: says of an overlap with a peer which prefix of the caller’s own it is, and nothing of the peer’s addresses', async () => {
   const { api, r1, r2, o } = await openWithTwo();
   await using _ = api;
   await api.ok('POST', `${o}/networks`, { name: 'same' });
@@ -198,7 +198,7 @@ it('says of an overlap with a peer which prefix of the caller’s own it is, and
   });
 });
 
-it('keeps the addresses of peers apart when both sides change at once', async () => {
+it('A25: keeps the addresses of peers apart when both sides change at once', async () => {
   await using store = await openSqlite(':memory:');
   await using here = await openFurnishedApi({ store });
   await using there = await openTestApi({ store });

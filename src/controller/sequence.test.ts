@@ -128,7 +128,7 @@ it('leaves a legal state where it ends in the middle, and the same set makes the
 
 const t = '/v1/tenants/acme';
 
-it('comes after the one before, also if nothing is to be written; of nine who wait one is told to come again', async () => {
+it('A27: comes after the one before, also if nothing is to be written; of nine who wait one is told to come again', async () => {
   await using open = await openHeld();
   const { api } = open;
   const to = String(api.world.revision);
@@ -154,7 +154,7 @@ it('holds up none of those who only ask what would be', async () => {
   await open.goOn();
 });
 
-it('waits once for each principal', async () => {
+it('A27: waits once for each principal', async () => {
   await using open = await openHeld();
   const { api } = open;
   for (const name of ['ada', 'bob'])
@@ -214,7 +214,7 @@ for (const [what, body] of [
   ['rollback', { to: '3', tenant: 'acme' }],
   ['rollback', { to: '3', tenant: 'acme', dryRun: true }],
 ] as const)
-  it(`${what} (${Object.keys(body)}) is refused to whose rights ended while it waited`, async () => {
+  it(`A24: ${what} (${Object.keys(body)}) is refused to whose rights ended while it waited`, async () => {
     await using api = await openTestApi();
     await api.ok('POST', '/v1/apply', { documents: [...net, { kind: 'tenant', name: 'other' }, port('p1')] });
     const way = 'plan' in body || 'dryRun' in body ? 'rehearse' : 'write';
@@ -250,7 +250,7 @@ for (const [written, documents, answer] of [
   ['nothing', [], { status: 403, code: 'FORBIDDEN' }],
   ['something', [{ kind: 'network', tenant: 'acme', name: 'mine' }], { status: 200, code: undefined }],
 ] as const)
-  it(`of whose rights end when ${written} is written is decided anew ${written === 'nothing' ? 'for nobody' : 'to its end'}`, async () => {
+  it(`A24: of whose rights end when ${written} is written is decided anew ${written === 'nothing' ? 'for nobody' : 'to its end'}`, async () => {
     const interrupt = async (api: TestApi) => {
       await api.ok('DELETE', `${t}/grants/eve`);
       await takeSecond(api);
@@ -336,7 +336,7 @@ for (const [what, limits, documents, other] of [
     (n: number) => ['leases', { network: 'web', host: 'h1', size: n % 2 }],
   ],
 ] as const)
-  it(`is decided twice at most, however many others write to ${what} all the time`, async () => {
+  it(`A27: is decided twice at most, however many others write to ${what} all the time`, async () => {
     await using api = await openTestApi();
     await api.ok('POST', '/v1/apply', { documents: [...net, ...large] });
     await api.ok('PATCH', `${t}/quota`, { limits });

@@ -53,7 +53,7 @@ it('lets go what each holds of the other, only where nothing else helps', async 
   assert.deepEqual([done, gone], [['c', 'a', 'b', 'a'], 2]);
 });
 
-it('gives up a chain that is too long with one refusal, after so many tries', async () => {
+it('A27: gives up a chain that is too long with one refusal, after so many tries', async () => {
   const { tasks, runs } = chain(100);
   const [refusal, ...more] = await settle(tasks, stays, { left: 500 });
   assert.deepEqual(more, []);

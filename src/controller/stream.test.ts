@@ -61,7 +61,7 @@ async function openStreams() {
 const makePort = (api: TestApi, host: string) => api.ok('POST', '/v1/tenants/acme/ports', { network: 'web', host });
 const up = (id: string): Report['ports'][number] => ({ id, condition: 'up' });
 
-it('leaves out of a host’s word where others are, with what it says to hold there, and says so once', async () => {
+it('A31: leaves out of a host’s word where others are, with what it says to hold there, and says so once', async () => {
   await using rig = await openStreams();
   const { world } = rig.api;
   const socket = rig.connect();
@@ -92,7 +92,7 @@ it('leaves out of a host’s word where others are, with what it says to hold th
   await rig.api.ok('PATCH', '/v1/hosts/h2', { vtep: '203.0.113.7' });
 });
 
-it('a host that calls itself another is itself: nothing is said of that one, and it is told its name', async () => {
+it('A31: a host that calls itself another is itself: nothing is said of that one, and it is told its name', async () => {
   await using rig = await openStreams();
   const refused: string[] = [];
   const nothing = () => undefined;
@@ -160,7 +160,7 @@ it('a host that is deleted before its hello is none, and does not make itself on
   assert.equal(rig.api.world.find('host', '-', 'h1'), undefined);
 });
 
-it('a host begins anew so often and no more, and root as often as it likes', async () => {
+it('A31: a host begins anew so often and no more, and root as often as it likes', async () => {
   await using rig = await openStreams();
   const h1 = hostOf(rig.api, 'h1');
   const events: string[] = [];
@@ -228,7 +228,7 @@ it('ends the stream of a host that is deleted all the same, so that its agent ma
   assert.notEqual(again.id, host.id);
 });
 
-it('keeps of a report only what it says of the host’s own ports', async () => {
+it('A31: keeps of a report only what it says of the host’s own ports', async () => {
   await using rig = await openStreams();
   const [own, other] = [await makePort(rig.api, 'h1'), await makePort(rig.api, 'h2')];
   const make = (body: object) => rig.api.ok('POST', '/v1/tenants/acme/ports', { network: 'web', ...body });
@@ -361,7 +361,7 @@ it('leaves a connected host, its name, VTEP and MTU to its agent', async () => {
   await rig.api.ok('DELETE', '/v1/hosts/h7');
 });
 
-it('ends a connection on which nobody says hello, and none of an agent', async (t) => {
+it('A27: ends a connection on which nobody says hello, and none of an agent', async (t) => {
   await using api = await openFurnishedApi();
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const context = { ...api, log: { info() {}, warn() {} } as never };

@@ -29,7 +29,7 @@ test('every host’s addresses are closed, each once, but for what is published 
   assert.deepEqual(guard.rules.first, ['jump closed']);
 });
 
-test('an address that several hosts name is closed, but for what all of them hold: none opens what is another’s', () => {
+test('A31: an address that several hosts name is closed, but for what all of them hold: none opens what is another’s', () => {
   const guard = new Guard();
   for (const item of [h4, h5]) guard.heed(item.id, item);
   const openSet = () =>

@@ -35,7 +35,7 @@ async function seen(server: Server, come: () => Socket): Promise<Peer> {
   }
 }
 
-test('who has connected is known by process, user and all groups, also with more groups than most have', async () => {
+test('A21: who has connected is known by process, user and all groups, also with more groups than most have', async () => {
   const path = join(folder, 'a.sock');
   using server = await listening({ path });
   chmodSync(path, 0o666);
@@ -47,7 +47,7 @@ test('who has connected is known by process, user and all groups, also with more
   assert.equal((await seen(server, () => connect(path))).uid, 0);
 });
 
-test('a connection that is no unix socket’s is nobody’s', async () => {
+test('A21: a connection that is no unix socket’s is nobody’s', async () => {
   using server = await listening({ host: '127.0.0.1', port: 0 });
   const { port } = server.address() as { port: number };
   await assert.rejects(

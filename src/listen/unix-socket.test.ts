@@ -12,7 +12,7 @@ const modeOf = (path: string): number => statSync(path).mode & 0o777;
 const folder = mkdtempSync(join(tmpdir(), 'heddle-listen-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('a socket is made with its folder, for its owner alone, and nobody else gets it', async () => {
+test('A21: a socket is made with its folder, for its owner alone, and nobody else gets it', async () => {
   const path = join(folder, 'inner', 'one.sock');
   const [first, second] = [createServer(), createServer()];
   assert.equal(await inTheWay(path), undefined);
@@ -44,7 +44,7 @@ test('a file that is no socket stays, and is named', async () => {
   assert.equal(statSync(path).size, 8);
 });
 
-test('a socket of a group is for root and its members alone, who may pass its folder', async () => {
+test('A21: a socket of a group is for root and its members alone, who may pass its folder', async () => {
   const group = 4711;
   const server = createServer();
   const path = join(folder, 'shared', 'one.sock');
@@ -58,7 +58,7 @@ test('a socket of a group is for root and its members alone, who may pass its fo
   server.close();
 });
 
-test('a folder that is there is opened no further than need be; that of another group stays that one’s', async () => {
+test('A21: a folder that is there is opened no further than need be; that of another group stays that one’s', async () => {
   const group = 4711;
   for (const [mode, gid, after] of [
     [0o755, 0, [0o755, 0]],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { masked } from './masked.ts';
 
-it('leaves of tokens their ids alone, wherever they are in a text', () => {
+it('A37: leaves of tokens their ids alone, wherever they are in a text', () => {
   const secret = 'A_b-'.repeat(11).slice(0, 43);
   assert.equal(masked(`/v1/tokens/hdt_0123456789abcdef_${secret}?x=1`), '/v1/tokens/hdt_0123456789abcdef_…?x=1');
   assert.equal(masked(`"hdj_0123456789ab_${secret}_${secret}"`), '"hdj_0123456789ab_…"');

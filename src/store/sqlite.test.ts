@@ -141,7 +141,7 @@ it('refuses a file of a newer schema and a folder that does not exist', async ()
   await assert.rejects(openSqlite(dir.file('no/db')), (e) => hasCode(e, 'STORE_BROKEN') && /opened/.test(e.message));
 });
 
-it('is for its owner alone, whatever the process’s mask and the mode that an older program gave it', async () => {
+it('A21: is for its owner alone, whatever the process’s mask and the mode that an older program gave it', async () => {
   using dir = scratch();
   const modes = () => ['db', 'db-wal'].map((name) => statSync(dir.file(name)).mode & 0o777);
   const mask = process.umask(0);

@@ -74,7 +74,7 @@ it('nothing, half of one and too many are refused', () => {
   assert.equal(parseBundle(first.repeat(BUNDLE_MAX)).length, BUNDLE_MAX);
 });
 
-it('a pin is of one authority, and finds it', async () => {
+it('A30: a pin is of one authority, and finds it', async () => {
   const pins = pems.map((pem) => pinOf(new X509Certificate(pem)));
   assert.equal(new Set(pins).size, pems.length);
   for (const pin of pins) assert.match(pin, /^[A-Za-z0-9_-]{43}$/);

@@ -69,7 +69,7 @@ it('a host’s certificate is of its own key, names it, and is for clients alone
   assert.deepEqual(identityOf(host), { kind: 'host', host: hostId, generation: 7 });
 });
 
-it('whose a certificate is, is said of those alone that one of the authorities signed', async () => {
+it('A30: whose a certificate is, is said of those alone that one of the authorities signed', async () => {
   const [ours, older, foreign] = [await makeAuthority(now), await makeAuthority(now), await makeAuthority(now)];
   const authorities = parseBundle(ours.certificate + older.certificate);
   for (const authority of [ours, older]) {
@@ -86,7 +86,7 @@ it('whose a certificate is, is said of those alone that one of the authorities s
   assert.equal(verifyIdentity(Buffer.from('no certificate'), authorities), 'unreadable');
 });
 
-it('one that calls itself by our authority’s name is of another authority', async () => {
+it('A30: one that calls itself by our authority’s name is of another authority', async () => {
   const ours = await makeAuthority(now);
   const { X509CertificateGenerator } = await x509();
   const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
@@ -94,7 +94,7 @@ it('one that calls itself by our authority’s name is of another authority', as
   assert.equal(verifyIdentity(Buffer.from(forged.rawData), parseBundle(ours.certificate)), 'of another authority');
 });
 
-it('a changed certificate is of nobody', async () => {
+it('A30: a changed certificate is of nobody', async () => {
   const ours = await makeAuthority(now);
   const der = derOf((await hostCertificate(ours, { now })).certificate);
   const at = der.indexOf('heddle:generation:0') + 'heddle:generation:'.length;
@@ -121,7 +121,7 @@ it('nothing outlives its authority', async () => {
   assert.equal(read(certificate).validTo, read(authority.certificate).validTo);
 });
 
-it('of a request nothing but its key is taken', async () => {
+it('A31: of a request nothing but its key is taken', async () => {
   const authority = await makeAuthority(now);
   const { key, csr } = await makeRequest('admin');
   const host = read(await issueHost(authority, csr, { id: hostId, name: 'h1', generation: 0 }, now));
@@ -135,7 +135,7 @@ it('two requests of one key are known for that', async () => {
   assert.notEqual((await readRequest(a.csr)).fingerprint, (await readRequest(b.csr)).fingerprint);
 });
 
-it('requests of other keys, that somebody else signed, or that are none, are refused', async () => {
+it('A31: requests of other keys, that somebody else signed, or that are none, are refused', async () => {
   const { Pkcs10CertificateRequestGenerator: Generator, Pkcs10CertificateRequest: Request } = await x509();
   const ec = (namedCurve: string) => ({ name: 'ECDSA', namedCurve });
   const pairOf = (algorithm: webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams) =>

@@ -68,14 +68,14 @@ it('who has a certificate of the same authority is let in, and content', async (
   assert.deepEqual(seen, { client: undefined, server: 'host' });
 });
 
-it('without a certificate nobody is known', async () => {
+it('A30: without a certificate nobody is known', async () => {
   assert.deepEqual(await meet(server, ours.certificate, { ca: ours.certificate }), {
     client: undefined,
     server: 'nobody',
   });
 });
 
-it('a certificate of another authority, one that has expired, and one that is not valid yet, do not count', async () => {
+it('A30: a certificate of another authority, one that has expired, and one that is not valid yet, do not count', async () => {
   const cases: [problem: string, KeyedCertificate][] = [
     ['of another authority', await hostCertificate(foreign)],
     ['expired', await hostCertificate(ours, { now: new Date(now.getTime() - 4 * DAY_MS) })],
@@ -89,13 +89,13 @@ it('a certificate of another authority, one that has expired, and one that is no
   }
 });
 
-it('a certificate without its key gets nobody anywhere', async () => {
+it('A30: a certificate without its key gets nobody anywhere', async () => {
   const { certificate } = await hostCertificate(ours);
   const { key } = await hostCertificate(ours, { id: hostId });
   assert.throws(() => connect({ port: 1, cert: certificate, key }), /key values mismatch/);
 });
 
-it('a client refuses a controller of another authority, an expired one, and a host that plays one', async () => {
+it('A30: a client refuses a controller of another authority, an expired one, and a host that plays one', async () => {
   const client = { ca: ours.certificate };
   const cases: [code: string, KeyedCertificate][] = [
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', await issueServer(foreign, names, now)],
@@ -106,7 +106,7 @@ it('a client refuses a controller of another authority, an expired one, and a ho
   assert.equal((await meet(server, ours.certificate, client)).client, undefined, 'the twin');
 });
 
-it('who speaks TLS 1.2 at most is refused', async () => {
+it('A30: who speaks TLS 1.2 at most is refused', async () => {
   const old: ConnectionOptions = { ca: ours.certificate, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' };
   const seen = await meet(server, ours.certificate, old);
   assert.match(seen.client ?? '', /PROTOCOL_VERSION/);

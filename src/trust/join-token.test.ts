@@ -19,7 +19,7 @@ it('every token is the same after it was written and read', () => {
   );
 });
 
-it('there is one way to write a token: with another character it is another one, or none', () => {
+it('A30: there is one way to write a token: with another character it is another one, or none', () => {
   const alphabet = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'];
   fc.assert(
     fc.property(token, fc.nat(JOIN_TOKEN_CHARS - 1), fc.constantFrom(...alphabet), (parts, at, character) => {
@@ -37,7 +37,7 @@ it('there is one way to write a token: with another character it is another one,
   );
 });
 
-it('what is no whole token is refused, and nothing of it is said', () => {
+it('A30: what is no whole token is refused, and nothing of it is said', () => {
   fc.assert(
     fc.property(token, fc.nat(JOIN_TOKEN_CHARS - 1), fc.string({ minLength: 1 }), (parts, at, more) => {
       const text = joinTokenText(parts);
@@ -53,7 +53,7 @@ it('what is no whole token is refused, and nothing of it is said', () => {
   );
 });
 
-it('a secret is known by its digest, and no other is', () => {
+it('A30: a secret is known by its digest, and no other is', () => {
   fc.assert(
     fc.property(secret, secret, (one, other) => {
       assert.ok(isSecretOf(one, digestOf(one)));

@@ -11,7 +11,7 @@ import { newSealingKey, openSealingKey } from './sealing-key.ts';
 const key = newSealingKey();
 const isBroken = (e: unknown) => hasCode(e, 'STORE_BROKEN');
 
-it('what is sealed opens with the key and for the purpose, and says nothing before', () => {
+it('A34: what is sealed opens with the key and for the purpose, and says nothing before', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string(), (text, purpose) => {
       const closed = sealed(key, purpose, text);
@@ -25,7 +25,7 @@ it('what is sealed opens with the key and for the purpose, and says nothing befo
   );
 });
 
-it('with another key, for another purpose, or changed in any place, it does not open', () => {
+it('A34: with another key, for another purpose, or changed in any place, it does not open', () => {
   const closed = sealed(key, '/trust/ca', 'private');
   assert.throws(() => unsealed(newSealingKey(), '/trust/ca', closed), isBroken);
   assert.throws(() => unsealed(key, '/trust/other', closed), isBroken);
@@ -39,7 +39,7 @@ it('with another key, for another purpose, or changed in any place, it does not 
     assert.throws(() => unsealed(key, '/trust/ca', text), isBroken, text);
 });
 
-it('the key’s file is made once, for its owner alone, and is the same ever after', () => {
+it('A34: the key’s file is made once, for its owner alone, and is the same ever after', () => {
   const dir = mkdtempSync(join(tmpdir(), 'heddle-seal-'));
   try {
     const path = join(dir, 'secret.key');

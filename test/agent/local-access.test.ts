@@ -88,7 +88,7 @@ async function reaches({ path, kind }: Thing): Promise<boolean> {
   }
 }
 
-test('no file, folder, socket or pin of a controller and an agent is for others than root, whatever mask they began with', async () => {
+test('A21: no file, folder, socket or pin of a controller and an agent is for others than root, whatever mask they began with', async () => {
   const { dir, bpfDir } = rig.lab.plan;
   await until('the state is on disk', 10_000, () => existsSync(`${rig.stateDir('h1')}/host-state.json`) || undefined);
   const all = [...under(dir)];
@@ -131,7 +131,7 @@ async function heddle({ uid, gid = uid, groups = [] }: TestUser, ...words: reado
 }
 const ours = ['--tenant', 'acme', '--network', 'web'];
 
-test('without --socket-group nobody but root gets in, and is told so', async () => {
+test('A21: without --socket-group nobody but root gets in, and is told so', async () => {
   const { code, stderr } = await heddle(alice, 'attach', 'tap', ...ours);
   assert.equal(code, 1);
   assert.match(
@@ -140,7 +140,7 @@ test('without --socket-group nobody but root gets in, and is told so', async () 
   );
 });
 
-test('members of the group have taps of their own, and touch nothing else', async () => {
+test('A21: members of the group have taps of their own, and touch nothing else', async () => {
   const spec = agentDaemon(rig.lab.plan, rig.lab.plan.hosts[0]!);
   await rig.lab.kill('h1', 'SIGTERM');
   await startDaemon({ ...spec, argv: [...spec.argv, '--socket-group', `${group}`] });

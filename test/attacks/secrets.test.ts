@@ -32,7 +32,7 @@ async function allThatIsSaid(): Promise<string> {
   return [...logs, ...served, ...[...answers, ...local].map((answer) => JSON.stringify(answer))].join('\n');
 }
 
-test('no secret is said again, wherever it was put', async () => {
+test('A37: no secret is said again, wherever it was put', async () => {
   const word = randomBytes(12).toString('hex');
   const { token } = await client.createToken({ user: 'admin' });
   const { token: join } = await client.createHostToken({});

@@ -90,7 +90,7 @@ test('from a pipe: a token is read, and the next command asks there', async () =
   assert.match((await heddle(['tenant', 'list', '--context', 'prd'], env())).stderr, /no context prd, only prod/);
 });
 
-test('on a terminal: the authority is shown and confirmed, the token is not shown', async () => {
+test('A29: on a terminal: the authority is shown and confirmed, the token is not shown', async () => {
   const { code, shown } = await onTerminal(
     ['login', address, '--token'],
     [
@@ -127,7 +127,7 @@ async function between(t: TestContext, mallory: KeyedCertificate, shown: readonl
   return { sent, address: `https://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-test('on a terminal: of several authorities that are shown the first alone counts, and is shown', async (t) => {
+test('A29: on a terminal: of several authorities that are shown the first alone counts, and is shown', async (t) => {
   const mallory = await makeAuthority(new Date());
   const [right, its] = [await shownAuthority(address), pinOf(parseBundle(mallory.certificate)[0]!)];
   const first = await between(t, mallory, [right, mallory.certificate]);
@@ -145,7 +145,7 @@ test('on a terminal: of several authorities that are shown the first alone count
   assert.deepEqual([...new Set([...first.sent, ...last.sent])], ['/v1/ca']);
 });
 
-test('a token on the command line is refused, and not repeated', async () => {
+test('A29: a token on the command line is refused, and not repeated', async () => {
   for (const words of [
     ['login', address, '--token', token],
     ['login', address, `--token=${token}`],

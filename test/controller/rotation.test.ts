@@ -77,7 +77,7 @@ async function openHost({ root, address, dir }: Rig) {
   });
 }
 
-test('while authorities take over, no write is lost and no host has to join again', async () => {
+test('A33: while authorities take over, no write is lost and no host has to join again', async () => {
   await using rig = await openRig();
   const { root, address } = rig;
   await using host = await openHost(rig);
@@ -114,7 +114,7 @@ test('while authorities take over, no write is lost and no host has to join agai
   assert.equal((await root.get('host', 'h1')).status.condition, 'online');
 });
 
-test('a listener shows the new certificate to who comes, keeps who is there, and resumes no session', async () => {
+test('A33: a listener shows the new certificate to who comes, keeps who is there, and resumes no session', async () => {
   await using rig = await openRig();
   using opened = new DisposableStack();
   rig.clock.now -= days;
@@ -148,7 +148,7 @@ test('a listener shows the new certificate to who comes, keeps who is there, and
   assert.equal(await answer(third), 'HTTP/1.1 200 OK');
 });
 
-test('a host that was off for three weeks is back by itself, and until then may nothing else', async () => {
+test('A33: a host that was off for three weeks is back by itself, and until then may nothing else', async () => {
   await using rig = await openRig();
   rig.clock.now -= 21 * days;
   const { token } = await rig.root.createHostToken({});

@@ -77,7 +77,7 @@ test('a name is gone from both hosts within two seconds of its port, and new at 
   }
 });
 
-test('two tenants with the same names and addresses see only their own', async () => {
+test('A25: two tenants with the same names and addresses see only their own', async () => {
   const tenant = 'evil';
   await rig.client.create('tenant', { name: tenant });
   await rig.client.create('network', { name: 'web' }, { tenant });

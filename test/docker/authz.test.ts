@@ -106,7 +106,7 @@ const run = (network: string, name: string, ...options: string[]) => [
   ...['busybox', 'sleep', 'infinity'],
 ];
 
-test('two users of one engine have their own tenant’s networks and containers, and not the other’s', async () => {
+test('A22: two users of one engine have their own tenant’s networks and containers, and not the other’s', async () => {
   assert.match(await mayNot('bob', ...create('acme', 'stolen')), /bob may not .* no tenant of yours called acme/);
   await may('alice', ...create('acme', 'office'));
   await may('bob', ...create('globex', 'shop'));
@@ -162,7 +162,7 @@ test('two users of one engine have their own tenant’s networks and containers,
   await rig.port('acme', 'safe');
 });
 
-test('nobody gets round it by the host', async () => {
+test('A22: nobody gets round it by the host', async () => {
   for (const options of [
     ['--privileged'],
     ['--cap-add', 'NET_ADMIN'],
@@ -206,7 +206,7 @@ test('nobody gets round it by the host', async () => {
   assert.equal(await raw('bob', 'POST', '/v1.41/images/create?fromSrc=/etc/shadow&repo=stolen'), 403);
 });
 
-test('what reads as an id is no name', async () => {
+test('A22: what reads as an id is no name', async () => {
   const safe = await rig.docker('h1', 'inspect', '--format', '{{.Id}}', 'safe');
   const short = safe.slice(0, 12);
   assert.match(await mayNot('bob', ...run('shop', short)), /a name needs another character/);
@@ -231,7 +231,7 @@ test('what reads as an id is no name', async () => {
   await may('alice', 'exec', short, 'id');
 });
 
-test('requests that no client sends are read as the engine reads them', async () => {
+test('A22: requests that no client sends are read as the engine reads them', async () => {
   const inspect = (name: string) => `/v1.41/networks/${name}`;
   for (const name of ['office', '%6fffice', 'offic%65', 'office?verbose=1'])
     assert.equal(await raw('bob', 'GET', inspect(name)), 403, name);
@@ -264,7 +264,7 @@ test('requests that no client sends are read as the engine reads them', async ()
   await may('bob', 'rm', 'x1', 'x2');
 });
 
-test('a container of whose network another has taken the name is not started there', async () => {
+test('A22: a container of whose network another has taken the name is not started there', async () => {
   const other = (tenant: string) => [
     ...['network', 'create', '--driver', 'heddle', '--ipam-driver', 'heddle'],
     ...['--ipam-opt', `heddle.tenant=${tenant}`, '--subnet', '10.6.0.0/24', 'fleeting'],
@@ -278,7 +278,7 @@ test('a container of whose network another has taken the name is not started the
   await rig.docker('h1', 'rm', 'sleeper');
 });
 
-test('who is not in the file, or has no name, has no tenant; root by the socket is what the file says', async () => {
+test('A22: who is not in the file, or has no name, has no tenant; root by the socket is what the file says', async () => {
   for (const user of ['mallory', 'nameless']) {
     assert.match(await mayNot(user, 'exec', 'safe', 'id'), /tenants here: none/i);
     await mayNot(user, ...run('shop', 'spy'));
@@ -294,7 +294,7 @@ test('who is not in the file, or has no name, has no tenant; root by the socket 
   await rig.docker('h1', 'exec', 'safe', 'id');
 });
 
-test('a tenant that the controller has taken from the host is refused, with whom to ask', async () => {
+test('A22: a tenant that the controller has taken from the host is refused, with whom to ask', async () => {
   await rig.client.update('host', 'h1', { tenants: ['acme'] });
   const said = await rig.refused('h1', ...create('globex', 'late'));
   assert.match(said, /TENANT_NOT_GIVEN: .*globex.*heddle host update h1 --tenants/);

@@ -82,7 +82,7 @@ test('who leaves takes off the bpffs that it mounted, when it is empty, and no o
   }
 });
 
-test('nothing is pinned where somebody else may put other maps in its place', () => {
+test('A21: nothing is pinned where somebody else may put other maps in its place', () => {
   const place = join(mounted, 'place');
   for (const [uid, mode, isOwn] of [
     [0, 0o755, true],

@@ -18,7 +18,7 @@ const ports = async (): Promise<string[]> => (await client.list('port', { tenant
 const far = await rig.workload();
 const onH2 = await rig.attach('h2', { target: far.path });
 
-test('an attach beyond the quota is refused with whose limit it is, and leaves nothing', async () => {
+test('A27: an attach beyond the quota is refused with whose limit it is, and leaves nothing', async () => {
   await using w = await rig.workload();
   await using more = await rig.workload();
   await limit({ ports: 2 });

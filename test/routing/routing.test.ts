@@ -166,7 +166,7 @@ test('a changed route holds at once for what is under way', async () => {
   await assert.rejects(stage.ping(left, inner, '-w', '1'));
 });
 
-test('a tenant with the same addresses is another world', async () => {
+test('A25: a tenant with the same addresses is another world', async () => {
   const [b, bNear, bFar] = await town('b');
   await stage.client.create('router', { name: 'r', subnets }, { tenant: 'b', waitMs });
   await stage.ping(b, bFar.ip4);

@@ -83,7 +83,7 @@ const rxPackets = async (station: Station): Promise<number> => {
   return links[0]!.stats64.rx.packets;
 };
 
-test('each tenant reaches its own, and only its own, twin', async () => {
+test('A25: each tenant reaches its own, and only its own, twin', async () => {
   for (const tenant of tenants) {
     const [from, to] = ports[tenant];
     const other = ports[tenant === 'a' ? 'b' : 'a'];

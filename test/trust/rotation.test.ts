@@ -44,7 +44,7 @@ function writeSteadily(): { stop(): Promise<number> } {
   };
 }
 
-test('the authority is rotated and the one before retired: no packet and no write is lost', async (t) => {
+test('A33: the authority is rotated and the one before retired: no packet and no write is lost', async (t) => {
   await using stack = new AsyncDisposableStack();
   const streams = [stack.use(new PingStream(left.netns, right.ip4)), stack.use(new PingStream(right.netns, left.ip6))];
   const writes = writeSteadily();
@@ -76,7 +76,7 @@ test('the authority is rotated and the one before retired: no packet and no writ
   t.diagnostic(`${tallies.map(({ sent }) => sent).join(' and ')} pings, ${written} ports made and deleted`);
 });
 
-test('a host that is revoked is cut off, and its VTEP from every other host; who joins again is back', async () => {
+test('A32: a host that is revoked is cut off, and its VTEP from every other host; who joins again is back', async () => {
   await stage.client.revokeHost('h2');
   await until('h2 being offline', 10_000, async () =>
     (await stage.client.get('host', 'h2')).status.condition === 'offline' ? true : undefined,

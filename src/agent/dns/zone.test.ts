@@ -98,7 +98,7 @@ test('a port whose name cannot stand in a record is found by its address under a
   assert.deepEqual(zone.answer('10.0.0.10.in-addr.arpa', PTR)?.records, []);
 });
 
-test('two networks of the same names and addresses know nothing of each other', () => {
+test('A25: two networks of the same names and addresses know nothing of each other', () => {
   const [mine, theirs] = [zoneWith(testPort('db', ['10.0.0.7'])), new Zone(testNetwork({ tenant: 'other' }))];
   const taken = ['db.web.acme.heddle.internal', 'db.web', '7.0.0.10.in-addr.arpa'];
   theirs.put(testPort('db', ['10.0.0.8']));

@@ -104,7 +104,7 @@ async function refused(deed: Promise<unknown>, code: Code, text: RegExp): Promis
   assert.equal(kept().contexts.size, 0);
 }
 
-describe('with an API token', () => {
+describe('A29: with an API token', () => {
   it('somebody is who it says, and the next command asks there', async () => {
     const done = await enter({ pin, tokenFile: await tokenFile(adminToken) });
     assert.deepEqual([done.context, done.address, done.you.name], ['127.0.0.1', address, 'admin']);
@@ -150,7 +150,7 @@ describe('with an API token', () => {
 const refusedKept = (deed: Promise<unknown>, code: Code, text: RegExp) =>
   assert.rejects(deed, (e: Error) => hasCode(e, code) && text.test(e.message));
 
-describe('who the controller is', () => {
+describe('A29: who the controller is', () => {
   it('is said, or nothing is sent to it', async () => {
     provider.asked.length = 0;
     await refused(enter({ tokenFile: '/nonexistent' }), 'USAGE', /--pin <pin>/);
@@ -200,7 +200,7 @@ describe('who the controller is', () => {
   });
 });
 
-describe('by the provider', () => {
+describe('A29: by the provider', () => {
   const byProvider = (more: LogIn = {}) => enter({ pin, context: 'prod', ...more });
 
   it('somebody is who it says, with groups, and no role before one is given', async () => {
@@ -287,7 +287,7 @@ describe('by the provider', () => {
   });
 });
 
-it('nothing of a token was written to the log', () => {
+it('A29: nothing of a token was written to the log', () => {
   assert.ok(logged.length > 0);
   assert.doesNotMatch(logged, /hdt_[0-9a-f]{16}_|eyJ/);
 });

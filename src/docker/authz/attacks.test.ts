@@ -338,12 +338,12 @@ const attacks: readonly Attack[] = [
 ];
 
 for (const [index, [what, attack, twin]] of attacks.entries())
-  test(`${index + 1}. ${what}: refused, and its legal twin is not`, async () => {
+  test(`A22: ${index + 1}. ${what}: refused, and its legal twin is not`, async () => {
     assert.notEqual(await refusal(attack), undefined, JSON.stringify(attack));
     assert.equal(await refusal(twin), undefined, JSON.stringify(twin));
   });
 
-test('who has both tenants may touch both, and who has none, nothing', async () => {
+test('A22: who has both tenants may touch both, and who has none, nothing', async () => {
   assert.equal(await refusal(exec('both'), ['acme', 'globex']), undefined);
   assert.equal(await refusal(connect('web', 'front'), ['acme', 'globex']), undefined);
   for (const request of [exec('front'), run({}), make({}, globex), get('/networks/shop')])
@@ -351,7 +351,7 @@ test('who has both tenants may touch both, and who has none, nothing', async () 
   assert.equal(await refusal(get('/version'), []), undefined);
 });
 
-test('what is another’s and what is not there are refused with the same words', async () => {
+test('A22: what is another’s and what is not there are refused with the same words', async () => {
   const words = async (request: Request, name: string) => (await refusal(request))?.replaceAll(name, 'x');
   assert.equal(await words(exec('base'), 'base'), await words(exec('nobody'), 'nobody'));
   assert.equal(await words(exec('root'), 'root'), await words(exec('nobody'), 'nobody'));

@@ -15,6 +15,8 @@ const shop = { id: '5'.repeat(64), name: 'shop', subnet: '10.0.0.0/24' };
 /** A plug-in that is asked as an engine asks. */
 class Rig implements AsyncDisposable {
   readonly engine = new TestEngine();
+  /** What the agent's log has of it, since this was asked last. */
+  readonly #logged: Record<string, unknown>[] = [];
   readonly secret = newAgentSecret();
   readonly #dir = mkdtempSync(join(tmpdir(), 'heddle-authz-'));
   readonly #stack = new AsyncDisposableStack();
@@ -35,7 +37,12 @@ class Rig implements AsyncDisposable {
     rig.#stack.use(
       await openDockerAuthz({
         ...{ users: path, socket: rig.#socket, driver: '/run/docker/plugins/heddle.sock', tenants: ['acme', 'globex'] },
-        ...{ engine: rig.engine.socket, secret: rig.secret, records, log: pino({ level: 'silent' }) },
+        ...{
+          engine: rig.engine.socket,
+          secret: rig.secret,
+          records,
+          log: pino({}, { write: (line: string) => void rig.#logged.push(JSON.parse(line)) }),
+        },
       }),
     );
     return rig;
@@ -54,11 +61,20 @@ class Rig implements AsyncDisposable {
     outgoing.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
     return promise;
   }
-  /** What is told to who may not; undefined: it is allowed. */
+  /** What is told to who may not; undefined: it is allowed. What is refused is one line of the log, and what is not is none. */
   async ask(fields: object): Promise<string | undefined> {
+    this.#logged.length = 0;
     const { status, body } = await this.post('/AuthZPlugin.AuthZReq', fields);
     assert.equal(status, 200);
-    return body.Allow === true ? undefined : String(body.Msg);
+    const isAllowed = body.Allow === true;
+    const lines = this.#logged.map(({ msg }) => String(msg));
+    assert.equal(lines.length, isAllowed ? 0 : 1, JSON.stringify(lines));
+    if (!isAllowed) assert.match(lines[0]!, /^a request to the engine (was refused|could not be judged)$/);
+    return isAllowed ? undefined : String(body.Msg);
+  }
+  /** The line of what was refused last. */
+  get told(): Record<string, unknown> | undefined {
+    return this.#logged.at(-1);
   }
 }
 
@@ -72,7 +88,7 @@ test('it says what it is, and lets answers pass', async () => {
   assert.equal((await rig.post('/AuthZPlugin.Other')).status, 404);
 });
 
-test('users are told apart by their certificates’ names, and a certificate without one is not the socket', async () => {
+test('A22: users are told apart by their certificates’ names, and a certificate without one is not the socket', async () => {
   await using rig = await Rig.open({ bob: ['acme'], carol: ['globex'], '': ['*'] });
   assert.equal(await rig.ask({ ...stop, ...bob }), undefined);
   assert.match(
@@ -86,7 +102,17 @@ test('users are told apart by their certificates’ names, and a certificate wit
     assert.notEqual(await rig.ask({ ...stop, User, UserAuthNMethod: 'TLS' }), undefined);
 });
 
-test('who comes by the socket is nobody, unless the file says so; the agent itself is known by its secret', async () => {
+test('A22: a refusal is a line of the log, with who asked for what, and why it was refused', async () => {
+  await using rig = await Rig.open({ carol: ['globex'] });
+  const Msg = await rig.ask({ ...stop, ...bob, User: 'carol' });
+  const { user, method, uri, problem } = rig.told!;
+  assert.deepEqual([user, method, uri, problem], ['carol', stop.RequestMethod, stop.RequestUri, Msg]);
+  await rig.engine.stop();
+  await rig.ask({ ...stop, ...bob, User: 'carol' });
+  assert.match(JSON.stringify(rig.told), /ENGINE_UNREACHABLE/);
+});
+
+test('A22: who comes by the socket is nobody, unless the file says so; the agent itself is known by its secret', async () => {
   await using rig = await Rig.open({ bob: ['acme'] });
   const from = (secret: string) => ({ ...stop, RequestHeaders: { [agentHeader]: secret } });
   assert.match((await rig.ask(stop)) ?? '', /socket/);
@@ -96,7 +122,7 @@ test('who comes by the socket is nobody, unless the file says so; the agent itse
   assert.notEqual(await rig.ask({ ...from(rig.secret), ...bob, User: 'dave' }), undefined);
 });
 
-test('a query is believed only if the engine tells that no body hides a form, which it would read first', async () => {
+test('A22: a query is believed only if the engine tells that no body hides a form, which it would read first', async () => {
   await using rig = await Rig.open({ bob: ['acme'] });
   const rename = { ...bob, RequestMethod: 'POST', RequestUri: '/v1.41/containers/front/rename?name=fine' };
   assert.equal(await rig.ask({ ...rename, RequestHeaders: { 'Content-Length': '0' } }), undefined);
@@ -104,7 +130,7 @@ test('a query is believed only if the engine tells that no body hides a form, wh
     assert.match((await rig.ask({ ...rename, RequestHeaders })) ?? '', /Content-Length: 0/);
 });
 
-test('other tenants’ names are not told', async () => {
+test('A22: other tenants’ names are not told', async () => {
   await using rig = await Rig.open({ bob: ['acme'] });
   const body = { Name: 'n', Driver: 'heddle', Options: { 'heddle.tenant': 'other' } };
   const RequestBody = Buffer.from(JSON.stringify(body)).toString('base64');

@@ -49,7 +49,9 @@ async function serve(judge: Judge, log: Logger, request: IncomingMessage, respon
         return answer({ Allow: true });
       } catch (e) {
         const { code, detail } = toProblem(e);
-        if (code === 'INTERNAL') log.error({ err: e }, 'a request to the engine could not be judged');
+        // What was judged has its line.
+        if (code !== 'ENGINE_FORBIDDEN')
+          log[code === 'INTERNAL' ? 'error' : 'warn']({ err: e }, 'a request to the engine could not be judged');
         return answer({ Allow: false, Msg: detail });
       }
     default:
