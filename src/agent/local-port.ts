@@ -53,6 +53,10 @@ export function effectivePort(
 export const isWanted = (attachment: Attachment): boolean =>
   attachment.state !== 'detaching' && (attachment.kind !== 'pair' || attachment.plug !== undefined);
 
+/** A workload may hang on it: whoever attached it has been told that it is there. */
+export const isInUse = (attachment: Attachment): boolean =>
+  attachment.state === 'attached' && (attachment.kind !== 'pair' || attachment.plug?.state === 'made');
+
 /** The controller has yet to be told of it. */
 export const isPending = ({ state, local }: Attachment): boolean =>
   state === 'detaching' || (local !== undefined && !local.refused && (!local.confirmed || local.changed.length > 0));

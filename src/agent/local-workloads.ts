@@ -4,7 +4,7 @@ import type { Ip } from '../model/address.ts';
 import { fromProblem, HeddleError } from '../model/errors.ts';
 import type { NetworkItem } from '../model/host-state.ts';
 import { type NetworkId, newId, type PortId, parseName } from '../model/ids.ts';
-import { changeable, type PairAttachment } from '../model/local-api.ts';
+import { changeable, type LocalPort, type PairAttachment } from '../model/local-api.ts';
 import { type Allocation, mustKnow, prefixLengthOf } from './allocation.ts';
 import type { Attachments } from './attachments.ts';
 import type { LeaseBook, Reservation } from './lease-book.ts';
@@ -114,6 +114,8 @@ export class LocalWorkloads implements Workloads {
       (leased): PairAttachment => {
         const meanwhile = attachments.pairOf(spec.owner);
         if (meanwhile) return meanwhile;
+        const local = newLocalPort(network.id, leased, { labels: spec.labels });
+        const { mac = local.mac } = spec;
         const attachment: PairAttachment = {
           port: newId<PortId>() as PortId,
           tenant: network.tenant,
@@ -123,22 +125,22 @@ export class LocalWorkloads implements Workloads {
           owner: spec.owner,
           owned: true,
           state: 'attached',
-          local: {
-            ...newLocalPort(network.id, leased, { labels: spec.labels }),
-            ...(spec.mac !== undefined && { mac: spec.mac }),
-            dnsNames: spec.dnsNames ?? [],
-          },
+          local: { ...local, mac, dnsNames: spec.dnsNames ?? [] },
+          // Begun now, while whoever asked makes its own records: it is plugged in soon.
+          ...(hasOwnMac({ leased, mac }) && { plug: { state: 'making' } as const }),
         };
         attachments.put(attachment);
         return attachment;
       },
     );
+    // The request is on its way before the kernel's work begins.
+    const told = uploads.tell();
     reconciler.touchPort(made.port);
     void leases.tend();
-    // A MAC that no lease holds is claimed by the port itself.
-    const mustTell = !made.local.leased.some(({ mac }) => mac === made.local.mac);
-    await (mustTell ? uploads.tell() : uploads.tellSoon(made.port));
-    await this.#refuseIfUnclaimed(made, mustTell);
+    if (!hasOwnMac(made.local)) {
+      await told;
+      await this.#refuseIfUnclaimed(made);
+    }
     return shown(attachments.pairOf(spec.owner) ?? made);
   }
 
@@ -159,12 +161,16 @@ export class LocalWorkloads implements Workloads {
     const { port } = pair;
     if (pair.local.refused) throw fromProblem(pair.local.refused);
     // Also one whose device is gone: whoever asks has a new workload for it.
-    if (!pair.plug || !devices.all.has(port)) attachments.put({ ...pair, plug: { state: 'making' } });
+    const begun = pair.plug?.state === 'making' || (pair.plug && devices.all.has(port));
+    if (!begun) attachments.put({ ...pair, plug: { state: 'making' } });
     try {
+      const told = pair.local.confirmed === undefined ? uploads.tellSoon(port) : undefined;
       const { device, mtuBytes } = await settled(this.#parts.reconciler, port, this.#parts.hostName);
+      await told;
       const now = this.#must(owner);
+      // Whoever starts a workload is told so before it runs: of a quota, say.
+      if (now.local.refused) throw fromProblem(now.local.refused);
       if (now.port === port) attachments.put({ ...now, plug: { state: 'made', mtuBytes } });
-      void uploads.tell();
       return { device, peer: peerName(port), mtuBytes };
     } catch (cause) {
       if (attachments.pairOf(owner)?.plug?.state === 'making') await this.unplug(owner);
@@ -233,19 +239,19 @@ export class LocalWorkloads implements Workloads {
     });
   }
 
-  /**
-   * The controller has taken the port, or need not have yet. Whoever starts a workload is so told of a refusal, a quota's say,
-   * before that runs. @throws what the controller refused it with, CONTROLLER_UNREACHABLE if it must; the port is removed then
-   */
-  async #refuseIfUnclaimed({ owner, port }: PairAttachment, mustTell: boolean): Promise<void> {
+  /** The controller has taken the port. @throws what it refused it with, CONTROLLER_UNREACHABLE; the port is removed then */
+  async #refuseIfUnclaimed({ owner, port }: PairAttachment): Promise<void> {
     const local = this.#parts.attachments.get(port)?.local;
-    if (!local || local.confirmed !== undefined || !(mustTell || local.refused)) return;
+    if (!local || local.confirmed !== undefined) return;
     await this.removePort(owner);
     if (local.refused) throw fromProblem(local.refused);
     const { address } = this.#parts.client;
     throw new HeddleError('CONTROLLER_UNREACHABLE', { address, problem: 'only it can give a MAC that is asked for' });
   }
 }
+
+/** Its MAC is that of an address of the lease; any other is claimed by the port itself. */
+const hasOwnMac = ({ leased, mac }: Pick<LocalPort, 'leased' | 'mac'>): boolean => leased.some((l) => l.mac === mac);
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 

@@ -10,7 +10,7 @@ import { briefingOf } from '../model/metadata.ts';
 import type { Attachments } from './attachments.ts';
 import { isWiredAt } from './guest-place.ts';
 import { leavePort } from './leave-port.ts';
-import { isPending, isWanted } from './local-port.ts';
+import { isInUse, isPending } from './local-port.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
@@ -279,7 +279,7 @@ export class Uploads implements Disposable {
       return false;
     }
     if (!now?.local || now.state === 'detaching') return true;
-    if (verdict === 'later' && now.state === 'attached' && isWanted(now)) return this.#postpone(cause);
+    if (verdict === 'later' && isInUse(now)) return this.#postpone(cause);
     const { code, detail, details } = toProblem(cause);
     log.error({ err: cause, port: attachment.port }, 'the controller refuses a port of this host: it is cut off');
     attachments.put({ ...now, local: { ...now.local, refused: { code, detail, details } } } as Attachment);

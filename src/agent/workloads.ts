@@ -82,13 +82,19 @@ export interface Workloads {
   /** The owners of all addresses that are taken so. */
   takers(): readonly string[];
 
-  /** Makes a port, without a device; the controller learns of it when that comes. @throws what `takeAddress` does, MAC_TAKEN, CONTROLLER_UNREACHABLE */
+  /**
+   * Makes a port. The controller is told and the pair begun meanwhile, for `plug` to wait for; of a MAC that no lease holds
+   * the controller is asked first. @throws what `takeAddress` does, MAC_TAKEN, CONTROLLER_UNREACHABLE
+   */
   addPort(spec: WorkloadSpec): Promise<WorkloadPort>;
   /** The port of an owner. */
   portOf(owner: string): WorkloadPort | undefined;
   /** All ports that integrations have made on this host. */
   ports(): readonly WorkloadPort[];
-  /** Makes the port's pair; resolves when its rows are in the kernel. @throws NOT_FOUND, WAIT_TIMEOUT, what keeps it from being up */
+  /**
+   * Makes the port's pair; resolves when its rows are in the kernel, and the controller has taken the port or does not answer
+   * soon. @throws NOT_FOUND, WAIT_TIMEOUT, what keeps it from being up, what the controller refuses the port with
+   */
   plug(owner: string): Promise<PluggedPair>;
   /** Removes the pair, wherever its other end is now. */
   unplug(owner: string): Promise<void>;
