@@ -1,6 +1,7 @@
 /** In which order the controller is told, and that nothing is told falsely, twice with effect, or not at all. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Client } from '../client/client.ts';
 import { parseIp, parseMac } from '../model/address.ts';
@@ -231,6 +232,7 @@ test('a port that works is not cut off because the controller does not let this 
     const [a, b] = [running(1), running(2)];
     const w = world(a, b);
     using uploads = w.uploads;
+    uploads.retell();
     const abandoned: unknown[] = [];
     w.reconciler.abandon = (...what: unknown[]) => void abandoned.push(what);
     w.net.refuse = (line) => (line === 'create p1' ? refusal : undefined);
@@ -238,21 +240,96 @@ test('a port that works is not cut off because the controller does not let this 
     assert.deepEqual([w.local(a)?.refused, abandoned], [undefined, []], refusal.code);
     assert.equal(uploads.refusal, refusal);
     w.net.refuse = () => undefined;
+    uploads.retell();
     await uploads.tell();
     assert.deepEqual([w.ports.has(a.port), w.ports.has(b.port), uploads.pending], [true, true, 0]);
     assert.equal(uploads.refusal, undefined);
   }
 });
 
-test('another port is not kept waiting by one in a tenant that the host was not given; and nothing begins in that', async () => {
-  const notGiven = new HeddleError('NOT_FOUND', { kind: 'tenant', name: 't' });
-  const [a, b, c] = [running(1), running(2), made(3)];
-  const w = world(a, b, c);
+const notGiven = new HeddleError('NOT_FOUND', { kind: 'tenant', name: 't' });
+const of = <A extends Attachment>(tenant: string, attachment: A): A => ({ ...attachment, tenant });
+
+test('one port asks for all that began in a tenant that the host was not given, last in a round, and once a minute', async (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  const w = world(...[1, 2, 3].map((n) => running(n)), of('u', running(4)), of('u', running(5)));
   using uploads = w.uploads;
-  w.net.refuse = (line) => (line === 'create p2' ? undefined : notGiven);
+  uploads.retell();
+  w.net.refuse = (line) => (/p[123]$/.test(line) ? notGiven : undefined);
+  const said = async () => {
+    await uploads.tell();
+    return w.said.splice(0);
+  };
+  assert.deepEqual(await said(), ['create p1', 'create p4', 'create p5']);
+  nowMs = 59_999;
+  assert.deepEqual(await said(), []);
+  assert.equal(uploads.refusal, notGiven, 'it is said all the time');
+  nowMs = 60_000;
+  const last = of('u', running(6));
+  w.attachments.set(last.port, last);
+  assert.deepEqual(await said(), ['create p6', 'create p1']);
+  assert.deepEqual([uploads.pending, await said()], [3, []]);
+  w.reconciler.revision = '100';
+  uploads.retell();
+  assert.deepEqual(await said(), ['create p1'], 'the stream is another one');
+  nowMs = 120_000;
+  w.net.refuse = () => undefined;
+  assert.deepEqual(await said(), ['create p1', 'create p2', 'create p3'], 'it was given the tenant');
+  assert.deepEqual([uploads.pending, uploads.refusal], [0, undefined]);
+});
+
+test('what the controller does not take of one port keeps no other one of its tenant waiting', async () => {
+  const w = world(running(1), running(2));
+  using uploads = w.uploads;
+  uploads.retell();
+  w.net.refuse = (line) =>
+    line === 'create p1' ? new HeddleError('FORBIDDEN', { who: 'h', verb: 'w', what: 'x' }) : undefined;
+  for (let i = 0; i < 2; i++) await uploads.tell();
+  assert.deepEqual(w.said, ['create p1', 'create p2']);
+});
+
+test('nothing begins in a tenant that was taken from the host, though it is told late; what is given again begins at once', async () => {
+  const before = running(1);
+  const w = world(before);
+  using uploads = w.uploads;
+  uploads.retell();
+  w.net.refuse = () => notGiven;
+  // The controller had let somebody wait in vain: these work before they are told.
+  const [works, waits] = [running(2), made(3)];
+  for (const a of [works, waits]) w.attachments.set(a.port, a);
   await uploads.tell();
-  assert.deepEqual(w.said, ['create p1', 'create p2', 'create p3']);
-  assert.deepEqual([w.local(a)?.refused, w.local(c)?.refused?.code, uploads.pending], [undefined, 'NOT_FOUND', 1]);
+  const refused = [before, works, waits].map((a) => w.local(a)?.refused?.code);
+  assert.deepEqual(refused, [undefined, 'NOT_FOUND', 'NOT_FOUND']);
+  w.net.refuse = () => undefined;
+  const next = made(4);
+  w.attachments.set(next.port, next);
+  await uploads.tell();
+  assert.deepEqual(w.said.slice(-2), ['create p4', 'create p1'], 'nobody waits a minute');
+  assert.equal(uploads.pending, 0);
+});
+
+test('a new port waits for the address of one that is to go, also if that is told last', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  const a = made(1, { confirmed: '5' }, 'detaching');
+  const w = world(a);
+  using uploads = w.uploads;
+  w.bound(a, { host: 'me' });
+  w.net.refuse = () => new HeddleError('FORBIDDEN', { who: 'h', verb: 'w', what: 'x' });
+  await uploads.tell();
+  const b = { ...made(2), local: { ...made(2).local, addresses: a.local.addresses } };
+  w.attachments.set(b.port, b);
+  await uploads.tell();
+  assert.deepEqual(w.said, ['remove p1']);
+  w.net.refuse = () => undefined;
+  nowMs = 60_000;
+  await uploads.tell();
+  await turn();
+  t.mock.timers.tick(15_000);
+  for (let i = 0; i < 10; i++) await turn();
+  assert.deepEqual([w.said.slice(1), uploads.pending], [['remove p1', 'create p2'], 0]);
 });
 
 test('what changed of a port, and that it is gone, is told until the controller lets this host in', async () => {
@@ -264,10 +341,12 @@ test('what changed of a port, and that it is gone, is told until the controller 
     w.bound(b, { host: 'me' });
     w.reconciler.host = { id: 'me', number: 7 };
     w.reconciler.state.told.set(`port/${a.port}`, { kind: 'port', host: 7 });
+    w.reconciler.revision = '10';
     w.net.refuse = () => refusal;
     await uploads.tell();
     assert.deepEqual([w.local(a)?.changed, w.attachments.has(b.port)], [['labels'], true], refusal.code);
     w.net.refuse = () => undefined;
+    uploads.retell();
     await uploads.tell();
     assert.deepEqual([w.local(a)?.changed, w.attachments.has(b.port), uploads.pending], [[], false, 0], refusal.code);
   }

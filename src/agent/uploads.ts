@@ -18,6 +18,8 @@ import { type Verdict, verdictOf } from './verdict.ts';
 
 /** So long an answer waits for the controller to be told of a port that works already. */
 const tellMs = 2_000;
+/** What the controller does not take as things are is not told again before, while its stream goes on. */
+const againMs = 60_000;
 
 /** A port that the controller has yet to be told of, and what it is to be told. */
 type LocalAttachment = Attachment & { readonly local: LocalPort };
@@ -45,6 +47,10 @@ export class Uploads implements Disposable {
   readonly #waiting = new Set<{ readonly port: PortId; readonly told: () => void }>();
   /** Somebody has waited in vain, and nothing was told since. */
   #isSlow = false;
+  /** What it does not take as things are: tenants by name, or ports. Until when it is not asked, by performance.now(), and why. */
+  readonly #putOff = new Map<string, { readonly untilMs: number; readonly cause: unknown }>();
+  /** Ports on which something hung already when the stream came. */
+  #begunBefore: ReadonlySet<PortId> = new Set();
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
@@ -53,10 +59,17 @@ export class Uploads implements Disposable {
 
   /**
    * The controller's first whole word of a connection has come. One with an older store (restored, say) has forgotten what
-   * it confirmed later: that is told anew.
+   * it confirmed later: that is told anew, as is what it did not take.
    */
   retell(): void {
     const { attachments, reconciler } = this.#parts;
+    this.#putOff.clear();
+    this.#begunBefore = new Set(
+      attachments
+        .all()
+        .filter(isInUse)
+        .map(({ port }) => port),
+    );
     for (const attachment of attachments.all()) {
       const { confirmed, ...local } = attachment.local ?? {};
       if (confirmed !== undefined && BigInt(confirmed) > BigInt(reconciler.revision))
@@ -106,15 +119,26 @@ export class Uploads implements Disposable {
 
   /** True if nothing is left to tell. @throws what makes it useless to go on now */
   async #round(): Promise<boolean> {
+    const all = this.#parts.attachments.all();
+    const late = new Set(all.filter((a) => this.#whyNot(a)).map(({ port }) => port));
+    const whole = await this.#tellAll(({ port }) => !late.has(port));
+    return (await this.#tellAll(({ port }) => late.has(port))) && whole;
+  }
+
+  /** The same of some of them. */
+  async #tellAll(isMeant: (a: Attachment) => boolean): Promise<boolean> {
     const { attachments } = this.#parts;
-    const which = (wanted: (a: Attachment) => boolean) => attachments.all().filter(isPending).filter(wanted);
+    const which = (wanted: (a: Attachment) => boolean) =>
+      attachments.all().filter((a) => isPending(a) && isMeant(a) && wanted(a));
     let whole = true;
     const each = async <A extends Attachment>(list: readonly A[], work: (attachment: A) => Promise<boolean>) => {
       for (const { port } of list) {
         // It may have changed while another one was told.
         const now = attachments.get(port) as A | undefined;
         if (!now || !isPending(now)) continue;
-        if (await work(now)) this.#took(port);
+        const why = this.#whyNot(now);
+        if (why && why.untilMs > performance.now()) whole = this.#postponed(why.cause);
+        else if (await work(now)) this.#took(port);
         else whole = false;
       }
     };
@@ -125,11 +149,12 @@ export class Uploads implements Disposable {
     // Before its stream is there the controller may not know this host: what it then refuses is not refused for good.
     if (!this.#knows()) return whole && which(() => true).length === 0;
     // What a port still has that could not be released is not for the next one to claim yet.
-    const stuck = new Set(which((a) => a.state === 'detaching').flatMap(({ local }) => local?.addresses ?? []));
+    const detaching = attachments.all().filter(({ state }) => state === 'detaching');
+    const stuck = new Set(detaching.flatMap(({ local }) => local?.addresses ?? []));
     const isFree = ({ local }: Attachment) => !local?.addresses.some((ip) => stuck.has(ip));
-    await each(which((a) => a.local?.confirmed === undefined && isFree(a)) as LocalAttachment[], (a) =>
-      this.#create(a),
-    );
+    const made = which((a) => a.local?.confirmed === undefined && a.state !== 'detaching') as LocalAttachment[];
+    whole &&= made.every(isFree);
+    await each(made.filter(isFree), (a) => this.#create(a));
     await each(which((a) => a.local?.confirmed !== undefined && a.state !== 'detaching') as LocalAttachment[], (a) =>
       this.#update(a),
     );
@@ -161,13 +186,14 @@ export class Uploads implements Disposable {
       const verdict = this.#goOn(cause);
       // A tenant by a name that is not sure to be of now may have another one.
       const isGone = hasCode(cause, 'NOT_FOUND') && (cause.details.kind !== 'tenant' || this.#knows());
-      if (!isGone && verdict === 'later') return this.#postpone(cause);
+      if (!isGone && verdict === 'later') return this.#postpone(attachment, cause);
       if (!isGone) {
         log.warn({ err: cause, port }, 'detached here; the controller will be told again');
         return false;
       }
     }
     attachments.remove(port);
+    this.#putOff.delete(port);
     return true;
   }
 
@@ -176,12 +202,13 @@ export class Uploads implements Disposable {
     const { network, mac, addresses, dnsNames, publish, labels } = local;
     const tenant = this.#tenant(attachment);
     const input = (name: string): PortInput => ({
-      ...{ id: port, name, network, host: this.#parts.hostName, mac, addresses: [...addresses] },
+      ...{ id: port, name, network, host: this.#self, mac, addresses: [...addresses] },
       ...{ dnsNames: [...dnsNames], publish: [...publish], labels: { ...labels }, ephemeral: true },
       ...briefingOf(local),
     });
     try {
       this.#confirmed(attachment, await this.#named(attachment, (name) => this.#made(tenant, input(name))));
+      this.#putOff.delete(tenant);
       return true;
     } catch (cause) {
       return this.#refused(attachment, cause);
@@ -221,7 +248,7 @@ export class Uploads implements Disposable {
     } catch (cause) {
       const verdict = this.#goOn(cause);
       if (verdict === 'broken') throw cause;
-      if (verdict === 'later' && this.#isHere(port)) return this.#postpone(cause);
+      if (verdict === 'later' && this.#isHere(port)) return this.#postpone(attachment, cause);
       log.warn({ err: cause, port, patch }, 'the controller refuses a change of a port; it stays as it was');
       const now = attachments.get(port);
       // Deleted there, or another host's by now: the stream tells.
@@ -249,6 +276,7 @@ export class Uploads implements Disposable {
   #confirmed(sent: LocalAttachment, port: Port): void {
     const { attachments, reconciler } = this.#parts;
     const now = attachments.get(sent.port);
+    this.#putOff.delete(sent.port);
     if (!now?.local) return;
     const before = { ...sent.local, name: sent.name };
     const current = { ...now.local, name: now.name };
@@ -268,7 +296,7 @@ export class Uploads implements Disposable {
 
   /**
    * A refusal of a port that works already is for good if somebody else has what it claims. If this host may say nothing of it
-   * as things are, it goes on, unless nothing hangs on it yet: then whoever begins it is told.
+   * as things are, what began without the controller goes on; what begins beside it does not, and whoever begins it is told.
    */
   #refused(attachment: LocalAttachment, cause: unknown): boolean {
     const verdict = this.#goOn(cause);
@@ -279,7 +307,7 @@ export class Uploads implements Disposable {
       return false;
     }
     if (!now?.local || now.state === 'detaching') return true;
-    if (verdict === 'later' && isInUse(now)) return this.#postpone(cause);
+    if (verdict === 'later' && this.#hadBegun(now)) return this.#postpone(now, cause);
     const { code, detail, details } = toProblem(cause);
     log.error({ err: cause, port: attachment.port }, 'the controller refuses a port of this host: it is cut off');
     attachments.put({ ...now, local: { ...now.local, refused: { code, detail, details } } } as Attachment);
@@ -295,10 +323,25 @@ export class Uploads implements Disposable {
     return verdict;
   }
 
-  /** The next round tries it again. */
-  #postpone(cause: unknown): false {
+  /** What is of a tenant is so of all that this host has there: one port asks for it. */
+  #postpone(attachment: Attachment, cause: unknown): false {
+    const what = hasCode(cause, 'NOT_FOUND') ? this.#tenant(attachment) : attachment.port;
+    this.#putOff.set(what, { untilMs: performance.now() + againMs, cause });
+    return this.#postponed(cause);
+  }
+
+  #postponed(cause: unknown): false {
     this.#rounds.postpone(cause);
     return false;
+  }
+
+  #hadBegun = (attachment: Attachment): boolean => isInUse(attachment) && this.#begunBefore.has(attachment.port);
+
+  /** Why it was put off; a port that is new here never is: it may have to be cut off. */
+  #whyNot(attachment: Attachment) {
+    const isNew = attachment.state !== 'detaching' && attachment.local?.confirmed === undefined;
+    if (isNew && !this.#hadBegun(attachment)) return undefined;
+    return this.#putOff.get(attachment.port) ?? this.#putOff.get(this.#tenant(attachment));
   }
 
   /** As far as this host was told. */
@@ -306,6 +349,11 @@ export class Uploads implements Disposable {
     const { state, host } = this.#parts.reconciler;
     const told = state.told.get(itemKey({ kind: 'port', id }));
     return told?.kind === 'port' && isWiredAt(told, host?.number);
+  }
+
+  /** This host to the controller, which may have given it another name. */
+  get #self(): string {
+    return this.#parts.reconciler.host?.id ?? this.#parts.hostName;
   }
 
   #tenant = (attachment: Attachment): string => tenantOf(attachment, this.#parts.reconciler.state);
