@@ -1,21 +1,37 @@
 /** The agent as a service of systemd. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openLocal } from '../client/local.ts';
 import { hasCode } from '../model/errors.ts';
 import { defaults } from './command.ts';
-import { installService, isInstalled, removeService, type Service } from './service.ts';
+import { installedUnit, installService, removeService, requireWholePaths, type Service } from './service.ts';
 
 const unit = 'heddle-agent.service';
+/** Those of its options that name files. */
+const fileOptions = [
+  ...['state-dir', 'socket', 'bpf-dir', 'resolv-conf', 'join-token-file'],
+  ...['docker-plugin', 'docker-engine', 'docker-authz', 'docker-authz-plugin'],
+];
 
-/** An agent with these options. Ending it ends the process alone: what the kernel carries goes on. */
-export function agentService(argv: readonly string[]): Service {
-  const { socket } = parseArgs({ args: [...argv], options: { socket: { type: 'string' } }, strict: false }).values;
+/** Before a path in the unit: a server that has left is started as no host, which would join anew where it may. */
+const condition = 'ConditionPathExists=';
+
+/**
+ * An agent with these options. Ending it ends the process alone: what the kernel carries goes on.
+ * @throws USAGE for a path that is not whole
+ */
+export function agentService(stateDir: string, options: readonly string[]): Service {
+  const argv = ['--state-dir', stateDir, ...options];
+  requireWholePaths(argv, fileOptions);
+  const { socket } = parseArgs({ args: argv, options: { socket: { type: 'string' } }, strict: false }).values;
   return {
     unit,
     description: 'Heddle agent',
     argv: ['agent', ...argv],
     socket: typeof socket === 'string' ? socket : defaults.agent,
     unitLines: [
+      `${condition}${join(stateDir, 'identity.json').replaceAll('%', '%%')}`,
       '# An engine that boots without its network driver does not start its containers.',
       'Before=docker.service',
     ],
@@ -29,9 +45,15 @@ export const installAgent = (service: Service, signal: AbortSignal): Promise<voi
 
 /** Takes the service of the agent on this socket away, if it was installed here. @returns whether it was. @throws SERVICE_FAILED */
 export async function removeAgent(socket: string): Promise<boolean> {
-  if (!isInstalled({ unit, socket })) return false;
+  if (!installedUnit({ unit, socket })) return false;
   await removeService(unit);
   return true;
+}
+
+/** Whether a server that has left has the service still: whoever had it leave was interrupted. */
+export function hasOutlived(socket: string): boolean {
+  const line = installedUnit({ unit, socket })?.find((each) => each.startsWith(condition));
+  return line !== undefined && !existsSync(line.slice(condition.length).replaceAll('%%', '%'));
 }
 
 async function isConnected(socket: string): Promise<boolean> {

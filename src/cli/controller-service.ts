@@ -1,12 +1,18 @@
 /** The controller as a service of systemd. */
-import { isAbsolute } from 'node:path';
 import { openClient } from '../client/client.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import { printJson } from './command.ts';
 import type { Io } from './io.ts';
 import { rootLauncher } from './launcher.ts';
 import { progress } from './progress.ts';
-import { installService, isInstalled, removeService, requireRoom, type Service } from './service.ts';
+import {
+  installedUnit,
+  installService,
+  removeService,
+  requireRoom,
+  requireWholePaths,
+  type Service,
+} from './service.ts';
 
 const unit = 'heddle-controller.service';
 
@@ -30,20 +36,27 @@ export function controllerService(words: readonly string[], socket: string): Ser
     throw new HeddleError('USAGE', {
       problem: `${once.split('=')[0]} is for one start: begin with it by hand, and install the service after that`,
     });
-  const files = words.flatMap((word, i) => {
-    const [, option, file] = /^--(socket|db|oidc-ca)(?:=(.*))?$/.exec(word) ?? [];
-    return option === undefined ? [] : [file ?? words[i + 1] ?? ''];
-  });
-  const near = files.find((file) => !isAbsolute(file));
-  if (near !== undefined)
-    throw new HeddleError('USAGE', { problem: `${near}: a service runs in another folder: say the whole path` });
+  requireWholePaths(words, ['socket', 'db', 'oidc-ca']);
   return {
     unit,
     description: 'Heddle controller',
     argv: words.filter((word) => word !== '--install' && word !== '--json'),
     socket,
+    serviceLines: confined,
   };
 }
+
+/** It writes its store and its socket, and no more; an agent, which makes devices and mounts, cannot be held so. */
+const confined = [
+  'NoNewPrivileges=yes',
+  'CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER',
+  'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK',
+  'ProtectSystem=full',
+  'PrivateDevices=yes',
+  'ProtectKernelModules=yes',
+  'ProtectKernelTunables=yes',
+  'UMask=0077',
+];
 
 /** Installs it, or takes it away, and says so. @throws USAGE, SERVICE_FAILED */
 export async function serveAsService(io: Io, words: readonly string[], typed: ServiceTyped): Promise<void> {
@@ -75,7 +88,7 @@ async function answersAt(socket: string): Promise<boolean> {
 }
 
 async function remove(io: Io, { socket, json }: Pick<ServiceTyped, 'socket' | 'json'>): Promise<void> {
-  if (!isInstalled({ unit, socket }))
+  if (!installedUnit({ unit, socket }))
     throw new HeddleError('USAGE', { problem: `no ${unit} with the socket ${socket} was installed here` });
   await removeService(unit);
   if (json) return printJson(io, { unit, installed: false });

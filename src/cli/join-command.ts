@@ -43,7 +43,7 @@ export function joinCommand(io: Io): Command {
       if (!typed.install && options.length > 0)
         throw new HeddleError('USAGE', { problem: `what are ${options.join(' ')} for? They belong to --install` });
       const token = given === '-' ? await readToken(process.stdin) : parseToken(given);
-      const service = typed.install && agentService(['--state-dir', typed.stateDir, ...options]);
+      const service = typed.install && agentService(typed.stateDir, options);
       if (service) await requireRoom(service);
       using shown = progress(io, typed.json);
       shown.step('looking at this host');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,6 +14,9 @@ test('the launcher is called by a name that works where it is read', async (t) =
   assert.equal(launcher(`/nonexistent:${dir}`, '/'), 'heddle');
   assert.equal(launcherFile(`/nonexistent:${dir}`), join(dir, 'heddle'));
   assert.equal(launcherFile('/nonexistent'), `${projectRoot}heddle`);
+  await chmod(dir, 0o777);
+  assert.equal(launcherFile(dir), `${projectRoot}heddle`, 'a link that anybody may set');
+  await chmod(dir, 0o700);
   await rm(join(dir, 'heddle'));
   await writeFile(join(dir, 'heddle'), 'another program of that name');
   assert.equal(launcher(dir, '/'), `${projectRoot}heddle`);

@@ -1,6 +1,6 @@
 /** How to call `heddle` again: what is printed to be pasted must work where it is read. */
-import { existsSync, realpathSync } from 'node:fs';
-import { delimiter, isAbsolute, join, relative } from 'node:path';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { delimiter, dirname, isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The project's folder, with a '/' at its end. */
@@ -23,11 +23,16 @@ export function launcher(path = process.env.PATH ?? '', cwd = process.cwd()): st
 
 /**
  * The launcher for what starts it later, from anywhere: the one on the PATH, which may be a link that an upgrade sets to another
- * version, else this one.
+ * version, else this one. Not a link that another than root may set: root is to start it.
  */
 export function launcherFile(path = process.env.PATH ?? ''): string {
   const file = onPath(path);
-  return file && isAbsolute(file) ? file : `${projectRoot}heddle`;
+  return file && isAbsolute(file) && isRoots(file) ? file : `${projectRoot}heddle`;
+}
+
+function isRoots(file: string): boolean {
+  const folder = statSync(dirname(file));
+  return lstatSync(file).uid === 0 && folder.uid === 0 && (folder.mode & 0o022) === 0;
 }
 
 /** The same for commands that need root: with sudo, if that is how this one came to be root. */

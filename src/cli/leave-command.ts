@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { LeavePlan, Left } from '../model/leave.ts';
 import { agentRequest } from './agent-request.ts';
-import { removeAgent } from './agent-service.ts';
+import { hasOutlived, removeAgent } from './agent-service.ts';
 import { defaults, makeCommand, printJson, type Typed, withShared } from './command.ts';
 import { withHint } from './exit.ts';
 import type { Io } from './io.ts';
@@ -30,11 +30,17 @@ export function leaveCommand(io: Io): Command {
     .option('--force', 'also if something is in the way: what runs loses its network, what cannot be told stays');
   return withShared(command, 'agent', 'json').action(async (typed: LeaveTyped) => {
     if (!typed.yes) return await show(io, typed);
-    const left = await leave(io, typed);
-    const uninstalled = await removeAgent(typed.agent ?? defaults.agent);
+    const socket = typed.agent ?? defaults.agent;
+    const left = await leave(io, typed).catch((e: unknown) => {
+      // What was interrupted after the agent had done its part.
+      if (hasCode(e, 'AGENT_UNREACHABLE') && hasOutlived(socket)) return undefined;
+      throw e;
+    });
+    const uninstalled = await removeAgent(socket);
     if (typed.json) return printJson(io, { ...left, ...(uninstalled && { uninstalled }) });
-    io.out(`${left.host} has left Heddle; its agent ends${uninstalled ? ', and its service is gone' : ''}\n`);
-    for (const what of left.stays) io.out(`stays: ${printable(what)}\n`);
+    const who = left ? `${left.host} has left Heddle; its agent ends` : 'this server had left Heddle';
+    io.out(`${who}${uninstalled ? ', and its service is gone' : ''}\n`);
+    for (const what of left?.stays ?? []) io.out(`stays: ${printable(what)}\n`);
   });
 }
 

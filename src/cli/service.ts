@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { isAbsolute, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HeddleError } from '../model/errors.ts';
 import { launcherFile, projectRoot } from './launcher.ts';
@@ -30,8 +31,8 @@ export interface Service {
 const quoted = (word: string): string =>
   `"${word.replace(/[\\"$%]/g, (c) => (c === '$' || c === '%' ? c + c : `\\${c}`))}"`;
 
-/** By this line a unit that was made here is known again; systemd does not read it. */
-const mark = (socket: string): string => `X-Heddle-Socket=${socket}`;
+/** By this line a unit that was made here is known again; systemd reads nothing that begins with X- (systemd.unit(5)). */
+const mark = (socket: string): string => `X-Heddle-Socket=${resolve(socket)}`;
 
 /** A daemon that ends well was told to, or its host has left: it stays ended. What fails is tried again, however often. */
 export const unitText = ({ description, argv, socket, unitLines = [], serviceLines = [] }: Service): string => `[Unit]
@@ -51,10 +52,26 @@ WantedBy=multi-user.target
 `;
 
 /**
+ * A service runs in another folder than who installs it.
+ * @param options those that name files, without their "--". @throws USAGE for a path that is not whole
+ */
+export function requireWholePaths(words: readonly string[], options: readonly string[]): void {
+  const form = new RegExp(`^--(?:${options.join('|')})(?:=(.*))?$`);
+  for (const [i, word] of words.entries()) {
+    const option = form.exec(word);
+    const file = option && (option[1] ?? words[i + 1] ?? '');
+    if (file !== null && !isAbsolute(file))
+      throw new HeddleError('USAGE', { problem: `${file}: a service runs in another folder: say the whole path` });
+  }
+}
+
+/**
  * Says what is in the way of a service before anything is done for it.
- * @throws USAGE where systemd does not run (sd_booted(3)), or somebody answers on its socket who is not it
+ * @throws USAGE for who is not root, where systemd does not run (sd_booted(3)), or somebody answers on its socket who is not it
  */
 export async function requireRoom({ unit, socket }: Pick<Service, 'unit' | 'socket'>): Promise<void> {
+  if (process.geteuid!() !== 0)
+    throw new HeddleError('USAGE', { problem: 'a service needs root: sudo, with the same words' });
   if (!existsSync('/run/systemd/system'))
     throw new HeddleError('USAGE', { problem: 'there is no systemd here: leave --install out, and start it yourself' });
   if (!(await answers(socket)) || (await systemctl('is-active', '--quiet', unit)).code === 0) return;
@@ -80,7 +97,12 @@ export async function installService(
   signal: AbortSignal,
 ): Promise<void> {
   const { unit } = service;
-  writeFileSync(`${folder}/${unit}`, unitText(service), { mode: 0o644 });
+  const began = Math.floor(Date.now() / 1000);
+  try {
+    writeFileSync(`${folder}/${unit}`, unitText(service), { mode: 0o644 });
+  } catch (cause) {
+    throw new HeddleError('SERVICE_FAILED', { unit, problem: (cause as Error).message }, cause);
+  }
   await must('daemon-reload');
   await must('enable', '--quiet', unit);
   await must('restart', unit);
@@ -91,23 +113,31 @@ export async function installService(
     const ended = (await ends(unit)) - before;
     if (ended >= endsMost || performance.now() > late) {
       const why = ended > 0 ? 'it ends again and again' : `it is not ready after ${readyMs / 1000} s`;
-      throw new HeddleError('SERVICE_FAILED', { unit, problem: `${why}${await lastWord(unit)}` });
+      throw new HeddleError('SERVICE_FAILED', { unit, problem: `${why}${await lastWord(unit, began)}` });
     }
     await delay(stepMs, undefined, { signal });
   }
 }
 
-/** True if the unit is one that was made here, for the daemon on this socket. */
-export function isInstalled({ unit, socket }: Pick<Service, 'unit' | 'socket'>): boolean {
+/** Lines of the unit that was made here for the daemon on this socket; undefined: there is none. */
+export function installedUnit({ unit, socket }: Pick<Service, 'unit' | 'socket'>): readonly string[] | undefined {
   const file = `${folder}/${unit}`;
-  return existsSync(file) && readFileSync(file, 'utf8').split('\n').includes(mark(socket));
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  return lines.includes(mark(socket)) || isUnmarked(lines) ? lines : undefined;
 }
 
-/** Ends the service and takes its unit away. @throws SERVICE_FAILED */
+/** The first programs that installed units did not mark them. */
+const isUnmarked = (lines: readonly string[]): boolean =>
+  lines.includes('Description=Heddle agent') &&
+  lines.some((line) => /^Documentation=file:\S+\/docs\/README\.md$/.test(line)) &&
+  !lines.some((line) => line.startsWith(mark('/').slice(0, -1)));
+
+/** Ends the service and takes its unit away. It may be done again. @throws SERVICE_FAILED */
 export async function removeService(unit: string): Promise<void> {
   await must('disable', '--quiet', '--now', unit);
-  rmSync(`${folder}/${unit}`);
+  rmSync(`${folder}/${unit}`, { force: true });
   await must('daemon-reload');
+  await systemctl('reset-failed', '--quiet', unit); // fails for one that did not
 }
 
 /** How often it has ended by itself, and was started again. */
@@ -115,9 +145,10 @@ async function ends(unit: string): Promise<number> {
   return Number((await systemctl('show', '--property=NRestarts', '--value', unit)).stdout);
 }
 
-/** What the daemon itself said last, of an error the error. */
-async function lastWord(unit: string): Promise<string> {
-  const { stdout } = await run('journalctl', ['--quiet', '--lines=40', '--output=cat', `_SYSTEMD_UNIT=${unit}`]);
+/** What the daemon itself said last, of an error the error. @param began seconds since 1970 */
+async function lastWord(unit: string, began: number): Promise<string> {
+  const which = ['--quiet', `--since=@${began}`, '--lines=40', `_SYSTEMD_UNIT=${unit}`];
+  const { stdout } = await run('journalctl', [...which, '--output=cat']);
   const lines = stdout.trim().split('\n');
   const word = lines.findLast((line) => line.startsWith('heddle: ')) ?? lines.at(-1);
   return word ? `; it said: ${word}` : '';

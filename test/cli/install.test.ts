@@ -11,8 +11,8 @@ for (const [words, what] of [
   [['controller', '--db', '/nonexistent/db'], 'a controller is not installed'],
 ] as const)
   test(`where there is no systemd ${what}`, async () => {
-    // Nothing of this machine's systemd is seen, should it have one.
-    const alone = 'test ! -d /run/systemd || mount -t tmpfs none /run/systemd; exec "$@"';
+    // Nothing of this machine's systemd is seen, should it have one, and nothing of it is written.
+    const alone = 'for d in /run/systemd /etc/systemd; do test ! -d $d || mount -t tmpfs none $d; done; exec "$@"';
     const install = [launcher, ...words, '--install', '--json'];
     const { code, stdout, stderr } = await run(['unshare', '-m', 'sh', '-c', alone, 'sh', ...install]);
     assert.equal(code, 2, stderr);

@@ -90,3 +90,16 @@ test('a server that joins is told of ways on which packets do not arrive', async
   assert.equal(second.code, 0, second.stderr);
   assert.match(second.stderr, /^warning: .*192\.0\.2\.2.*firewalls/m);
 });
+
+test('an agent that has left does not come back, and what was left of its service goes', async () => {
+  const [, , h3] = stage.machines as [Machine, Machine, Machine];
+  // As if `heddle leave` had been interrupted after the agent's part.
+  const { code, stdout, stderr } = await h3.run(`systemctl stop heddle-agent
+    rm /var/lib/heddle/agent/identity.json
+    systemctl start heddle-agent
+    ! systemctl is-active heddle-agent
+    heddle leave --yes
+    ls /etc/systemd/system/heddle-agent.service 2>&1 || true`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^inactive\nthis server had left Heddle, and its service is gone\nls: cannot access/);
+});
