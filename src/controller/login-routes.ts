@@ -3,8 +3,9 @@ import { HeddleError } from '../model/errors.ts';
 import type { Role } from '../model/grant.ts';
 import type { LoginSettings, Whoami } from '../model/login.ts';
 import { loginPaths } from './paths.ts';
-import { type Principal, subjectsOf, type TokenScope } from './principal.ts';
+import { type Principal, subjectsOf } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
+import type { TokenScope } from './trust-record.ts';
 import type { World } from './world.ts';
 
 export interface LoginContext {

@@ -1,15 +1,9 @@
 import { hostname } from 'node:os';
 import { whoText } from '../model/audit.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { HostId, TenantId } from '../model/ids.ts';
+import type { HostId } from '../model/ids.ts';
+import type { TokenScope } from './trust-record.ts';
 import type { World } from './world.ts';
-
-/** What a token may do less than its user. */
-export interface TokenScope {
-  /** These alone. */
-  readonly tenants?: readonly TenantId[];
-  readonly readOnly?: boolean;
-}
 
 /** A host, by its certificate. */
 export interface HostPrincipal {

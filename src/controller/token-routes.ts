@@ -17,10 +17,9 @@ import { type Access, forbidden, seenTenant } from './access.ts';
 import { isExpired, sweepExpired } from './expired-tokens.ts';
 import { tokenKey } from './keys.ts';
 import { fastifyPath, tokenPaths } from './paths.ts';
-import type { TokenScope } from './principal.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { newToken, tokenView } from './tokens.ts';
-import type { TokenRecord } from './trust-record.ts';
+import type { TokenRecord, TokenScope } from './trust-record.ts';
 import type { World } from './world.ts';
 
 interface TokenContext {

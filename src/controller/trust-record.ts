@@ -2,9 +2,8 @@
  * What the store keeps of trust, beside the objects: no kind, no part of history or exports. Stores of earlier programs have
  * these names: whoever changes one converts them.
  */
-import type { HostId } from '../model/ids.ts';
+import type { HostId, TenantId } from '../model/ids.ts';
 import type { Token } from '../model/token.ts';
-import type { TokenScope } from './principal.ts';
 
 /** Under authorityKey. */
 export interface AuthorityRecord {
@@ -56,6 +55,13 @@ export interface KeptTenants {
   readonly host: HostId;
   /** Ids; *: all. */
   readonly of: readonly string[];
+}
+
+/** What a token may do less than its user. */
+export interface TokenScope {
+  /** These alone. */
+  readonly tenants?: readonly TenantId[];
+  readonly readOnly?: boolean;
 }
 
 /** Under tokenKey: an API token. */
