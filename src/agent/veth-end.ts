@@ -1,6 +1,14 @@
 /** The kinds whose workload has the one end of a veth pair: network namespaces, integrations' pairs, the host itself. */
 import { hasErrno } from '../kernel/libc.ts';
-import { awaitOperational, ensureNoLink, type Link, linkAddVeth, linkByName, linkSet } from '../kernel/link.ts';
+import {
+  changeToOperational,
+  ensureNoLink,
+  type Link,
+  linkAddVeth,
+  linkByName,
+  linkChange,
+  linkSet,
+} from '../kernel/link.ts';
 import { type Netlink, openNetlink } from '../kernel/netlink.ts';
 import { lastingIdentity, type Netns, openNetns, ownNetns } from '../kernel/netns.ts';
 import { macBytes, macText } from '../model/address.ts';
@@ -23,7 +31,7 @@ interface Place<A extends Attachment> {
   /** Whether the end is, or will soon be, in another namespace than ours. */
   isElsewhere(netns: Netns): boolean;
   /** Addresses, routes and the like; absent: not ours to set up. */
-  configure?(netns: Netns, want: DeviceWant<A>): void;
+  configure?(netns: Netns, want: DeviceWant<A>, ifindex: number): void;
   /** As {@link WorkloadEnd.guarded}. */
   readonly guarded?: boolean;
   /** As {@link WorkloadEnd.setMtu}. */
@@ -41,12 +49,10 @@ const vethEnd = <A extends Attachment>(place: Place<A>): WorkloadEnd<A> => ({
       link,
       redirectPeer: place.isElsewhere(netns),
       complete() {
-        linkSet(nl, link.ifindex, { up: true });
-        if (place.configure) {
-          place.configure(netns, want);
-          awaitOperational(nl, link.name);
-        }
-        linkSet(nl, link.ifindex, { alias: how.alias });
+        const mark = linkChange(link.ifindex, { alias: how.alias });
+        if (!place.configure) return void nl.batch([mark]);
+        place.configure(netns, want, link.peerIfindex!);
+        changeToOperational(nl, link.ifindex, [mark]);
       },
       undo: () => ensureNoLink(nl, link.ifindex),
       [Symbol.dispose]: () => open.dispose(),
@@ -63,8 +69,9 @@ export const netnsEnd = vethEnd<NetnsAttachment>({
     using own = ownNetns();
     return own.identity !== netns.identity;
   },
-  configure: (netns, { attachment, port, network }) =>
-    configureWorkload(netns, attachment.ifname, { port, network, routes: defaultRoutes(port, network) }),
+  configure(netns, { attachment: { ifname }, port, network }, ifindex) {
+    configureWorkload(netns, { ifname, ifindex, port, network, routes: defaultRoutes(port, network) });
+  },
   setMtu({ attachment, mtuBytes }) {
     using netns = openTargetIfThere(attachment);
     if (!netns) return `${attachment.target.path} is gone`;
@@ -107,10 +114,10 @@ export const hostEnd = vethEnd<HostAttachment>({
   name: ({ attachment }) => attachment.ifname,
   // What is put straight into a namespace does not pass the filter.
   isElsewhere: () => false,
-  configure(netns, { attachment, port, network }) {
+  configure(netns, { attachment, port, network }, ifindex) {
     const outside = attachment.netns === undefined ? [] : defaultRoutes(port, network);
     const routes = [...outside, ...routesBeyond(attachment, port, network)];
-    configureWorkload(netns, attachment.ifname, { port, network, routes });
+    configureWorkload(netns, { ifname: attachment.ifname, ifindex, port, network, routes });
   },
   setMtu({ attachment: { netns: name, ifname }, mtuBytes }) {
     using netns = name === undefined ? ownNetns() : serverNetnsIfThere(name);

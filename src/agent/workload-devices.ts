@@ -4,9 +4,9 @@ import type { Device } from '../compile/facts.ts';
 import { SLOTS_MAX } from '../datapath/layouts.ts';
 import type { BpfProgram } from '../kernel/bpf.ts';
 import { hasErrno } from '../kernel/libc.ts';
-import { ensureNoLink, ensureNoLinkBeside, type Link, linkList, linkSet } from '../kernel/link.ts';
+import { ensureNoLink, ensureNoLinkBeside, type Link, linkChange, linkList, linkSet } from '../kernel/link.ts';
 import type { Netlink } from '../kernel/netlink.ts';
-import { ensureClsact, ensureFilter } from '../kernel/tc.ts';
+import { ensureClsact, ensureFilter, firstFilters } from '../kernel/tc.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachment, DeviceAttachment, NicBefore, TapBefore } from '../model/local-api.ts';
@@ -182,9 +182,8 @@ export class WorkloadDevices {
     };
     this.#devices.set(id, device);
     try {
-      if (!device.nic) linkSet(this.#nl, ifindex, { addrGenMode: 'none' });
       this.#resetCounters(slot);
-      this.#attachPrograms(ifindex, want);
+      this.#equip(ifindex, want);
       made.complete();
     } catch (cause) {
       this.#devices.delete(id);
@@ -304,11 +303,30 @@ export class WorkloadDevices {
   #ofNic = (ifindex: number): WorkloadDevice[] =>
     [...this.#devices.values()].filter((d) => d.nic && d.ifindex === ifindex);
 
-  #attachPrograms(ifindex: number, { attachment }: DeviceWant): void {
-    if (attachment.kind === 'device') return keepNic(this.#nl, ifindex, this.#programs.fromSegment);
+  /** Puts the programs on a device that was just made, or taken. The end of a pair is up then; nothing comes by it yet. */
+  #equip(ifindex: number, want: DeviceWant): void {
+    const { kind } = want.attachment;
+    const silent = linkChange(ifindex, { addrGenMode: 'none' });
+    if (kind !== 'tap' && kind !== 'device')
+      return void this.#nl.batch([
+        ...[silent, ...firstFilters(ifindex, this.#sides(want))],
+        linkChange(ifindex, { up: true }),
+      ]);
+    if (kind === 'tap') this.#nl.batch([silent]);
+    this.#attachPrograms(ifindex, want);
+  }
+
+  #attachPrograms(ifindex: number, want: DeviceWant): void {
+    if (want.attachment.kind === 'device') return keepNic(this.#nl, ifindex, this.#programs.fromSegment);
     ensureClsact(this.#nl, ifindex);
-    if (endOf(attachment).guarded) ensureFilter(this.#nl, ifindex, 'egress', this.#programs.toHost);
-    ensureFilter(this.#nl, ifindex, 'ingress', this.#programs.from);
+    for (const { direction, program } of this.#sides(want)) ensureFilter(this.#nl, ifindex, direction, program);
+  }
+
+  /** The programs of a device other than a NIC. */
+  #sides({ attachment }: DeviceWant) {
+    const { from, toHost } = this.#programs;
+    const ingress = { direction: 'ingress', program: from } as const;
+    return endOf(attachment).guarded ? [{ direction: 'egress', program: toHost } as const, ingress] : [ingress];
   }
 
   #freeSlot(taken: readonly number[]): number {

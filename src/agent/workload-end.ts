@@ -28,7 +28,7 @@ export interface NewDevice extends Disposable {
   readonly link: Link;
   /** Its peer is, or will soon be, in another namespace than ours: packets can be put straight there. */
   readonly redirectPeer: boolean;
-  /** With the program on it: sets up the workload's end, brings both up, and marks the device whole by its alias. */
+  /** With the program on it, and the end of a pair up: sets up the workload's end, brings a tap up, and marks the device whole by its alias. */
   complete(): void;
   /** Takes away what was done. */
   undo(): void;

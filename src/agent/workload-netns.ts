@@ -1,9 +1,9 @@
-import { addressAdd } from '../kernel/address.ts';
+import { newAddress } from '../kernel/address.ts';
 import { hasErrno } from '../kernel/libc.ts';
-import { awaitOperational, type Link, linkByName, linkList, linkSet } from '../kernel/link.ts';
+import { changeToOperational, linkChange } from '../kernel/link.ts';
 import { openNetlink } from '../kernel/netlink.ts';
-import type { Netns } from '../kernel/netns.ts';
-import { leadsByMain, routeAdd, routeList } from '../kernel/route.ts';
+import { linkNames, type Netns } from '../kernel/netns.ts';
+import { leadsByMain, newRoute, routeList } from '../kernel/route.ts';
 import { sysctlWrite } from '../kernel/sysctl.ts';
 import { type Ip, ipFamily, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -17,20 +17,23 @@ export function parseIfname(ifname: string, netns: Netns | undefined): string {
   if (!/^[^\s/:%]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..')
     throw new HeddleError('IFNAME_INVALID', { ifname: ifname.slice(0, 40) });
   if (!netns) return ifname;
-  using nl = openNetlink(netns);
-  if (linkByName(nl, ifname)) throw new HeddleError('IFNAME_TAKEN', { ifname, netns: netns.path });
+  if (linkNames(netns).has(ifname)) throw new HeddleError('IFNAME_TAKEN', { ifname, netns: netns.path });
   return ifname;
 }
 
 /** The first of `stem`0, `stem`1, … that the namespace does not have and nobody is about to make there. */
 export function freeIfname(netns: Netns | undefined, stem: string, reserved: ReadonlySet<string>): string {
-  using nl = netns && openNetlink(netns);
-  const taken = new Set(nl ? linkList(nl).map((link: Link) => link.name) : []);
+  const taken = netns ? linkNames(netns) : new Set();
   for (let n = 0; ; n++) if (!taken.has(`${stem}${n}`) && !reserved.has(`${stem}${n}`)) return `${stem}${n}`;
 }
 
+/** Every namespace's loopback device (net/core/dev.c requires it). */
+const loopback = 1;
+
 /** What the workload's end is to be set up with. */
 export interface WorkloadConfig {
+  readonly ifname: string;
+  readonly ifindex: number;
   readonly port: PortItem;
   readonly network: NetworkItem;
   /** A route there by way of the gateway. */
@@ -42,24 +45,24 @@ export interface WorkloadConfig {
  * from the MAC if the port has IPv6 and no IPv6 at all if not, device up, routes, of which a default one gives way to one
  * that the namespace has.
  */
-export function configureWorkload(netns: Netns, ifname: string, { port, network, routes }: WorkloadConfig): void {
+export function configureWorkload(netns: Netns, { ifname, ifindex, port, network, routes }: WorkloadConfig): void {
   configureIpv6(
     netns,
     ifname,
     port.addresses.some((ip) => ipFamily(ip) === 6),
   );
   using nl = openNetlink(netns);
-  const lo = linkByName(nl, 'lo');
-  if (lo && !lo.up) linkSet(nl, lo.ifindex, { up: true });
-  const link = linkByName(nl, ifname);
-  if (!link) throw new HeddleError('KERNEL', { operation: 'configure', errno: 'ENODEV', object: ifname });
-  for (const ip of port.addresses)
-    addressAdd(nl, { ifindex: link.ifindex, ip, prefixLength: prefixLength(ip, network) }, { nodad: true });
-  linkSet(nl, link.ifindex, { up: true });
-  awaitOperational(nl, ifname);
-  for (const { dst, gateway } of routes)
-    if (!dst.endsWith('/0') || !routeList(nl).some((r) => r.dst === dst && leadsByMain(r)))
-      routeAdd(nl, { dst, gateway, oif: link.ifindex });
+  const isDefault = (dst: string): boolean => dst.endsWith('/0');
+  const have = routes.some(({ dst }) => isDefault(dst)) ? routeList(nl).filter(leadsByMain) : [];
+  changeToOperational(nl, ifindex, [
+    linkChange(loopback, { up: true }),
+    ...port.addresses.map((ip) =>
+      newAddress({ ifindex, ip, prefixLength: prefixLength(ip, network) }, { nodad: true }),
+    ),
+    linkChange(ifindex, { up: true }),
+  ]);
+  const missing = routes.filter(({ dst }) => !isDefault(dst) || !have.some((r) => r.dst === dst));
+  nl.batch(missing.map(({ dst, gateway }) => newRoute({ dst, gateway, oif: ifindex })));
 }
 
 /** A default route for each family in which the port's subnet has a gateway. */

@@ -2,7 +2,7 @@
 import { type Ip, ipBytes, ipFamily, ipText } from '../model/address.ts';
 import * as nla from './attributes.ts';
 import { hasErrno } from './libc.ts';
-import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE } from './netlink.ts';
+import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, type Request } from './netlink.ts';
 
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
@@ -59,16 +59,17 @@ export function parseAddress(m: nla.Message): Address {
 }
 
 /**
- * Adds an address, or leaves it if it is there. `nodad`: usable at once, without IPv6 duplicate address detection.
+ * The request that adds an address, or leaves it if it is there. `nodad`: usable at once, without IPv6 duplicate address detection.
  * The protocol mark is ignored by kernels before 5.18.
  */
-export function addressAdd(nl: Netlink, k: AddressKey, options: { nodad?: boolean } = {}): void {
+export function newAddress(k: AddressKey, options: { nodad?: boolean } = {}): Request {
   const marks = [nla.u32(IFA.FLAGS, options.nodad ? NODAD : 0), nla.u8(IFA.PROTO, RTPROT_HEDDLE)];
-  nl.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body(k, marks), {
-    operation: 'add address',
-    object: object(k),
-  });
+  const what = { operation: 'add address', object: object(k) };
+  return { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, body: body(k, marks), what };
 }
+/** Adds it, as {@link newAddress} says. */
+export const addressAdd = (nl: Netlink, k: AddressKey, options: { nodad?: boolean } = {}): void =>
+  void nl.batch([newAddress(k, options)]);
 
 /** All addresses of the namespace, or of one link. */
 export const addressList = (nl: Netlink, ifindex = 0): Address[] =>

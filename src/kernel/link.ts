@@ -2,7 +2,7 @@
 import { type Mac, macBytes, macText } from '../model/address.ts';
 import * as nla from './attributes.ts';
 import { hasErrno } from './libc.ts';
-import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, requestBeside } from './netlink.ts';
+import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request, requestBeside } from './netlink.ts';
 import type { Netns } from './netns.ts';
 
 export const RTM_NEWLINK = 16;
@@ -156,14 +156,21 @@ function parseVxlan(data: nla.Attributes): NonNullable<Link['vxlan']> {
   return { udpPort: (high << 8) | low, external: nla.readNumber(data.get(VXLAN_COLLECT_METADATA)) === 1 };
 }
 
+/** The question for one link by name or ifindex; {@link parseLink} reads the answer. */
+const linkQuestion = (which: string | number): Request => ({
+  type: RTM_GETLINK,
+  flags: 0,
+  body: typeof which === 'string' ? body([nla.text(IFLA.IFNAME, which)]) : body([], ifinfo(which)),
+  what: { operation: 'get', object: `link ${which}` },
+});
+
 /**
  * One link by name or ifindex.
  * @throws KERNEL with ENODEV
  */
 export function linkGet(nl: Netlink, which: string | number): Link {
-  const request = typeof which === 'string' ? body([nla.text(IFLA.IFNAME, which)]) : body([], ifinfo(which));
-  const [answer] = nl.request(RTM_GETLINK, 0, request, { operation: 'get', object: `link ${which}` });
-  return parseLink(answer!);
+  const [answer] = nl.batch([linkQuestion(which)]);
+  return parseLink(answer![0]!);
 }
 
 /** The link of that name, if there is one. */
@@ -202,13 +209,15 @@ function add(nl: Netlink, link: NewLink, kind: string, data: readonly nla.Attrib
   if (link.mtuBytes !== undefined) a.push(nla.u32(IFLA.MTU, link.mtuBytes));
   if (link.mac !== undefined) a.push(nla.raw(IFLA.ADDRESS, macBytes(link.mac)));
   a.push(nla.nested(IFLA.LINKINFO, [nla.text(INFO_KIND, kind), nla.nested(INFO_DATA, data)]));
-  nl.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body(a), what);
-  const { ifindex } = linkGet(nl, link.name);
+  const making = { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body: body(a), what };
+  const [, answer] = nl.batch([making, linkQuestion(link.name)]);
+  const made = parseLink(answer![0]!);
+  if (link.alias === undefined) return made;
   try {
-    if (link.alias !== undefined) linkSet(nl, ifindex, { alias: link.alias });
-    return linkGet(nl, ifindex);
+    linkSet(nl, made.ifindex, { alias: link.alias });
+    return { ...made, alias: link.alias };
   } catch (e) {
-    linkDelete(nl, ifindex);
+    linkDelete(nl, made.ifindex);
     throw e;
   }
 }
@@ -240,8 +249,8 @@ export function linkAddVxlan(
   ]);
 }
 
-/** Changes what is given and leaves the rest. */
-export function linkSet(nl: Netlink, ifindex: number, change: LinkChange): void {
+/** The request that changes what is given and leaves the rest. */
+export function linkChange(ifindex: number, change: LinkChange): Request {
   const a: nla.Attribute[] = [];
   if (change.name !== undefined) a.push(nla.text(IFLA.IFNAME, change.name));
   if (change.mtuBytes !== undefined) a.push(nla.u32(IFLA.MTU, change.mtuBytes));
@@ -259,8 +268,12 @@ export function linkSet(nl: Netlink, ifindex: number, change: LinkChange): void 
   ] as const;
   const flags = bits.reduce((n, [on, bit]) => n | (on ? bit : 0), 0);
   const changed = bits.reduce((n, [on, bit]) => n | (on === undefined ? 0 : bit), 0);
-  nl.request(RTM_SETLINK, 0, body(a, ifinfo(ifindex, flags, changed)), { operation: 'set', object: `link ${ifindex}` });
+  const what = { operation: 'set', object: `link ${ifindex}` };
+  return { type: RTM_SETLINK, flags: 0, body: body(a, ifinfo(ifindex, flags, changed)), what };
 }
+/** Changes what is given and leaves the rest. */
+export const linkSet = (nl: Netlink, ifindex: number, change: LinkChange): void =>
+  void nl.batch([linkChange(ifindex, change)]);
 
 /**
  * Deletes a link; of a veth pair both ends go.
@@ -294,4 +307,9 @@ export async function ensureNoLinkBeside(ifindex: number): Promise<void> {
  */
 export function awaitOperational(nl: Netlink, name: string): void {
   for (let tries = 0; tries < 500 && linkByName(nl, name)?.operational === false; tries++);
+}
+/** The same behind changes, which are sent with the first question. @throws KERNEL, with ENODEV if there is no such device */
+export function changeToOperational(nl: Netlink, ifindex: number, changes: readonly Request[]): void {
+  const answer = nl.batch([...changes, linkQuestion(ifindex)]).at(-1)![0]!;
+  for (let tries = 0, link = parseLink(answer); tries < 500 && !link.operational; tries++) link = linkGet(nl, ifindex);
 }

@@ -5,7 +5,7 @@
  */
 import { closeSync } from 'node:fs';
 import { HeddleError } from '../model/errors.ts';
-import { decodeAttributes, decodeMessages, encodeMessage, type Message, readText } from './attributes.ts';
+import { concat, decodeAttributes, decodeMessages, encodeMessage, type Message, readText } from './attributes.ts';
 import { bind, kernelError, recv, send, sendBeside, setsockopt, socket } from './libc.ts';
 import { inNetns, type Netns, netnsOfSocket } from './netns.ts';
 
@@ -47,6 +47,14 @@ export interface Purpose {
   readonly object: string;
 }
 
+/** A change, or a question with one answer. NLM_F_REQUEST and NLM_F_ACK are added to its flags. */
+export interface Request {
+  readonly type: number;
+  readonly flags: number;
+  readonly body: Uint8Array;
+  readonly what: Purpose;
+}
+
 /** An rtnetlink socket of one network namespace; requests run one after another. */
 export interface Netlink extends Disposable {
   /** Runs `fn` in the socket's namespace; nothing of it may be asynchronous. */
@@ -58,6 +66,12 @@ export interface Netlink extends Disposable {
    * @throws KERNEL with errno and extended-ack text
    */
   request(type: number, flags: number, body: Uint8Array, what: Purpose): Message[];
+  /**
+   * Sends requests, none of them a dump, in one call, and returns the messages that answer each. The kernel runs them in
+   * order, those behind a refused one too: none may do harm if one before it fails.
+   * @throws KERNEL of the first that is refused
+   */
+  batch(requests: readonly Request[]): Message[][];
 }
 
 /** A bound rtnetlink socket in the namespace, or in the own one; `groups` is a mask of multicast groups. */
@@ -121,22 +135,27 @@ export function openNetlink(ns?: Netns): Netlink {
   let seq = 0;
   let open = true;
 
-  /** One exchange: the messages and whether a dump was disturbed. It always reads up to the end mark. */
-  function exchange(type: number, flags: number, body: Uint8Array, what: Purpose) {
-    seq = (seq + 1) >>> 0;
-    send(fd, encodeMessage({ type, flags: flags | NLM_F_REQUEST | NLM_F_ACK, seq, pid: 0, body }));
-    const found: Message[] = [];
+  /** One exchange: the messages for each request, and whether a dump was disturbed. It reads up to the last end mark. */
+  function exchange(requests: readonly Request[]) {
+    const sent = requests.map(({ type, flags, body, what }) => {
+      if (!open) throw kernelError(9, what.operation, what.object, 'the netlink socket is closed');
+      seq = (seq + 1) >>> 0;
+      const message = encodeMessage({ type, flags: flags | NLM_F_REQUEST | NLM_F_ACK, seq, pid: 0, body });
+      return { message, seq, what, found: [] as Message[] };
+    });
+    send(fd, concat(sent.map(({ message }) => message)));
     let disturbed = false;
-    for (;;)
-      for (const m of receive(fd, buffer, what)) {
-        if (m.seq !== seq) continue; // left over from a request whose answer failed half-way
+    const ends: { end: Message; what: Purpose }[] = [];
+    while (ends.length < sent.length)
+      for (const m of receive(fd, buffer, sent[ends.length]!.what)) {
+        const of = sent.find((request) => request.seq === m.seq);
+        if (!of) continue; // left over from a request whose answer failed half-way
         if (m.flags & NLM_F_DUMP_INTR) disturbed = true;
-        if (m.type === NLMSG_ERROR || m.type === NLMSG_DONE) {
-          throwIfFailed(m, what);
-          return { found, disturbed };
-        }
-        if (m.type !== NLMSG_NOOP) found.push(m);
+        if (m.type === NLMSG_ERROR || m.type === NLMSG_DONE) ends.push({ end: m, what: of.what });
+        else if (m.type !== NLMSG_NOOP) of.found.push(m);
       }
+    for (const { end, what } of ends) throwIfFailed(end, what);
+    return { found: sent.map(({ found }) => found), disturbed };
   }
 
   return {
@@ -145,11 +164,11 @@ export function openNetlink(ns?: Netns): Netlink {
       using socketNs = netnsOfSocket(fd);
       return inNetns(socketNs, fn);
     },
+    batch: (requests) => (requests.length === 0 ? [] : exchange(requests).found),
     request(type, flags, body, what) {
-      if (!open) throw kernelError(9, what.operation, what.object, 'the netlink socket is closed');
       for (let tries = 0; tries < DUMP_TRIES; tries++) {
-        const { found, disturbed } = exchange(type, flags, body, what);
-        if (!disturbed) return found;
+        const { found, disturbed } = exchange([{ type, flags, body, what }]);
+        if (!disturbed) return found[0]!;
       }
       throw kernelError(EINTR, what.operation, what.object, `changed during each of ${DUMP_TRIES} dumps`);
     },

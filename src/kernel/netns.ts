@@ -66,10 +66,25 @@ export function lastingIdentity(ns: Netns): string {
   const fd = inNetns(ns, () => socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
   try {
     const cookie = new DataView(getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, 8).buffer).getBigUint64(0, true);
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${cookie}`;
+    return `${boot()}:${cookie}`;
   } finally {
     closeSync(fd);
   }
+}
+
+/** Names of the namespace's devices. Does not wait for changes that others make, as rtnetlink does (proc_pid_net(5)). */
+export function linkNames(ns: Netns): Set<string> {
+  const [, , ...lines] = inNetns(ns, () => readFileSync('/proc/thread-self/net/dev', 'utf8'))
+    .trimEnd()
+    .split('\n');
+  return new Set(lines.map((line) => line.slice(0, line.lastIndexOf(':')).trim()));
+}
+
+let bootId: string | undefined;
+/** The id of this boot, which no process outlives. */
+function boot(): string {
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return bootId;
 }
 
 /** The namespace that the calling thread is in now. */
@@ -84,14 +99,18 @@ export const ownNetns = (): Netns => openNetns(OWN);
 export function inNetns<T>(ns: Netns, fn: () => T): T {
   const asynchronous = () => new HeddleError('INTERNAL', { problem: 'inNetns takes synchronous functions only' });
   if (fn.constructor.name === 'AsyncFunction') throw asynchronous();
-  using own = ownNetns();
-  setns(ns.fd, CLONE_NEWNET, ns.path);
+  const own = openSync(OWN, constants.O_RDONLY);
   try {
-    const result = fn();
-    if (result instanceof Promise) throw asynchronous();
-    return result;
+    setns(ns.fd, CLONE_NEWNET, ns.path);
+    try {
+      const result = fn();
+      if (result instanceof Promise) throw asynchronous();
+      return result;
+    } finally {
+      returnTo(own);
+    }
   } finally {
-    returnTo(own);
+    closeSync(own);
   }
 }
 
@@ -112,7 +131,7 @@ export function makeNetns(path: string, prepare: () => void = () => undefined): 
       prepare();
       mount(OWN, path, '', MS_BIND, '');
     } finally {
-      returnTo(own);
+      returnTo(own.fd);
     }
   } catch (e) {
     rmSync(path, { force: true });
@@ -131,9 +150,9 @@ export function removeNetns(path: string): void {
   rmSync(path, { force: true });
 }
 
-function returnTo(own: Netns): void {
+function returnTo(own: number): void {
   try {
-    setns(own.fd, CLONE_NEWNET, own.path);
+    setns(own, CLONE_NEWNET, OWN);
   } catch (e) {
     // Going on in a tenant's namespace is worse than ending: every later call would configure the wrong network.
     process.stderr.write(`cannot return to the own network namespace: ${e}\n`);

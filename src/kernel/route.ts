@@ -3,7 +3,7 @@ import { type Ip, ipBytes, ipText } from '../model/address.ts';
 import { familyNumber, RTPROT_HEDDLE } from './address.ts';
 import * as nla from './attributes.ts';
 import { hasErrno } from './libc.ts';
-import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from './netlink.ts';
+import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from './netlink.ts';
 
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
@@ -93,9 +93,15 @@ const ours = (r: NewRoute) => ({
   scope: r.gateway === undefined ? RT_SCOPE_LINK : 0,
 });
 
+/** The request that adds a route; refused with EEXIST if there is one with that destination, table and metric. */
+export const newRoute = (r: NewRoute): Request => ({
+  type: RTM_NEWROUTE,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  body: body(r, ours(r)),
+  what: { operation: 'add route', object: r.dst },
+});
 /** @throws KERNEL with EEXIST if there is one with that destination, table and metric */
-export const routeAdd = (nl: Netlink, r: NewRoute): void =>
-  void nl.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body(r, ours(r)), { operation: 'add route', object: r.dst });
+export const routeAdd = (nl: Netlink, r: NewRoute): void => void nl.batch([newRoute(r)]);
 
 /** Removes one of ours; one that is gone already is fine. */
 export function routeDelete(nl: Netlink, r: NewRoute): void {

@@ -5,7 +5,7 @@
 import * as nla from './attributes.ts';
 import type { BpfProgram } from './bpf.ts';
 import { hasErrno, kernelError } from './libc.ts';
-import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from './netlink.ts';
+import { type Netlink, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from './netlink.ts';
 import type { Direction } from './tcx.ts';
 
 const RTM_NEWQDISC = 36;
@@ -57,17 +57,24 @@ export const ifindexOf = (m: nla.Message): number => field(m, 4);
  * @throws KERNEL with EEXIST if an `ingress` qdisc is in its place, ENODEV without the device
  */
 export function ensureClsact(nl: Netlink, ifindex: number): void {
-  const what = { operation: 'add clsact', object: `link ${ifindex}` };
-  const kind = nla.encodeAttributes([nla.text(TCA.KIND, 'clsact')]);
-  const request = nla.concat([tcmsg(ifindex, CLSACT, TC_H_CLSACT), kind]);
+  const request = newClsact(ifindex);
+  const { what } = request;
   try {
-    nl.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, request, what);
+    nl.batch([request]);
   } catch (e) {
     if (!hasErrno(e, 'EEXIST')) throw e;
     const have = qdiscKind(nl, ifindex);
     if (have !== 'clsact') throw kernelError(EEXIST, what.operation, what.object, `the device has an ${have} qdisc`);
   }
 }
+
+/** The request for a clsact qdisc where there is none. */
+const newClsact = (ifindex: number): Request => ({
+  type: RTM_NEWQDISC,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  body: nla.concat([tcmsg(ifindex, CLSACT, TC_H_CLSACT), nla.encodeAttributes([nla.text(TCA.KIND, 'clsact')])]),
+  what: { operation: 'add clsact', object: `link ${ifindex}` },
+});
 
 function qdiscKind(nl: Netlink, ifindex: number): string | undefined {
   const what = { operation: 'list qdiscs', object: `link ${ifindex}` };
@@ -126,18 +133,38 @@ export function ensureFilter(
   handle: Handle = handles.first,
 ): boolean {
   const name = OURS + program.name;
-  const what = { operation: `set ${name}`, object: `link ${ifindex} ${direction}` };
+  const request = newFilter(ifindex, { direction, program }, handle);
+  const { what } = request;
   const have = listFilters(nl, ifindex, direction).find((f) => inOurPlace(f, handle));
   if (have && !isOurs(have)) throw kernelError(EEXIST, what.operation, what.object, `taken by filter ${have.name}`);
   if (have && have.name === name && have.progId === program.id) return false;
+  nl.batch([request]);
+  return true;
+}
+
+/** A program, and the side of a device that it is for. */
+interface Side {
+  readonly direction: Direction;
+  readonly program: Pick<BpfProgram, 'name' | 'fd'>;
+}
+
+/** The request that puts a program there; an existing filter of that handle is replaced. */
+function newFilter(ifindex: number, { direction, program }: Side, handle: Handle): Request {
+  const name = OURS + program.name;
   const options = [nla.u32(BPF.FD, program.fd), nla.text(BPF.NAME, name), nla.u32(BPF.FLAGS, ACT_DIRECT)];
-  const request = nla.concat([
+  const body = nla.concat([
     tcmsg(ifindex, handle, parents[direction], ourInfo),
     nla.encodeAttributes([nla.text(TCA.KIND, 'bpf'), nla.nested(TCA.OPTIONS, options)]),
   ]);
-  nl.request(RTM_NEWTFILTER, NLM_F_CREATE, request, what); // without EXCL an existing handle is replaced
-  return true;
+  const what = { operation: `set ${name}`, object: `link ${ifindex} ${direction}` };
+  return { type: RTM_NEWTFILTER, flags: NLM_F_CREATE, body, what };
 }
+
+/** The requests for a device that was just made, so that nobody has anything on it: clsact, and the programs as first filters. */
+export const firstFilters = (ifindex: number, sides: readonly Side[]): Request[] => [
+  newClsact(ifindex),
+  ...sides.map((side) => newFilter(ifindex, side, handles.first)),
+];
 
 /**
  * Takes our filter off that side of the device, and the clsact with it if there is no other filter on it.

@@ -40,14 +40,14 @@ const words: readonly (readonly [string, string])[] = [
 const leavingStep = /"step":"([^"]*)".*"msg":"leaving"/;
 const AF_UNIX = 1;
 
-/** The step that a call of process `pid` is: "rename record", "RTM_NEWLINK"; undefined if it changes nothing and tells nobody. */
+/** The step that a call of process `pid` is: "rename record", "RTM_NEWLINK", "RTM_NEWQDISC RTM_NEWTFILTER"; undefined if it changes nothing and tells nobody. */
 export function kindOf(pid: number, { name, args }: Call): string | undefined {
   const [first, second, third] = args as [number, number, number];
   switch (name) {
     case 'bpf':
       return commands[first];
     case 'sendto':
-      return requests[memory(pid, second + 4, 2).readUInt16LE()];
+      return changes(memory(pid, second, third)) || undefined;
     case 'bind':
       return memory(pid, second, 2).readUInt16LE() === AF_UNIX ? name : undefined;
     case 'listen':
@@ -66,6 +66,14 @@ export function kindOf(pid: number, { name, args }: Call): string | undefined {
     default:
       return `remove ${thing(text(pid, first)) ?? 'other'}`;
   }
+}
+
+/** What the rtnetlink requests of one call change, in order. */
+function changes(sent: Buffer): string {
+  const found: string[] = [];
+  for (let at = 0; at + 16 <= sent.length; at += Math.ceil(Math.max(sent.readUInt32LE(at), 16) / 4) * 4)
+    found.push(requests[sent.readUInt16LE(at + 4)] ?? '');
+  return found.filter(Boolean).join(' ');
 }
 
 function onFile(pid: number, call: string, fd: number, begin: (bytes: number) => Buffer): string | undefined {

@@ -13,9 +13,11 @@ import {
   routeList,
 } from '../../src/kernel/ip.ts';
 import {
+  changeToOperational,
   linkAddVeth,
   linkAddVxlan,
   linkByName,
+  linkChange,
   linkDelete,
   linkGet,
   linkList,
@@ -113,6 +115,22 @@ test('errors keep operation, errno, object and the kernel’s own words', () => 
   assert.throws(() => linkSet(nl, p.a.ifindex, { mtuBytes: 1 }), errno('EINVAL', /mtu/i));
   assert.throws(() => linkDelete(nl, 4711), errno('ENODEV'));
   assert.equal(linkList(nl).length, 2, 'the socket is in step after errors');
+});
+
+test('requests that are sent together run in order, and the first that is refused is what is told', () => {
+  using p = pair();
+  const { nl } = p.here;
+  const { ifindex } = p.a;
+  changeToOperational(nl, ifindex, [
+    linkChange(ifindex, { up: false }),
+    linkChange(ifindex, { up: true, alias: 'last' }),
+  ]);
+  assert.deepEqual([linkGet(nl, 'a').alias, linkGet(nl, 'a').operational], ['last', true]);
+  const refused = [linkChange(4711, { up: true }), linkChange(ifindex, { mtuBytes: 1 })];
+  assert.throws(() => nl.batch([...refused, linkChange(ifindex, { alias: 'behind' })]), errno('ENODEV'));
+  assert.equal(linkGet(nl, 'a').alias, 'behind', 'and those behind it have run');
+  assert.deepEqual(nl.batch([]), []);
+  assert.equal(linkList(nl).length, 2, 'the socket is in step');
 });
 
 test('addresses are added and listed by link, with our mark and without duplicate detection', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { linkList } from '../../src/kernel/link.ts';
 import { openNetlink } from '../../src/kernel/netlink.ts';
-import { inNetns, makeNetns, openNetns, ownNetns, removeNetns } from '../../src/kernel/netns.ts';
+import { inNetns, linkNames, makeNetns, openNetns, ownNetns, removeNetns } from '../../src/kernel/netns.ts';
 import { scratchNetns } from './fixture.ts';
 
 const names = (): string[] => {
@@ -38,6 +38,12 @@ test('what is no network namespace is refused, and opening it never blocks or le
   } finally {
     rmSync(dir, { recursive: true });
   }
+});
+
+test('names of a namespace’s devices', () => {
+  using scratch = scratchNetns();
+  scratch.bridge('a.1');
+  assert.deepEqual(linkNames(scratch.ns), new Set(['lo', 'a.1']));
 });
 
 test('two paths to one namespace have one identity', () => {
