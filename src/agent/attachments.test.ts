@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { PortId } from '../model/ids.ts';
 import type { Attachment } from '../model/local-api.ts';
 import { Attachments } from './attachments.ts';
 
-test('what the controller confirms while it is being attached is written with the end of that', () => {
+test('the end of an attach is on disk at once, and what the controller confirmed meanwhile a moment later', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-attachments-'));
   try {
     const attachments = new Attachments(directory);
@@ -19,9 +20,26 @@ test('what the controller confirms while it is being attached is written with th
     attachments.put(confirmed);
     assert.deepEqual([attachments.get('p' as PortId), written()], [confirmed, attaching]);
     attachments.put({ ...confirmed, state: 'attached' });
+    assert.deepEqual(written(), { ...attaching, state: 'attached' });
+    await setImmediate();
     assert.deepEqual(written(), { ...confirmed, state: 'attached' });
     attachments.put({ ...confirmed, state: 'detaching' });
     assert.equal(written()?.state, 'detaching');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('what became of it in that moment is not overwritten', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'heddle-attachments-'));
+  try {
+    const attachments = new Attachments(directory);
+    const attaching = { port: 'p', state: 'attaching' } as never as Attachment;
+    attachments.put(attaching);
+    attachments.put({ ...attaching, state: 'attached' });
+    attachments.remove('p' as PortId);
+    await setImmediate();
+    assert.deepEqual(new Attachments(directory).all(), []);
   } finally {
     rmSync(directory, { recursive: true });
   }

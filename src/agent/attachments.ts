@@ -3,6 +3,9 @@ import type { PortId } from '../model/ids.ts';
 import type { Attachment, PairAttachment } from '../model/local-api.ts';
 import { Records } from './records.ts';
 
+/** How the text of a record begins that is attached, as long as that of one that is being attached, which it is written over. */
+const ended = '{"state":"attached" ';
+
 /**
  * The attachments of this host, on disk and in memory. One file each, because the kernel cannot tell what was wanted, and
  * the controller does not know where a workload's namespace is, nor of a port that was made while it was away.
@@ -24,13 +27,20 @@ export class Attachments {
   /**
    * Remembers it. The beginning is on the disk when this returns; what comes later need not be: after the machine's fall the
    * namespace is gone, and the older record leads to the same clean-up. What comes while it is being attached is in memory
-   * alone: the end of that is written in any case, and whoever starts without it undoes the attach.
+   * alone: whoever starts without it undoes the attach. The end of that is on disk at once, and the rest, which is what the
+   * controller confirmed meanwhile, a moment later: whoever starts without it tells the controller again.
    */
   put(attachment: Attachment): void {
+    const { state, ...rest } = attachment;
     const before = this.#records.get(attachment.port)?.state;
-    const attaches = attachment.state === 'attaching';
-    if (attaches && before === 'attaching') this.#records.hold(attachment);
-    else this.#records.put(attachment, { sync: attaches || before === undefined });
+    const record = { state, ...rest } as Attachment;
+    if (before !== 'attaching' || state === 'detaching')
+      return this.#records.put(record, { sync: state === 'attaching' || before === undefined });
+    if (state === 'attaching') return this.#records.hold(record);
+    this.#records.hold(record, ended);
+    setImmediate(() => {
+      if (this.#records.get(record.port) === record) this.#records.put(record, { sync: false });
+    });
   }
 
   /** Forgets it. */

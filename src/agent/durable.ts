@@ -18,11 +18,9 @@ import { dirname, join } from 'node:path';
  * after which a text that it replaced does not come back either.
  */
 export function writeDurable(path: string, text: string, { sync }: { sync: boolean }): void {
-  const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const replaces = existsSync(path);
+  const replaces = sync && existsSync(path);
   const sibling = `${path}.new`;
-  const fd = openSync(sibling, 'w', 0o600);
+  const fd = openInDirectory(sibling);
   try {
     writeSync(fd, text);
     if (sync) fsyncSync(fd);
@@ -30,7 +28,31 @@ export function writeDurable(path: string, text: string, { sync }: { sync: boole
     closeSync(fd);
   }
   renameSync(sibling, path);
-  if (sync && replaces) syncDirectory(directory);
+  if (replaces) syncDirectory(dirname(path));
+}
+
+/** An empty file to write to; its directory is made if need be. */
+function openInDirectory(path: string): number {
+  try {
+    return openSync(path, 'w', 0o600);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, 'w', 0o600);
+  }
+}
+
+/**
+ * Writes over the beginning of a file that is there, in place: no more than what a disk writes whole, so that it is the old
+ * text or the new one whatever happens. @throws ENOENT
+ */
+export function overwriteBeginning(path: string, text: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    writeSync(fd, text, 0);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** What was renamed in it stays so. */

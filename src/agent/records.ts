@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { openDurable, readDurable, removeDurable, writeDurable } from './durable.ts';
+import { openDurable, overwriteBeginning, readDurable, removeDurable, writeDurable } from './durable.ts';
 
 /** Records of one kind, on disk (one file each) and in memory, by a key of their own. */
 export class Records<T> {
@@ -27,9 +27,11 @@ export class Records<T> {
     writeDurable(this.#path(key), JSON.stringify(record), options);
     this.#all.set(key, record);
   }
-  /** In memory alone, until it is put. */
-  hold(record: T): void {
-    this.#all.set(this.#keyOf(record), record);
+  /** In memory alone, until it is put; on disk, of one that is there, at most how its text begins. */
+  hold(record: T, beginning?: string): void {
+    const key = this.#keyOf(record);
+    if (beginning !== undefined) overwriteBeginning(this.#path(key), beginning);
+    this.#all.set(key, record);
   }
   remove(key: string): void {
     removeDurable(this.#path(key));
