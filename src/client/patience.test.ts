@@ -37,6 +37,18 @@ it('repeats nothing that was refused for another reason, or is to wait for long'
   }
 });
 
+it('repeats what found no place to wait for its turn twice, later each time, and what comes too soon meanwhile', async () => {
+  for (const details of [{ who: 'user:ci' }, { waiting: 8 }]) {
+    const busy = () => new HeddleError('BUSY', details);
+    const placed = server(busy(), limited(1), busy());
+    assert.equal(await patiently(placed.ask, undefined, [1, 2]), 'answer');
+    assert.equal(placed.asked(), 4);
+    const full = server(busy(), busy(), busy());
+    await assert.rejects(patiently(full.ask, undefined, [1, 2]), { code: 'BUSY', details });
+    assert.equal(full.asked(), 3);
+  }
+});
+
 it('ends its wait with the signal', async () => {
   const { ask, asked } = server(limited(5_000));
   await assert.rejects(patiently(ask, AbortSignal.abort(new Error('enough'))), { message: 'enough' });

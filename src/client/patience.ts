@@ -1,21 +1,43 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode } from '../model/errors.ts';
+import { type HeddleError, hasCode } from '../model/errors.ts';
 
 /** Longest wait that a server may ask for; whoever is asked to wait longer is told so. */
 const WAIT_MAX_MS = 5_000;
+/** Waits for a place among those who wait for their turn, in which a large set of documents is written: at most, and half of it at least. */
+const placeWaitsMs: readonly number[] = [2_000, 4_000];
 
 /**
- * A request that comes too soon after others of this address is repeated, once, when the server says: it was refused
- * before it was looked at, so that a write may be repeated too. @throws what the request does, RATE_LIMITED too
+ * What was refused before it was looked at is repeated, so that a write may be, too: a request that came too soon after others of
+ * this address once, when the server says; one for which there was no place to wait for its turn as often as there are waits.
+ * @throws what the request does, RATE_LIMITED and BUSY too
  */
-export async function patiently<T>(request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  try {
-    return await request();
-  } catch (e) {
-    if (!hasCode(e, 'RATE_LIMITED')) throw e;
-    const waitMs = Number(e.details.retryAfterMs);
-    if (!(waitMs >= 0 && waitMs <= WAIT_MAX_MS)) throw e;
-    await delay(waitMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
-    return request();
+export async function patiently<T>(
+  request: () => Promise<T>,
+  signal?: AbortSignal,
+  waitsMs: readonly number[] = placeWaitsMs,
+): Promise<T> {
+  const places = [...waitsMs];
+  let isTooSoon = false;
+  for (;;) {
+    try {
+      return await request();
+    } catch (e) {
+      const waitMs = wasNoPlace(e) ? jittered(places.shift()) : isTooSoon ? undefined : tooSoonMs(e);
+      if (waitMs === undefined) throw e;
+      isTooSoon ||= !wasNoPlace(e);
+      await delay(waitMs, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+    }
   }
+}
+
+/** Whoever is BUSY after so many tries has been looked at. */
+const wasNoPlace = (e: unknown): e is HeddleError<'BUSY'> => hasCode(e, 'BUSY') && !('tries' in e.details);
+
+/** Several that were refused together do not come again together. */
+const jittered = (ms: number | undefined): number | undefined => ms && ms * (0.5 + Math.random() / 2);
+
+function tooSoonMs(e: unknown): number | undefined {
+  if (!hasCode(e, 'RATE_LIMITED')) return undefined;
+  const waitMs = Number(e.details.retryAfterMs);
+  return waitMs >= 0 && waitMs <= WAIT_MAX_MS ? waitMs : undefined;
 }
