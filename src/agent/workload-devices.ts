@@ -70,6 +70,8 @@ export class WorkloadDevices {
   readonly #servers: ServerNamespaces;
   readonly #log: Logger;
   readonly #devices = new Map<PortId, WorkloadDevice>();
+  /** A free slot whose counters are zero already, for the next device: that takes 0.4 ms. */
+  #spare: number | undefined;
   /** Nothing was read yet. */
   #first = true;
   /** Devices that the kernel is taking away. */
@@ -157,6 +159,7 @@ export class WorkloadDevices {
     this.#devices.clear();
     for (const [port, device] of found) this.#devices.set(port, device);
     this.#first = false;
+    this.#spare = undefined;
     return drift;
   }
 
@@ -169,7 +172,9 @@ export class WorkloadDevices {
     const kept = this.#keep(want);
     if (kept) return kept;
     const { id } = want.port;
-    const slot = this.#freeSlot([...this.#devices.values()].map((d) => d.slot));
+    // A segment's gate is to be shut now, whoever had its slot.
+    const slot = want.attachment.kind === 'device' ? this.#cleared() : (this.#spare ?? this.#cleared());
+    this.#spare = undefined;
     using made = endOf(want.attachment).make(this.#nl, want, {
       ...{ alias: madeAlias(id), underlay: this.#underlay, servers: this.#servers },
     });
@@ -182,7 +187,6 @@ export class WorkloadDevices {
     };
     this.#devices.set(id, device);
     try {
-      this.#resetCounters(slot);
       this.#equip(ifindex, want);
       made.complete();
     } catch (cause) {
@@ -205,6 +209,7 @@ export class WorkloadDevices {
       this.#devices.delete(want.port.id);
       return undefined;
     }
+    if (this.#devices.size < SLOTS_MAX - 1) this.#spare ??= this.#cleared();
     if (have.mtuBytes === want.mtuBytes) return shown(have);
     const problem = endOf(want.attachment).setMtu(this.#nl, want);
     if (problem !== undefined) return { name: have.name, note: `its MTU cannot be set: ${problem}` };
@@ -327,6 +332,13 @@ export class WorkloadDevices {
     const { from, toHost } = this.#programs;
     const ingress = { direction: 'ingress', program: from } as const;
     return endOf(attachment).guarded ? [{ direction: 'egress', program: toHost } as const, ingress] : [ingress];
+  }
+
+  /** A free slot, with its counters at zero. @throws SLOTS_EXHAUSTED */
+  #cleared(): number {
+    const slot = this.#freeSlot([...this.#devices.values()].map((d) => d.slot));
+    this.#resetCounters(slot);
+    return slot;
   }
 
   #freeSlot(taken: readonly number[]): number {
