@@ -49,6 +49,38 @@ test('a network that is made without an option is the default tenant’s, gets a
   await rig.leaves(before);
 });
 
+test('a network is joined with Docker’s own addresses by its prefix, each of them claimed; without it the command that works is said', async () => {
+  await rig.addNetwork('acme', 'mixed', '10.6.0.0/24');
+  const before = await rig.left();
+  const options = ['--driver', 'heddle', '--opt', 'heddle.network=mixed', '--opt', 'heddle.tenant=acme'];
+  const create = ['network', 'create', ...options];
+  assert.match(
+    await rig.refused('h1', ...create, 'mixed'),
+    /which network mixed does not have.* docker network create -d heddle --ipam-driver heddle --ipam-opt heddle.network=mixed --ipam-opt heddle.tenant=acme NAME/,
+  );
+  assert.match(await rig.refused('h1', ...create, '--subnet', '10.6.0.0/25', 'mixed'), /does not have/);
+  const range = (prefix: string) => ['--subnet', '10.6.0.0/24', '--ip-range', prefix];
+  // Docker takes its range's first for the gateway.
+  const first = await rig.refused('h1', ...create, ...range('10.6.0.64/26'), 'mixed');
+  assert.match(first, /give --gateway 10\.6\.0\.1/);
+  await rig.leaves(before);
+  // Engines do not know of one another: each has its own range.
+  await rig.docker('h1', ...create, ...range('10.6.0.64/26'), '--gateway', '10.6.0.1', 'mixed');
+  await rig.docker('h2', ...create, ...range('10.6.0.128/26'), '--gateway', '10.6.0.1', 'mixed');
+  await rig.run('h1', 'c1', 'mixed');
+  await rig.run('h2', 'c2', 'mixed');
+  const [a, b] = [await rig.place('h1', 'c1', 'mixed'), await rig.place('h2', 'c2', 'mixed')];
+  await rig.reached('h1', 'c1', b);
+  const port = await rig.port('acme', 'c1', (p) => p.status.condition === 'up');
+  assert.deepEqual(port.addresses, [a]);
+  assert.match(await rig.refused('h2', 'run', '--network', 'mixed', '--ip', a, 'busybox'), /ADDRESS_TAKEN/);
+  await rig.docker('h1', 'rm', '--force', 'c1');
+  await rig.docker('h2', 'rm', '--force', 'c2');
+  await rig.docker('h2', 'container', 'prune', '--force');
+  for (const host of ['h1', 'h2']) await rig.docker(host, 'network', 'rm', 'mixed');
+  await rig.leaves(before);
+});
+
 test('what is asked for of a network that is made is what it has', async () => {
   const before = await rig.left();
   const options = [
