@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, type AgentOptions, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { connect, TLSSocket } from 'node:tls';
@@ -44,12 +43,9 @@ async function openDoor(): Promise<Door> {
     }),
   );
   await api.app.ready();
-  const { server } = await listen(api.app, { tcp: '127.0.0.1:0' }, { tls: api.authority, counts: api.connections });
-  stack.defer(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
+  const { authority: tls, connections: counts } = api;
+  const { address } = stack.use(await listen(api.app, { tcp: '127.0.0.1:0' }, { tls, counts }));
+  const port = Number(new URL(address).port);
   const agents = new Map<KeyedCertificate | undefined, Agent>();
   stack.defer(() => {
     for (const agent of agents.values()) agent.destroy();

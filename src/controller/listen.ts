@@ -49,6 +49,7 @@ export interface ListenOptions {
 /**
  * Serves the application on one more socket: by TLS 1.3 alone, but for unix sockets. Who comes with a certificate has shown that it
  * has its key; whose it is, and that it is one of ours, is for the routes to ask.
+ * Disposing ends it and all its connections, those too that have not ended their handshake.
  * @returns what clients connect to: "https://192.0.2.1:7470", "unix:/run/heddle/controller.sock"
  * @throws USAGE if something else listens there
  */
@@ -56,7 +57,7 @@ export async function listen(
   app: FastifyInstance,
   where: Listen,
   { bounds = defaultBounds, tls, counts }: ListenOptions,
-): Promise<{ server: Server; address: string }> {
+): Promise<Disposable & { readonly address: string }> {
   // The application's own server never listens; others hand their requests and upgrades to it.
   const hand = (request: IncomingMessage, response: ServerResponse) => {
     boundAnswer(response, bounds);
@@ -66,6 +67,15 @@ export async function listen(
   server.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head));
   countEnds(server, counts, (e, socket) => app.server.emit('clientError', e, socket));
   boundConnections(server, bounds, counts);
+  const connections = new Set<Socket>();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const end = () => {
+    server.close();
+    for (const socket of connections) socket.destroy();
+  };
   if ('tcp' in where) {
     const { host, port } = parseTcp(where.tcp);
     await listening(server, () => server.listen({ host, port, backlog: BACKLOG }));
@@ -77,9 +87,9 @@ export async function listen(
   }
   const bound = server.address() as AddressInfo | string | null;
   if (bound === null || typeof bound === 'string')
-    return { server, address: `unix:${bound ?? ('unix' in where ? where.unix : 'inherited')}` };
+    return { address: `unix:${bound ?? ('unix' in where ? where.unix : 'inherited')}`, [Symbol.dispose]: end };
   const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
-  return { server, address: `https://${host}:${bound.port}` };
+  return { address: `https://${host}:${bound.port}`, [Symbol.dispose]: end };
 }
 
 function tlsServer(

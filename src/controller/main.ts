@@ -124,11 +124,7 @@ export async function startController({
   for (const { text, next } of troublesOfTrust(trust)) log.warn({ next }, text);
   const addresses: string[] = [];
   for (const where of wanted) {
-    const { server, address } = await listen(app, where, { tls: authority, counts });
-    stack.defer(() => {
-      server.close();
-      server.closeAllConnections();
-    });
+    const { address } = stack.use(await listen(app, where, { tls: authority, counts }));
     addresses.push(address);
     log.info({ address }, 'listening');
   }
