@@ -32,13 +32,6 @@ async function serve(
   if (!io.signal.aborted) await ended;
 }
 
-/** Lines are written before what they tell of is done: the last ones of a daemon that is killed are what its operator needs. */
-async function logger(level: string) {
-  const { pino } = await import('pino');
-  const timestamp = pino.stdTimeFunctions.isoTime;
-  return pino({ level, base: null, timestamp }, pino.destination({ dest: 1, sync: true }));
-}
-
 const levels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 
 export function controllerCommand(io: Io): Command {
@@ -100,7 +93,8 @@ export function controllerCommand(io: Io): Command {
       if (typed.install || typed.uninstall || typed.json) return serveAsService(io, process.argv.slice(2), typed);
       const { startController } = await import('../controller/main.ts');
       const givenAuthority = await parseAuthorityFlags(typed);
-      const log = await logger(typed.logLevel);
+      const { openLog } = await import('../listen/log.ts');
+      const log = openLog(typed.logLevel);
       const { db, fd } = typed;
       const tcp = typed.listen ?? (fd === undefined ? ['127.0.0.1:7470'] : []);
       // The socket is the last: who answers there answers everywhere.
@@ -258,7 +252,8 @@ export function agentCommand(io: Io): Command {
     .option('--log-level <level>', levels.join(', '), 'info')
     .action(async ({ logLevel, joinTokenFile, ...typed }: AgentTyped) => {
       const { startAgent } = await import('../agent/main.ts');
-      const log = await logger(logLevel);
+      const { openLog } = await import('../listen/log.ts');
+      const log = openLog(logLevel);
       await serve(io, async (onFatal, onEnd) => {
         await using open = new AsyncDisposableStack();
         const driver = new AsyncDisposableStack();

@@ -12,7 +12,7 @@ import { requestIdLabel, requestIdOf } from '../listen/request-id.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { errors, HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { limits } from '../model/fields.ts';
-import { masked, withoutSecrets } from '../model/masked.ts';
+import { withoutSecrets } from '../model/masked.ts';
 import { admit, admitAgain, type Identify, requireRights } from './admission.ts';
 import { registerApply } from './apply-routes.ts';
 import type { Audit } from './audit.ts';
@@ -137,14 +137,14 @@ const CLIENT_GONE_STATUS = 499;
 /** Answers with the error as a problem, and logs it. */
 function refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (cause instanceof ClientGone) {
-    request.log.info({ method: request.method, path: masked(request.url) }, cause.message);
+    request.log.info({ method: request.method, path: request.url }, cause.message);
     reply.code(CLIENT_GONE_STATUS).send();
     return;
   }
   const e = request.tooSoon ?? cause;
   const problem = withoutSecrets({ ...toProblem(known(e, request.routeOptions.bodyLimit)), requestId: request.id });
   request.problem = problem.code;
-  const fields = { code: problem.code, method: request.method, path: masked(request.url) };
+  const fields = { code: problem.code, method: request.method, path: request.url };
   if (errors[problem.code].family === 'broken') request.log.error({ ...fields, err: e }, problem.detail);
   else request.log[problem.code === 'RATE_LIMITED' ? 'debug' : 'info'](fields, problem.detail);
   // Whole seconds alone (RFC 9110 §10.2.3).

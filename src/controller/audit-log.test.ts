@@ -5,6 +5,7 @@ import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { pino } from 'pino';
+import { openLog } from '../listen/log.ts';
 import type { AuditEnd, AuditLine, AuditRecord } from '../model/audit.ts';
 import { PROTOCOL } from '../model/host-state.ts';
 import { openSqlite } from '../store/sqlite.ts';
@@ -351,7 +352,7 @@ it('A37: has no secret: not of a guest’s user data, nor of tokens, nor of requ
 
 it('A37: has no secret of a token that was pasted into a path, a name or a label', async () => {
   const lines: string[] = [];
-  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  const log = openLog('debug', { write: (line) => void lines.push(line) });
   await using api = await openTestApi({ log });
   const secret = 'Secret-'.repeat(7).slice(0, 43);
   const token = `hdt_0123456789abcdef_${secret}`;

@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Counts, Durations } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { Code } from '../model/errors.ts';
-import { masked } from '../model/masked.ts';
 import { openapiPathOf } from './paths.ts';
 
 declare module 'fastify' {
@@ -45,8 +44,7 @@ export function watchRequests(app: FastifyInstance, counts: RequestCounts): void
   app.addHook('onResponse', async (request, reply) => {
     // What was refused or failed has its line.
     if (request.problem) return;
-    const { method } = request;
-    const path = masked(request.url);
+    const { method, url: path } = request;
     const level = method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
     request.log[level]({ method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });

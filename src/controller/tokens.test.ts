@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { it } from 'node:test';
-import { pino } from 'pino';
+import { openLog } from '../listen/log.ts';
 import { type Token, tokenLimits } from '../model/token.ts';
 import { type Furnished, openTwoTenants, users } from './test-principals.ts';
 import { isAlive, newToken, principalOf } from './tokens.ts';
@@ -54,7 +54,7 @@ it('A29: is kept as a digest, and no answer but the first has it', async () => {
 
 it('A29: is in no log, whether it is made, shown or refused', async () => {
   const logged: string[] = [];
-  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) });
+  const log = openLog('trace', { write: (line) => void logged.push(line) });
   await using api = await openTwoTenants({ log });
   const { token, id } = await make(api, { user: 'vic', groups: ['dev'] });
   const vic = showing(api, token);

@@ -9,5 +9,7 @@ it('A37: leaves of tokens their ids alone, wherever they are in a text', () => {
   assert.equal(masked(`hdt_${secret}`), 'hdt_…');
   assert.equal(masked(`/v1/tenants/hdt%5F0123456789abcdef%5f${secret}`), '/v1/tenants/hdt%5F0123456789abcdef%5f…');
   assert.equal(masked(`Bearer eyJhbGciOi.${secret}.x, eyjafjallajokull`), 'Bearer eyJ…, eyjafjallajokull');
+  const json = JSON.stringify({ text: `\neyJhbGciOi.${secret}.x` });
+  assert.equal(masked(json), String.raw`{"text":"\neyJ…"}`);
   assert.equal(masked('a token (hdt_…) of tenant hdt'), 'a token (hdt_…) of tenant hdt');
 });
