@@ -34,7 +34,8 @@ const hints: Partial<Record<Code, string>> = {
 /** Of a controller's unix socket, by the error of who tried to open it. */
 const socketHints: Readonly<Record<string, string>> = {
   EACCES: 'this socket is for root: sudo; everybody else logs in: heddle login <address>',
-  ENOENT: 'no controller listens there; to one elsewhere: heddle login <address>; to a lab’s: "heddle lab env"',
+  ENOENT:
+    'no controller listens there; as a service of this machine: systemctl status heddle-controller; to one elsewhere: heddle login <address>; to a lab’s: "heddle lab env"',
 };
 
 /** What to do, where the error does not say it itself. */

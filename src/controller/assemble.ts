@@ -117,7 +117,8 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
   };
   const cutRefused: HostSockets['cutRefused'] = (counts) => hostSockets.cutRefused(counts);
   world.listeners.add(() => world.trust.takeOutdated().forEach(cutOff));
-  let [opened, current]: [Promise<Authority>?, Authority?] = [];
+  let opened: Promise<Authority> | undefined;
+  let current: Authority | undefined;
   const authority = () => {
     // The controller's own deed, whoever waits for it.
     const open = () => Authority.open({ store, world, sealingKey, given, isLost, names, now, log, cutRefused });

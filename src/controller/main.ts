@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { pino } from 'pino';
+import { openLog } from '../listen/log.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { openSqlite } from '../store/sqlite.ts';
@@ -76,9 +76,13 @@ async function welcomeAdmin(
   store: Store,
   world: World,
   file: string,
-  { log, announce }: { log: Pick<AssembleOptions['log'], 'info' | 'warn'>; announce: (text: string) => void },
+  {
+    log,
+    announce,
+    now,
+  }: { log: Pick<AssembleOptions['log'], 'info' | 'warn'>; announce: (text: string) => void; now: () => Date },
 ): Promise<void> {
-  const token = await bootstrapAdmin({ store, now: () => new Date(), randomBytes, file });
+  const token = await bootstrapAdmin({ store, now, randomBytes, file });
   const hasAdmin = [...world.grant.values()].some(({ record }) => record.role === 'admin');
   if (token === undefined && !hasAdmin)
     log.warn(
@@ -102,7 +106,7 @@ export async function startController({
   announce = onTerminal,
   ...options
 }: ControllerOptions): Promise<Controller> {
-  const log = options.log ?? pino();
+  const log = options.log ?? openLog('info');
   const onFatal = options.onFatal ?? ((cause: unknown) => log.fatal({ err: cause }, 'the store failed'));
   await using stack = new AsyncDisposableStack();
   if (db !== ':memory:') ensureFolder(dirname(db));
@@ -116,7 +120,7 @@ export async function startController({
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
   const { app, authority, presence, audit, world, connections: counts } = stack.use(assembly);
-  if (db !== ':memory:') await welcomeAdmin(audit.store, world, `${db}.admin-token`, { log, announce });
+  if (db !== ':memory:') await welcomeAdmin(audit.store, world, `${db}.admin-token`, { log, announce, now });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));

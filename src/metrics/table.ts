@@ -41,7 +41,7 @@ export const metrics = {
     both,
     'Time in which the event loop was not waiting; its rate is the share of one core that is taken.',
   ),
-  heddle_certificate_expiry_seconds: gauge(
+  heddle_certificate_expiry_timestamp_seconds: gauge(
     both,
     'When a certificate ends, seconds since 1970: the controller’s own and the authority’s; an agent’s, if it has joined.',
     ['of'],

@@ -10,7 +10,7 @@ export interface AuditRow {
   readonly refused: boolean;
   /** Id of the tenant that it is of. */
   readonly tenant?: string | undefined;
-  /** "user:alice", "host:h1", "local:root@ctl", "controller". */
+  /** "user:alice", "host:h1", "root@ctl", "controller". */
   readonly who: string;
   /** Those who read this tenant alone may know who it was. */
   readonly inside: boolean;

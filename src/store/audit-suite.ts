@@ -89,7 +89,7 @@ function reading(open: Open): void {
       row('1', { tenant: 't2', kind: 'port', object: 'id2', name: 'db', who: 'host:h1' }),
       row('2', { tenant: 't1', kind: 'network', name: 'web', refused: true, inside: true }),
       row('3', { who: 'controller' }),
-      row('4', { who: 'local:root@c:1' }),
+      row('4', { who: 'root@c:1' }),
     ];
     for (const each of rows) {
       now += 10;

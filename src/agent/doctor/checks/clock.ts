@@ -21,7 +21,7 @@ export function judgeClock({ aheadMs }: ClockFacts): Finding[] {
   const seconds = Math.round(Math.abs(aheadMs) / 1_000);
   const text = `the clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the controller’s`;
   const advice = 'run a time service, chrony or systemd-timesyncd, on this host and at the controller';
-  if (Math.abs(aheadMs) > SKEW_MS) return [fail(`${text}: certificates do not hold by it, or soon will not`, advice)];
+  if (Math.abs(aheadMs) > SKEW_MS) return [fail(`${text}: certificates may not hold by it`, advice)];
   return [warn(`${text}: logs and events of hosts do not fit together`, advice)];
 }
 
