@@ -27,6 +27,7 @@ const layers = {
     'docker',
     'vm',
     'lab',
+    'listen',
     'kernel',
   ],
 };
