@@ -102,7 +102,12 @@ export function boundConnections(
 
 /** Connections that ended without a request, of whom nothing is known that a record could say. */
 export type ConnectionCounts = Counts<'heddle_connections_refused_total'>;
-export const connectionCounts = (): ConnectionCounts => new Counts('heddle_connections_refused_total');
+export function connectionCounts(): ConnectionCounts {
+  const counts: ConnectionCounts = new Counts('heddle_connections_refused_total');
+  // A rate of what is first seen as one is none.
+  for (const why of ['share', 'handshake', 'request']) counts.add({ why }, 0);
+  return counts;
+}
 
 /**
  * Counts what ends below the routes: handshakes that fail, and what is no request, or is none in time.
