@@ -7,6 +7,9 @@ import {
   isArray,
   type MapName,
   maps,
+  OLDER_FLOWS,
+  olderKey,
+  olderRow,
   portRow,
   stationKey,
   tallyKey,
@@ -28,6 +31,7 @@ const written: ReadonlySet<MapName> = new Set([
   'flood_rate',
   'flood_copies',
   'begun',
+  'older',
 ]);
 const planned = (Object.keys(maps) as MapName[]).filter((name) => !written.has(name));
 
@@ -144,9 +148,22 @@ export class DatapathMaps {
     return row ? gateRow.decode(row).until : 0n;
   }
 
+  /** The slot's port is not here, for now: what is said when it comes may be of older UDP flows. */
+  awaitPort(slot: number): void {
+    for (let place = 0; place <= OLDER_FLOWS; place++) this.#map('older').delete(olderKey.encode({ slot, place }));
+  }
+
+  /** It has come here from another host, just now, unless that was said before. */
+  portCame(slot: number): void {
+    const key = olderKey.encode({ slot, place: OLDER_FLOWS });
+    const since = Number(process.hrtime.bigint() / 1_000_000_000n);
+    if (!this.#map('older').lookup(key)) this.#map('older').update(key, olderRow.encode({ flow: 0, since }));
+  }
+
   /** Sets a slot's counters to zero, forgets what began there, and shuts its gate, for its next owner: a segment listens first. */
   resetCounters(slot: number): void {
     this.onReset(slot);
+    this.awaitPort(slot);
     this.gate(slot, 1n);
     this.#map('traffic').zeroPerCpu(indexKey.encode({ index: slot }));
     for (let word = 0; word < BEGUN_WORDS; word++) this.#map('begun').delete(begunKey.encode({ slot, word }));

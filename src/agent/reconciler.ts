@@ -367,6 +367,7 @@ export class Reconciler implements Disposable {
     this.#attempt(id, reports, () => {
       const mtuBytes = networkMtu(network, facts);
       const { name, note, problem, listens, contests } = devices.ensure({ port: item, network, attachment, mtuBytes });
+      this.#heedMove(item, facts);
       if (item.host !== facts.self) gateways.outside.withdraw(id, goneFrom(item, facts));
       devices.trunk(id, this.#items.behind(id).size > 0);
       const unpublished = item.host === facts.self ? gateways.outside.publish(item) : undefined;
@@ -385,11 +386,20 @@ export class Reconciler implements Disposable {
     });
   }
 
+  /** Whether its guest is here, or yet to come. */
+  #heedMove({ id, host, origin, standby }: PortItem, { self, devices }: Facts): void {
+    const slot = devices.get(id)?.slot;
+    if (slot === undefined) return;
+    if (standby === self) this.#parts.maps.awaitPort(slot);
+    else if (host === self && origin !== undefined) this.#parts.maps.portCame(slot);
+  }
+
   /** What a port behind another publishes; and that what was wrong with it alone is not any more, unless this pass finds it so. */
   #prepareBehind(item: PortItem, facts: Facts, reports: Map<PortId, PortReport>): void {
     const { id, behind, publish } = item;
     const { devices, gateways } = this.#parts;
     const { outside } = gateways;
+    this.#heedMove(item, facts);
     const publishes = isServedAt(item, facts.self) && publish.length > 0;
     if (!publishes) outside.withdraw(id, goneFrom(item, facts));
     const unpublished = publishes ? outside.publish(item) : undefined;

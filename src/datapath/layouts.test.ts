@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BEGUN_WORDS, fdbKey, layout, layoutHash, maps, portRow, SLOTS_MAX, trafficRow, vtepRow } from './layouts.ts';
+import {
+  BEGUN_WORDS,
+  fdbKey,
+  layout,
+  layoutHash,
+  maps,
+  OLDER_FLOWS,
+  portRow,
+  SLOTS_MAX,
+  trafficRow,
+  vtepRow,
+} from './layouts.ts';
 
 test('a row that is encoded and decoded is the same', () => {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 7);
@@ -42,6 +53,7 @@ test('every map has a layout of its own, and the pin directory’s name tells th
   for (const m of Object.values(maps)) assert.ok(m.key.size > 0 && m.value.size > 0 && m.max > 0);
 });
 
-test('no port’s connections take the room of another’s: what began has its rows for every slot', () => {
+test('no port’s connections take the room of another’s: what began, and what is older, has its rows for every slot', () => {
   assert.ok(maps.begun.max >= SLOTS_MAX * BEGUN_WORDS);
+  assert.ok(maps.older.max >= SLOTS_MAX * (OLDER_FLOWS + 1));
 });

@@ -157,6 +157,15 @@ export const begunKey = layout('hd_begun_key', { slot: u32, word: u32 });
 /** See {@link begunKey}. */
 export const BEGUN_WORDS = 128;
 const begunRow = layout('hd_begun', { bits: u64 });
+/** Key of `older`: a place for one of a slot's UDP flows, OLDER_FLOWS of them; in the row after these stands when the port came here. */
+export const olderKey = layout('hd_older_key', { slot: u32, place: u32 });
+/** See {@link olderKey}. */
+export const OLDER_FLOWS = 127;
+/**
+ * Row of `older`. `flow`: which one, of those that have the place; `since`: since when it has waited for an answer by way of the
+ * host that the port has come from, seconds of CLOCK_MONOTONIC; 0: it waits for none; ~0: it had none, or came in here, and goes from here.
+ */
+export const olderRow = layout('hd_older', { flow: u32, since: u32 });
 export const neigh4Key = layout('hd_neigh4_key', { vni: u32, ip: ip4 });
 export const neigh6Key = layout('hd_neigh6_key', { vni: u32, ip: ip6 });
 /**
@@ -280,6 +289,7 @@ export const maps = {
   flood_rate: { type: 'ARRAY', key: indexKey, value: bucketRow, max: SLOTS_MAX },
   flood_copies: { type: 'LRU_HASH', key: floodCopiesKey, value: bucketRow, max: 4 * SLOTS_MAX },
   begun: { type: 'HASH', key: begunKey, value: begunRow, max: SLOTS_MAX * BEGUN_WORDS },
+  older: { type: 'HASH', key: olderKey, value: olderRow, max: SLOTS_MAX * (OLDER_FLOWS + 1) },
   gates: { type: 'ARRAY', key: indexKey, value: gateRow, max: SLOTS_MAX },
 } as const satisfies Record<string, MapSpec>;
 export type MapName = keyof typeof maps;

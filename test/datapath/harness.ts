@@ -10,6 +10,8 @@ import {
   configRow,
   indexKey,
   maps,
+  OLDER_FLOWS,
+  olderKey,
   tallyKey,
   tallyRow,
   trafficRow,
@@ -34,7 +36,7 @@ export interface Datapath extends Disposable {
   readonly strayIfindex: number;
   /** Runs `fn` where the devices are; many `run`s inside one call are cheaper. */
   inside<T>(fn: () => T): T;
-  /** As a host where no connection has begun yet. */
+  /** As a host where no connection has begun yet, and to which all have just come that have come from another. */
   run(program: ProgramName, frame: Uint8Array, ctx?: SkbContext): TestResult;
   /** Adds the rows; of a map that is full, fails. */
   fill(world: World): void;
@@ -115,6 +117,10 @@ function ofObject(
     const row = bpf.map('tally').lookup(tallyKey.encode({ slot, reason: reasonNumber.get(reason)! }));
     return row ? Number(tallyRow.decode(row).packets) : 0;
   };
+  // To look through the map would take longer than most tests.
+  const moved = world.ports.filter(({ origin }) => origin !== undefined);
+  const places = Array.from({ length: OLDER_FLOWS + 1 }, (_, place) => place);
+  const older = moved.flatMap(({ slot }) => places.map((place) => olderKey.encode({ slot, place })));
   return {
     bpf,
     world,
@@ -122,6 +128,7 @@ function ofObject(
     inside,
     run(program, frame, ctx) {
       for (const key of bpf.map('begun').keys()) bpf.map('begun').delete(key);
+      for (const key of older) bpf.map('older').delete(key);
       return bpf.program(program).testRun({ data: frame, ...(ctx ? { ctx } : {}) });
     },
     fill(w) {

@@ -324,7 +324,10 @@ function forward(w: World, port: PortSpec, b: Uint8Array, flow: Flow): Outcome {
   if (size > mtu) return refused(port, b, 'too_big');
   if (!hop && shareWire(port, station)) return no('same_segment');
   const tx = [port.slot, b.length] as const;
-  const origin = !hop && to === macHex(macs.gateway) && beganElsewhere(port, b, flow) ? port.origin : undefined;
+  const receiver = read16(b, 12) === 0x800 ? text(b, 30, 4) : text(b, 38, 16);
+  const known = byIp(w, port.vni, receiver) !== undefined;
+  const elsewhere = !hop && to === macHex(macs.gateway) && beganElsewhere(port, b, flow, known);
+  const origin = elsewhere ? port.origin : undefined;
   const toOrigin = origin === undefined ? [] : [[port.slot, 'to_origin'] as const];
   if (station.slot !== undefined && origin === undefined) {
     const frame = fitted(mtu);

@@ -15,6 +15,7 @@ import {
   solicitedMac,
   sourceMacOption,
   tcp,
+  udp,
 } from './frames.ts';
 import { tagged } from './packets.ts';
 import { placeIndex, placeSlots } from './places.ts';
@@ -327,6 +328,10 @@ const out6 = (segment: Bytes): Packet =>
   port(eth(m.gateway, mac(settled), 0x86dd, ip6({ src: 'fd00::46', dst: '2001:db8::7', next: 6 }, segment)), {
     from: placeIndex.settled,
   });
+const outUdp = (to: number, dst = '198.51.100.7'): Packet =>
+  port(eth(m.gateway, mac(settled), 0x800, ip4({ src: '10.0.0.46', dst }, udp(40_000, to))), {
+    from: placeIndex.settled,
+  });
 const established = tcp(40000, 443);
 const [SYN, SYN_ACK, RST] = [0x02, 0x12, 0x04].map((flags) => tcp(40000, 443, [], flags)) as [Bytes, Bytes, Bytes];
 const toOrigin = (does: string, packet: Packet, control: Packet): Case => ({
@@ -346,10 +351,8 @@ const connections: Case[] = [
     ...out(established),
     frame: eth(m.one, mac(settled), 0x800, ip4({ src: '10.0.0.46', dst: '10.0.0.1', proto: 6 }, established)),
   }),
-  toOrigin('by TCP; but not by UDP', out(established), {
-    ...out(established),
-    frame: eth(m.gateway, mac(settled), 0x800, ip4({ src: '10.0.0.46', dst: '198.51.100.7' }, data)),
-  }),
+  toOrigin('UDP, when it has just come; but no questions for names', outUdp(4_433), outUdp(53)),
+  toOrigin('UDP to the outside; but not to what the network has', outUdp(4_433), outUdp(4_433, '10.0.0.1')),
   drop('inner_source', 'from outside, by another host than the port has come from', back(3), back(2)),
   drop(
     'inner_source',

@@ -82,13 +82,20 @@ const vtepOf = (w: World, host: number | undefined, from: string): boolean =>
 export const isOrigin = (w: World, to: StationSpec | undefined, from: string): boolean => vtepOf(w, to?.origin, from);
 
 /**
- * A packet of a port for its gateway is of a connection that another host's gateway knows: TCP, and no SYN of it was seen here.
- * On a host where none was, unless it is one.
+ * A packet of a port for its gateway is of a connection that another host's gateway knows: TCP, and no SYN of it was seen here; or
+ * UDP to what the network does not have (`known`), but names. On a host to which the port has just come, and where nothing of it
+ * was seen.
  */
-export function beganElsewhere(port: PortSpec, b: Uint8Array, { proto, l4 }: { proto: number; l4: number }): boolean {
+export function beganElsewhere(
+  port: PortSpec,
+  b: Uint8Array,
+  { proto, l4 }: { proto: number; l4: number },
+  known: boolean,
+): boolean {
   const fragment = read16(b, 12) === 0x800 && (read16(b, 20) & 0x3fff) !== 0;
-  if (!port.origin || proto !== 6 || fragment || b.length < l4 + 14) return false;
-  return (b[l4 + 13]! & 2) === 0;
+  if (!port.origin || fragment) return false;
+  if (proto === 17) return b.length >= l4 + 4 && !known && read16(b, l4 + 2) !== 53;
+  return proto === 6 && b.length >= l4 + 14 && (b[l4 + 13]! & 2) === 0;
 }
 
 /** The VTEP is of the source's host, of its standby, or of the host that the receiver has come from, or is about to. */

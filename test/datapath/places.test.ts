@@ -1,9 +1,9 @@
 /** Ports that share a device and ports that two hosts have: what single packets do not show. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bucketRow, indexKey } from '../../src/datapath/layouts.ts';
+import { bucketRow, indexKey, OLDER_FLOWS, olderKey, olderRow } from '../../src/datapath/layouts.ts';
 import { everyone, m } from './case.ts';
-import { eth, hex, ip, ip4, ip6, mac, tcp, udp } from './frames.ts';
+import { encapsulated, eth, hex, ip, ip4, ip6, mac, tcp, udp } from './frames.ts';
 import { openDatapath } from './harness.ts';
 import { placeIndex } from './places.ts';
 import { hello } from './places-cases.ts';
@@ -134,5 +134,70 @@ test('a connection that began here stays here, whoever else begins however many'
     for (let n = 0; n < 500; n++) assert.equal(sent(fresh, [1_024 + n, 80]), false);
     for (let n = 0; n < 1_000; n++) if (!sent(fresh, [20_000 + n, 443])) taken++;
     assert.ok(taken < 60, `after 500 connections ${taken} of 1,000 older ones are taken for such`);
+  });
+});
+
+test('UDP goes by the origin for ten seconds after the move, and then what is answered from there, as long as it is', () => {
+  using d = openDatapath();
+  const port = d.world.ports[placeIndex.settled]!;
+  const { slot, mac: own } = port;
+  const ends = (six: boolean) =>
+    (six ? ['fd00::46', '2001:db8::7'] : ['10.0.0.46', '198.51.100.7']) as [string, string];
+  const packet = (six: boolean, src: string, dst: string, ...ports: [number, number]) =>
+    six ? ip6({ src, dst, next: 17 }, udp(...ports)) : ip4({ src, dst }, udp(...ports));
+  const type = (six: boolean) => (six ? 0x86dd : 0x800);
+  /** Whether the port's datagram goes to its origin. */
+  const sent = (six: boolean, from: number): boolean => {
+    const before = d.tallied(slot, 'to_origin');
+    const [inside, outside] = ends(six);
+    const frame = eth(m.gateway, mac(own), type(six), packet(six, inside, outside, from, 443));
+    d.bpf.program('from_port').testRun({ data: frame, ctx: { ifindex: port.ifindex } });
+    return d.tallied(slot, 'to_origin') > before;
+  };
+  /** The other end's comes by the host. */
+  const comes = (six: boolean, to: number, host = 2): void => {
+    const [inside, outside] = ends(six);
+    const inner = eth(mac(own), m.gateway, type(six), packet(six, outside, inside, 443, to));
+    const outer = { src: `192.0.2.${host}`, dst: '192.0.2.1', vni: port.vni };
+    d.bpf.program('from_underlay').testRun({ data: encapsulated(outer, inner) });
+  };
+  /** The other end's comes by this host's gateway. */
+  const comesHere = (six: boolean, to: number): void => {
+    const [inside, outside] = ends(six);
+    const frame = eth(mac(own), m.gateway, type(six), packet(six, outside, inside, 443, to));
+    const { ifindex } = d.world.ports.find(({ router, vni }) => router && vni === port.vni)!;
+    d.bpf.program('from_port').testRun({ data: frame, ctx: { ifindex } });
+  };
+  const older = d.bpf.map('older');
+  /** All that has happened has happened a minute before. */
+  const aMinutePasses = (): void => {
+    for (const [key, value] of [...older.entries()]) {
+      const { flow, since } = olderRow.decode(value);
+      if (since !== 0 && since !== 0xffff_ffff) older.update(key, olderRow.encode({ flow, since: since - 60 }));
+    }
+  };
+  d.inside(() => {
+    for (const six of [false, true]) {
+      const now = Number(process.hrtime.bigint() / 1_000_000_000n);
+      older.update(olderKey.encode({ slot, place: OLDER_FLOWS }), olderRow.encode({ flow: 0, since: now }));
+      for (const from of [1, 2]) assert.equal(sent(six, from), true, 'it has just come');
+      comesHere(six, 5);
+      assert.equal(sent(six, 5), false, 'it began by this host’s gateway');
+      comes(six, 1);
+      aMinutePasses();
+      assert.equal(sent(six, 1), true, 'it was answered');
+      assert.equal(sent(six, 2), false, 'it was not');
+      comes(six, 2);
+      assert.equal(sent(six, 2), false, 'and goes from here now');
+      assert.equal(sent(six, 3), false, 'it is new');
+      comes(six, 3, 3);
+      assert.equal(sent(six, 3), false, 'what comes by another host says nothing');
+      comes(six, 4);
+      assert.equal(sent(six, 4), true, 'the other end spoke first');
+      assert.equal(sent(six, 1), true, 'it waits for an answer');
+      aMinutePasses();
+      assert.equal(sent(six, 1), false, 'which has not come');
+      for (const key of [...older.keys()]) older.delete(key);
+    }
   });
 });

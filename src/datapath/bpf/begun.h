@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which connections with the outside began here. A port that has come from another host has others besides, which that one's
+ * Which TCP connections with the outside began here; of UDP see older.h. A port that has come from another host has others besides, which that one's
  * gateway knows: a TCP connection of which no SYN was seen here is one of those. What began here is kept as two bits of a slot's,
  * so that a port can only lose what is its own, and nothing that began here is ever taken for the other host's.
  */
 #pragma once
 #include "count.h"
 #include "mss.h"
+#include "older.h"
 
 /* Bits that say which: two words of 13 bits. 0: the packet is no TCP, or a fragment. */
 inline_always __u64 connection_mix(struct __sk_buff *skb, struct flow *flow, __u8 *flags, const bool is_ip6)
@@ -51,6 +52,8 @@ inline_always bool began_elsewhere(struct __sk_buff *skb, struct hd_port *port, 
 	bool begins = flags & TCP_SYN;
 	bool first, second;
 
+	if (flow->proto == PROTO_UDP)
+		return is_older_flow(skb, port->slot, ETH_LEN, port->vni, false);
 	if (!mix)
 		return false;
 	first = bit_of(port->slot, mix >> 51, begins);

@@ -84,17 +84,23 @@ inline_always struct hd_neigh *source_of(struct inner *in, struct hd_fdb *to, co
 	return from ? from : routed_from(in, to, is_ip6, own);
 }
 
-/* What the gateway of the host that a port has come from passes on from outside, of connections that began there. */
-inline_always bool from_origin(struct inner *in, struct hd_fdb *to)
+/*
+ * What the gateway of the host that a port has come from passes on from outside, of connections that began there: they live. `at`:
+ * where the inner frame begins.
+ */
+inline_always bool from_origin(struct __sk_buff *skb, struct inner *in, struct hd_fdb *to, __u32 at)
 {
-	return to && to->origin && is_gateway(in->eth + 6) && sent_by(to->origin, in);
+	if (!to || !to->origin || !is_gateway(in->eth + 6) || !sent_by(to->origin, in))
+		return false;
+	is_older_flow(skb, to->slot, at + ETH_LEN, 0, false);
+	return true;
 }
 
 /*
  * The inner source must be the port that the neighbour table has, on the host that sent it; the frame is the port's own, or
- * that host has routed it. `to`: whom the frame is for, if anybody. REASONS_MAX: it is.
+ * that host has routed it. `to`: whom the frame is for, if anybody; `at`: where it begins. REASONS_MAX: it is.
  */
-inline_always __u32 source_refused(struct inner *in, struct hd_fdb *to, __u32 self)
+inline_always __u32 source_refused(struct __sk_buff *skb, struct inner *in, struct hd_fdb *to, __u32 at, __u32 self)
 {
 	struct hd_neigh *from;
 	bool own;
@@ -105,7 +111,7 @@ inline_always __u32 source_refused(struct inner *in, struct hd_fdb *to, __u32 se
 	else
 		from = source_of(in, to, false, &own);
 	if (!from)
-		return from_origin(in, to) ? HD_REASONS_MAX : HD_INNER_SOURCE;
+		return from_origin(skb, in, to, at) ? HD_REASONS_MAX : HD_INNER_SOURCE;
 	if (!(own && mac_same(from->mac, in->eth + 6)) && !is_gateway(in->eth + 6))
 		return HD_INNER_MAC;
 	return is_sender(from, to, in, self) ? HD_REASONS_MAX : HD_INNER_VTEP;
@@ -205,7 +211,7 @@ inline_always int vxlan_from_underlay(struct __sk_buff *skb, struct hd_config *c
 	if (!inner_reach(skb, &in, data, INNER_ETH) || !inner_sound(&in, skb->len - INNER_ETH))
 		return drop(0, refuse(&in, HD_INNER_MALFORMED));
 	to = fdb_row(in.vni, in.eth);
-	refused = source_refused(&in, to, config->self);
+	refused = source_refused(skb, &in, to, INNER_ETH, config->self);
 	if (refused != HD_REASONS_MAX)
 		return drop(0, refuse(&in, refused));
 	ifindex = device_of(to, &in, &on);

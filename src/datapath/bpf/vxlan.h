@@ -74,7 +74,7 @@ inline_always __u32 group_refused(struct __sk_buff *skb, struct inner *in, void 
 	if (is_kept(skb, in->eth, &flow, in->is_ip6))
 		return HD_INNER_MALFORMED;
 	/* A gateway sends nothing to groups, and nobody routes to them. */
-	return is_gateway(in->eth + 6) ? HD_INNER_MAC : source_refused(in, 0, self);
+	return is_gateway(in->eth + 6) ? HD_INNER_MAC : source_refused(skb, in, 0, 0, self);
 }
 
 inline_always int group_from_vxlan(struct __sk_buff *skb, struct inner *in, void *data, __u32 self)
@@ -129,7 +129,7 @@ inline_always int inner_from_vxlan(struct __sk_buff *skb)
 	if (!inner_reach(skb, &in, data, 0) || !inner_sound(&in, skb->len))
 		return drop(0, refuse(&in, HD_INNER_MALFORMED));
 	to = fdb_row(in.vni, in.eth);
-	refused = source_refused(&in, to, config->self);
+	refused = source_refused(skb, &in, to, 0, config->self);
 	if (refused != HD_REASONS_MAX)
 		return drop(0, refuse(&in, refused));
 	ifindex = device_of(to, &in, &on);
