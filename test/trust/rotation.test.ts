@@ -94,3 +94,27 @@ test('A32: a host that is revoked is cut off, and its VTEP from every other host
   await stage.settled(right);
   await stage.ping(left, right.ip4);
 });
+
+test('a host that is given another name while it is off comes back by its certificate, keeps that, and takes workloads', async () => {
+  const isOnline = (name: string, condition: string) =>
+    until(`${name} being ${condition}`, 20_000, async () =>
+      (await stage.client.get('host', name)).status.condition === condition ? true : undefined,
+    );
+  const renamed = async (before: string, name: string) => {
+    await stage.lab.kill('h2');
+    await isOnline(before, 'offline');
+    await stage.client.update('host', before, { name });
+    await stage.lab.start('h2');
+    await isOnline(name, 'online');
+  };
+  const nameOf = () => JSON.parse(readFileSync(`${stage.lab.plan.dir}/h2/state/identity.json`, 'utf8')).host.name;
+  await renamed('h2', 'h9');
+  await until('its name being written', 10_000, async () => (nameOf() === 'h9' ? true : undefined));
+  await stage.ping(left, right.ip4);
+  const next = await stage.attach({ tenant: 't', network: 'net', host: 1 });
+  await stage.settled(next);
+  await stage.ping(left, next.ip4);
+  const { id } = await stage.client.get('host', 'h9');
+  assert.equal((await stage.client.get('port', next.port.id, { tenant: 't' })).host, id);
+  await renamed('h9', 'h2');
+});
