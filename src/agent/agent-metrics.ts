@@ -56,7 +56,9 @@ export class AgentMetrics {
     into.set('heddle_controller_connected', Number(status.controller.connected));
     into.set('heddle_controller_streams_total', this.#streams);
     if (status.certificate)
-      into.set('heddle_certificate_expiry_timestamp_seconds', Date.parse(status.certificate.until) / 1000, { of: 'host' });
+      into.set('heddle_certificate_expiry_timestamp_seconds', Date.parse(status.certificate.until) / 1000, {
+        of: 'host',
+      });
     into.set('heddle_revision_known', BigInt(status.revision));
     into.set('heddle_revision_applied', BigInt(reconciler.applied));
     for (const { name: map, entries, max } of maps.fill()) {

@@ -144,8 +144,14 @@ export async function assemble(unaudited: Store, options: AssembleOptions): Prom
     onFatal(cause);
   });
   await numberSegments({ world, writer, log });
-  const retention = openRetention({ store, world, keep, onFatal, tell: audit.historyForgotten });
-  const auditRetention = openAuditRetention({ log: store.audit, keep: auditKeep, onFatal, tell: audit.auditForgotten });
+  const retention = openRetention({ store, world, keep, now, onFatal, tell: audit.historyForgotten });
+  const auditRetention = openAuditRetention({
+    log: store.audit,
+    keep: auditKeep,
+    now,
+    onFatal,
+    tell: audit.auditForgotten,
+  });
   const departures = new Departures({ world, writer, log });
   const silence =
     silenceMs === undefined ? undefined : new Silence({ world, presence, writer, silenceMs, log }).start();

@@ -474,7 +474,13 @@ it('forgets what is too old, and says so; history that is forgotten is a deed of
   const { audit } = api.store;
   const keep = { ms: 1000, bytes: 1e9 };
   const onFatal = (cause: unknown) => assert.fail(String(cause));
-  await using retention = openAuditRetention({ log: audit, keep, tell: api.audit.auditForgotten, onFatal });
+  await using retention = openAuditRetention({
+    log: audit,
+    keep,
+    now: () => new Date(),
+    tell: api.audit.auditForgotten,
+    onFatal,
+  });
   const before = (await auditOf(api)).length;
   await retention.look(Date.now());
   assert.equal((await auditOf(api)).length, before);

@@ -28,12 +28,13 @@ interface Options {
   readonly keep: AuditKeep;
   /** What the log is to tell of it. */
   readonly tell: (forgotten: AuditForgotten, sort: AuditSort) => AuditRow;
+  readonly now: () => Date;
   readonly onFatal: (cause: unknown) => void;
 }
 
 /** Forgets records that are too old or too many, a little at a time; each time the log itself tells of it. */
 export const openAuditRetention = (options: Options): Forgetting =>
-  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options.onFatal);
+  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options);
 
 async function forget(options: Options, nowMs: number, ended: AbortSignal): Promise<void> {
   const { log, keep } = options;

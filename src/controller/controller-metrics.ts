@@ -82,7 +82,8 @@ export class ControllerMetrics {
     const { world, certificate } = this.#parts;
     const shown = { authority: world.trust.authority?.record.current.certificate, controller: certificate() };
     for (const [of, pem] of Object.entries(shown))
-      if (pem !== undefined) into.set('heddle_certificate_expiry_timestamp_seconds', Date.parse(notAfterOf(pem)) / 1000, { of });
+      if (pem !== undefined)
+        into.set('heddle_certificate_expiry_timestamp_seconds', Date.parse(notAfterOf(pem)) / 1000, { of });
   }
 
   #ports(into: Exposition): void {

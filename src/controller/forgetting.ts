@@ -9,9 +9,12 @@ export class Forgetting implements AsyncDisposable {
   #look: Promise<void> | undefined;
 
   /** @param forget what one look does, a little at a time @param onFatal has what fails while nobody waits */
-  constructor(forget: (nowMs: number, ended: AbortSignal) => Promise<void>, onFatal: (cause: unknown) => void) {
+  constructor(
+    forget: (nowMs: number, ended: AbortSignal) => Promise<void>,
+    { now, onFatal }: { readonly now: () => Date; readonly onFatal: (cause: unknown) => void },
+  ) {
     this.#forget = forget;
-    this.#timer = setInterval(() => this.look(Date.now()).catch(onFatal), LOOK_MS);
+    this.#timer = setInterval(() => this.look(now().getTime()).catch(onFatal), LOOK_MS);
     this.#timer.unref();
   }
   async [Symbol.asyncDispose](): Promise<void> {

@@ -40,7 +40,10 @@ it('serves metrics: requests by route, changes, objects, and nothing that the ta
     ['heddle_store_size_bytes', 4096],
     ['heddle_events_total{type="bound"}', 1],
     ['heddle_streams_open', 0],
-    ['heddle_certificate_expiry_timestamp_seconds{of="authority"}', authority.authorities[0]!.validToDate.getTime() / 1000],
+    [
+      'heddle_certificate_expiry_timestamp_seconds{of="authority"}',
+      authority.authorities[0]!.validToDate.getTime() / 1000,
+    ],
     ['heddle_certificate_expiry_timestamp_seconds{of="controller"}', Date.parse(notAfterOf(authority.server)) / 1000],
   ] as const)
     assert.equal(sample(text, name), value, name);

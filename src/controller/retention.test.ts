@@ -13,6 +13,7 @@ async function openWritten(writes: number) {
 }
 const keeping = (store: Store, keep: Keep, revision: bigint) =>
   openRetention({
+    now: () => new Date(),
     store,
     keep,
     world: { revision },

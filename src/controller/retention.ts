@@ -23,12 +23,13 @@ interface RetentionOptions {
   readonly keep: Keep;
   /** Told after a look of what it has forgotten: revisions from one up to, and without, another. */
   readonly tell?: (from: bigint, to: bigint) => Promise<void>;
+  readonly now: () => Date;
   readonly onFatal: (cause: unknown) => void;
 }
 
 /** Forgets history that is too old or too much, a little at a time. */
 export const openRetention = (options: RetentionOptions): Forgetting =>
-  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options.onFatal);
+  new Forgetting((nowMs, ended) => forget(options, nowMs, ended), options);
 
 async function forget({ store, world, keep, tell }: RetentionOptions, nowMs: number, ended: AbortSignal) {
   const old = (await store.revisionAt(nowMs - keep.ms)) ?? 0n;
