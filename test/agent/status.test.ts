@@ -48,7 +48,7 @@ test('the agent’s status names host, underlay, sync, ports, ways and counters'
   );
   assert.deepEqual(rest, {
     name: 'h1',
-    host: { id, number },
+    host: { id, number, name: 'h1' },
     vtep: lab.host('h1').vtep,
     underlayMtuBytes: 1500,
     synced: true,
