@@ -289,6 +289,29 @@ test('what the controller does not take of one port keeps no other one of its te
   assert.deepEqual(w.said, ['create p1', 'create p2']);
 });
 
+test('a detach waits for nothing else that was put off, be it of its port or of its tenant', async () => {
+  const forbidden = new HeddleError('FORBIDDEN', { who: 'h', verb: 'w', what: 'x' });
+  for (const [refused, refusal] of [
+    ['update labels of p1', forbidden],
+    ['create p2', notGiven],
+  ] as const) {
+    const [a, b] = [running(1, { confirmed: '5', changed: ['labels'] }), running(2)];
+    const w = world(a, b);
+    using uploads = w.uploads;
+    w.bound(a, { host: 'me' });
+    w.reconciler.host = { id: 'me', number: 7 };
+    w.reconciler.state.told.set(`port/${a.port}`, { kind: 'port', host: 7 });
+    w.reconciler.revision = '10';
+    uploads.retell();
+    w.net.refuse = (line) => (line === refused ? refusal : undefined);
+    await uploads.tell();
+    assert.ok(w.said.splice(0).includes(refused));
+    w.attachments.set(a.port, { ...w.attachments.get(a.port)!, state: 'detaching' });
+    await uploads.tell();
+    assert.deepEqual([w.said[0], w.attachments.has(a.port)], ['remove p1', false], refused);
+  }
+});
+
 test('nothing begins in a tenant that was taken from the host, though it is told late; what is given again begins at once', async () => {
   const before = running(1);
   const w = world(before);

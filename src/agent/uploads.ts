@@ -20,6 +20,12 @@ import { type Verdict, verdictOf } from './verdict.ts';
 const tellMs = 2_000;
 /** What the controller does not take as things are is not told again before, while its stream goes on. */
 const againMs = 60_000;
+/** What may be put off: all that is told of a tenant's ports or of one port, and a port's release, which neither holds back. */
+const putOffKeys = {
+  tenant: (name: string) => `tenant/${name}`,
+  port: (id: PortId) => `port/${id}`,
+  release: (id: PortId) => `release/${id}`,
+};
 
 /** A port that the controller has yet to be told of, and what it is to be told. */
 type LocalAttachment = Attachment & { readonly local: LocalPort };
@@ -47,7 +53,7 @@ export class Uploads implements Disposable {
   readonly #waiting = new Set<{ readonly port: PortId; readonly told: () => void }>();
   /** Somebody has waited in vain, and nothing was told since. */
   #isSlow = false;
-  /** What it does not take as things are: tenants by name, or ports. Until when it is not asked, by performance.now(), and why. */
+  /** What it does not take as things are, by {@link putOffKeys}: until when it is not asked, by performance.now(), and why. */
   readonly #putOff = new Map<string, { readonly untilMs: number; readonly cause: unknown }>();
   /** Ports on which something hung already when the stream came. */
   #begunBefore: ReadonlySet<PortId> = new Set();
@@ -186,14 +192,15 @@ export class Uploads implements Disposable {
       const verdict = this.#goOn(cause);
       // A tenant by a name that is not sure to be of now may have another one.
       const isGone = hasCode(cause, 'NOT_FOUND') && (cause.details.kind !== 'tenant' || this.#knows());
-      if (!isGone && verdict === 'later') return this.#postpone(attachment, cause);
+      if (!isGone && verdict === 'later') return this.#postpone(putOffKeys.release(port), cause);
       if (!isGone) {
         log.warn({ err: cause, port }, 'detached here; the controller will be told again');
         return false;
       }
     }
     attachments.remove(port);
-    this.#putOff.delete(port);
+    this.#putOff.delete(putOffKeys.release(port));
+    this.#putOff.delete(putOffKeys.port(port));
     return true;
   }
 
@@ -208,7 +215,7 @@ export class Uploads implements Disposable {
     });
     try {
       this.#confirmed(attachment, await this.#named(attachment, (name) => this.#made(tenant, input(name))));
-      this.#putOff.delete(tenant);
+      this.#putOff.delete(putOffKeys.tenant(tenant));
       return true;
     } catch (cause) {
       return this.#refused(attachment, cause);
@@ -248,7 +255,7 @@ export class Uploads implements Disposable {
     } catch (cause) {
       const verdict = this.#goOn(cause);
       if (verdict === 'broken') throw cause;
-      if (verdict === 'later' && this.#isHere(port)) return this.#postpone(attachment, cause);
+      if (verdict === 'later' && this.#isHere(port)) return this.#putOffTold(attachment, cause);
       log.warn({ err: cause, port, patch }, 'the controller refuses a change of a port; it stays as it was');
       const now = attachments.get(port);
       // Deleted there, or another host's by now: the stream tells.
@@ -276,7 +283,7 @@ export class Uploads implements Disposable {
   #confirmed(sent: LocalAttachment, port: Port): void {
     const { attachments, reconciler } = this.#parts;
     const now = attachments.get(sent.port);
-    this.#putOff.delete(sent.port);
+    this.#putOff.delete(putOffKeys.port(sent.port));
     if (!now?.local) return;
     const before = { ...sent.local, name: sent.name };
     const current = { ...now.local, name: now.name };
@@ -307,7 +314,7 @@ export class Uploads implements Disposable {
       return false;
     }
     if (!now?.local || now.state === 'detaching') return true;
-    if (verdict === 'later' && this.#hadBegun(now)) return this.#postpone(now, cause);
+    if (verdict === 'later' && this.#hadBegun(now)) return this.#putOffTold(now, cause);
     const { code, detail, details } = toProblem(cause);
     log.error({ err: cause, port: attachment.port }, 'the controller refuses a port of this host: it is cut off');
     attachments.put({ ...now, local: { ...now.local, refused: { code, detail, details } } } as Attachment);
@@ -324,9 +331,14 @@ export class Uploads implements Disposable {
   }
 
   /** What is of a tenant is so of all that this host has there: one port asks for it. */
-  #postpone(attachment: Attachment, cause: unknown): false {
-    const what = hasCode(cause, 'NOT_FOUND') ? this.#tenant(attachment) : attachment.port;
-    this.#putOff.set(what, { untilMs: performance.now() + againMs, cause });
+  #putOffTold(attachment: Attachment, cause: unknown): false {
+    const { tenant, port } = putOffKeys;
+    const key = hasCode(cause, 'NOT_FOUND') ? tenant(this.#tenant(attachment)) : port(attachment.port);
+    return this.#postpone(key, cause);
+  }
+
+  #postpone(key: string, cause: unknown): false {
+    this.#putOff.set(key, { untilMs: performance.now() + againMs, cause });
     return this.#postponed(cause);
   }
 
@@ -337,11 +349,15 @@ export class Uploads implements Disposable {
 
   #hadBegun = (attachment: Attachment): boolean => isInUse(attachment) && this.#begunBefore.has(attachment.port);
 
-  /** Why it was put off; a port that is new here never is: it may have to be cut off. */
+  /**
+   * Why it was put off. A release never is for something else: its answer may be that nothing is left to release. Nor is a
+   * port that is new here: it may have to be cut off.
+   */
   #whyNot(attachment: Attachment) {
-    const isNew = attachment.state !== 'detaching' && attachment.local?.confirmed === undefined;
-    if (isNew && !this.#hadBegun(attachment)) return undefined;
-    return this.#putOff.get(attachment.port) ?? this.#putOff.get(this.#tenant(attachment));
+    const { port, state, local } = attachment;
+    if (state === 'detaching') return this.#putOff.get(putOffKeys.release(port));
+    if (local?.confirmed === undefined && !this.#hadBegun(attachment)) return undefined;
+    return this.#putOff.get(putOffKeys.port(port)) ?? this.#putOff.get(putOffKeys.tenant(this.#tenant(attachment)));
   }
 
   /** As far as this host was told. */
