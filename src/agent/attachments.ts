@@ -12,8 +12,10 @@ const ended = '{"state":"attached" ';
  */
 export class Attachments {
   readonly #records: Records<Attachment>;
+  readonly #log: { warn(about: object, text: string): void };
 
-  constructor(stateDirectory: string) {
+  constructor(stateDirectory: string, log: { warn(about: object, text: string): void }) {
+    this.#log = log;
     this.#records = new Records(join(stateDirectory, 'attachments'), (a) => a.port);
   }
 
@@ -39,7 +41,12 @@ export class Attachments {
     if (state === 'attaching') return this.#records.hold(record);
     this.#records.hold(record, ended);
     setImmediate(() => {
-      if (this.#records.get(record.port) === record) this.#records.put(record, { sync: false });
+      if (this.#records.get(record.port) !== record) return;
+      try {
+        this.#records.put(record, { sync: false });
+      } catch (err) {
+        this.#log.warn({ port: record.port, err }, 'what the controller confirmed of a port is in memory alone');
+      }
     });
   }
 

@@ -131,7 +131,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const metrics = new AgentMetrics(maps);
   const controlPlane = controlPlaneOf(controller);
   const underlay = new Underlay({ nl, vtep, udpPort: options.vxlanPort, features, bpf, log });
-  const attachments = new Attachments(stateDir);
+  const attachments = new Attachments(stateDir, log);
   const devices = new WorkloadDevices({
     nl,
     programs: {
@@ -298,7 +298,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log.info({ address }, 'serving metrics');
   }
   const setting = () => ({
-    ...{ name, vtep, vxlanPort, controller },
+    name: reconciler.host?.name ?? name,
+    ...{ vtep, vxlanPort, controller },
     ...{ stateDir: resolve(stateDir), bpfDir: resolve(bpfDir), resolvConf: resolve(resolvConf) },
     vteps: others.vteps,
     networks: settingNetworks(reconciler.state.networks.values()),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasCode } from '../model/errors.ts';
-import { agentService } from './agent-service.ts';
+import { agentService, unmarkedSocketOf } from './agent-service.ts';
 import { defaults } from './command.ts';
 
 test('an agent’s socket is where its options say', () => {
@@ -22,4 +22,15 @@ test('a path that means another file where a service runs is refused, before a t
       (e) => hasCode(e, 'USAGE'),
       `${stateDir} ${options}`,
     );
+});
+
+test('the unit of an earlier program is that of the socket in it, and nobody else’s', () => {
+  const of = (...more: string[]) => [
+    ...['[Unit]', 'Description=Heddle agent', '[Service]'],
+    `ExecStart="/opt/heddle/heddle" "agent" "--state-dir" "/var/lib/heddle/agent"${more.map((word) => ` "${word}"`).join('')}`,
+  ];
+  assert.equal(unmarkedSocketOf(of()), defaults.agent);
+  assert.equal(unmarkedSocketOf(of('--socket', '/run/b.sock')), '/run/b.sock');
+  assert.equal(unmarkedSocketOf(of('--socket=/run/b.sock')), '/run/b.sock');
+  assert.equal(unmarkedSocketOf(['Description=Heddle agent', 'ExecStart=/usr/bin/other agent']), undefined);
 });

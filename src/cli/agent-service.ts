@@ -1,11 +1,11 @@
 /** The agent as a service of systemd. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openLocal } from '../client/local.ts';
 import { hasCode } from '../model/errors.ts';
 import { defaults } from './command.ts';
-import { installedUnit, installService, removeService, requireWholePaths, type Service } from './service.ts';
+import { installService, removeService, requireWholePaths, type Service, socketOf, unitLines } from './service.ts';
 
 const unit = 'heddle-agent.service';
 /** Those of its options that name files. */
@@ -43,16 +43,30 @@ export function agentService(stateDir: string, options: readonly string[]): Serv
 export const installAgent = (service: Service, signal: AbortSignal): Promise<void> =>
   installService(service, () => isConnected(service.socket), signal);
 
+/** The unit that was installed here for the agent on this socket; undefined: there is none. */
+function unitOf(socket: string): readonly string[] | undefined {
+  const lines = unitLines(unit);
+  return lines && (socketOf(lines) ?? unmarkedSocketOf(lines)) === resolve(socket) ? lines : undefined;
+}
+
+/** The first programs that installed units did not mark them. */
+export function unmarkedSocketOf(lines: readonly string[]): string | undefined {
+  const started = lines.find((line) => line.startsWith('ExecStart='));
+  if (!lines.includes('Description=Heddle agent') || !started?.includes('/heddle" "agent" "--state-dir" '))
+    return undefined;
+  return /"--socket(?:=|" ")([^"]*)"/.exec(started)?.[1] ?? defaults.agent;
+}
+
 /** Takes the service of the agent on this socket away, if it was installed here. @returns whether it was. @throws SERVICE_FAILED */
 export async function removeAgent(socket: string): Promise<boolean> {
-  if (!installedUnit({ unit, socket })) return false;
+  if (!unitOf(socket)) return false;
   await removeService(unit);
   return true;
 }
 
 /** Whether a server that has left has the service still: whoever had it leave was interrupted. */
 export function hasOutlived(socket: string): boolean {
-  const line = installedUnit({ unit, socket })?.find((each) => each.startsWith(condition));
+  const line = unitOf(socket)?.find((each) => each.startsWith(condition));
   return line !== undefined && !existsSync(line.slice(condition.length).replaceAll('%%', '%'));
 }
 

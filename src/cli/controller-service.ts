@@ -1,4 +1,5 @@
 /** The controller as a service of systemd. */
+import { resolve } from 'node:path';
 import { openClient } from '../client/client.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import { printJson } from './command.ts';
@@ -6,12 +7,13 @@ import type { Io } from './io.ts';
 import { rootLauncher } from './launcher.ts';
 import { progress } from './progress.ts';
 import {
-  installedUnit,
   installService,
   removeService,
   requireRoom,
   requireWholePaths,
   type Service,
+  socketOf,
+  unitLines,
 } from './service.ts';
 
 const unit = 'heddle-controller.service';
@@ -88,7 +90,7 @@ async function answersAt(socket: string): Promise<boolean> {
 }
 
 async function remove(io: Io, { socket, json }: Pick<ServiceTyped, 'socket' | 'json'>): Promise<void> {
-  if (!installedUnit({ unit, socket }))
+  if (socketOf(unitLines(unit) ?? []) !== resolve(socket))
     throw new HeddleError('USAGE', { problem: `no ${unit} with the socket ${socket} was installed here` });
   await removeService(unit);
   if (json) return printJson(io, { unit, installed: false });

@@ -32,7 +32,7 @@ const quoted = (word: string): string =>
   `"${word.replace(/[\\"$%]/g, (c) => (c === '$' || c === '%' ? c + c : `\\${c}`))}"`;
 
 /** By this line a unit that was made here is known again; systemd reads nothing that begins with X- (systemd.unit(5)). */
-const mark = (socket: string): string => `X-Heddle-Socket=${resolve(socket)}`;
+const mark = 'X-Heddle-Socket=';
 
 /** A daemon that ends well was told to, or its host has left: it stays ended. What fails is tried again, however often. */
 export const unitText = ({ description, argv, socket, unitLines = [], serviceLines = [] }: Service): string => `[Unit]
@@ -41,7 +41,7 @@ Documentation=file:${projectRoot}docs/README.md
 After=network-online.target
 Wants=network-online.target
 StartLimitIntervalSec=0
-${[...unitLines, mark(socket)].join('\n')}
+${[...unitLines, `${mark}${resolve(socket)}`].join('\n')}
 
 [Service]
 ExecStart=${[launcherFile(), ...argv].map(quoted).join(' ')}
@@ -119,18 +119,15 @@ export async function installService(
   }
 }
 
-/** Lines of the unit that was made here for the daemon on this socket; undefined: there is none. */
-export function installedUnit({ unit, socket }: Pick<Service, 'unit' | 'socket'>): readonly string[] | undefined {
+/** The unit that there is, whoever made it; undefined: none. */
+export function unitLines(unit: string): readonly string[] | undefined {
   const file = `${folder}/${unit}`;
-  const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
-  return lines.includes(mark(socket)) || isUnmarked(lines) ? lines : undefined;
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : undefined;
 }
 
-/** The first programs that installed units did not mark them. */
-const isUnmarked = (lines: readonly string[]): boolean =>
-  lines.includes('Description=Heddle agent') &&
-  lines.some((line) => /^Documentation=file:\S+\/docs\/README\.md$/.test(line)) &&
-  !lines.some((line) => line.startsWith(mark('/').slice(0, -1)));
+/** Of which socket's daemon a unit is that was made here; undefined: it has no mark. */
+export const socketOf = (lines: readonly string[]): string | undefined =>
+  lines.find((line) => line.startsWith(mark))?.slice(mark.length);
 
 /** Ends the service and takes its unit away. It may be done again. @throws SERVICE_FAILED */
 export async function removeService(unit: string): Promise<void> {

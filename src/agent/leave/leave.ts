@@ -67,18 +67,24 @@ export class Leave {
     return this.#running !== undefined;
   }
 
+  /** What the host is called, which may be another name than at the start. */
+  get #host(): string {
+    const { reconciler, hostName } = this.#parts;
+    return reconciler.host?.name ?? hostName;
+  }
+
   get plan(): LeavePlan {
-    const { hostName, attachments } = this.#parts;
+    const { attachments } = this.#parts;
     const attached = attachments.all().filter((a) => a.state !== 'detaching');
     const step = this.#step === undefined ? {} : { step: this.#step };
-    return { host: hostName, attached: attached.map(named), inTheWay: this.#inTheWay(), ...step };
+    return { host: this.#host, attached: attached.map(named), inTheWay: this.#inTheWay(), ...step };
   }
 
   /** Asked again it answers the same. @throws LEAVE_BLOCKED before anything is touched; KERNEL and the like in the middle */
   run({ force }: LeaveRequest): Promise<Left> {
     if (this.#running) return this.#running;
     const problems = force ? [] : this.#inTheWay();
-    if (problems.length > 0) throw new HeddleError('LEAVE_BLOCKED', { host: this.#parts.hostName, problems });
+    if (problems.length > 0) throw new HeddleError('LEAVE_BLOCKED', { host: this.#host, problems });
     this.#running = this.#leave();
     return this.#running;
   }
@@ -107,17 +113,8 @@ export class Leave {
   }
 
   async #leave(): Promise<Left> {
-    const {
-      hostName: host,
-      integrations,
-      services,
-      gateways,
-      nl,
-      attachments,
-      bpfDir,
-      stateDir,
-      netnsDir,
-    } = this.#parts;
+    const { integrations, services, gateways, nl, attachments, bpfDir, stateDir, netnsDir } = this.#parts;
+    const host = this.#host;
     const others = dockerNetworks(this.#users());
     if (existsSync(libvirtHook)) others.push(`libvirt’s hook ${libvirtHook}: remove it`);
     this.#begin('Docker’s driver ends');
@@ -159,7 +156,8 @@ export class Leave {
 
   /** As `heddle host delete --gone`: with ports and leases, in one write. What stays there, in words. */
   async #deleteHost(): Promise<string[]> {
-    const { client, reconciler, hostName, log, controller } = this.#parts;
+    const { client, reconciler, log, controller } = this.#parts;
+    const hostName = this.#host;
     const until = Date.now() + offlineMs;
     for (;;)
       try {
