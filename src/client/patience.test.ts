@@ -30,7 +30,8 @@ it('repeats what came too soon once, and once only', async () => {
 });
 
 it('repeats nothing that was refused for another reason, or is to wait for long', async () => {
-  for (const refusal of [new HeddleError('BUSY', { tries: 1 }), limited(60_000), limited(Number.NaN)]) {
+  const written = new HeddleError('BUSY', { waiting: 8, written: 1 });
+  for (const refusal of [new HeddleError('BUSY', { tries: 1 }), written, limited(60_000), limited(Number.NaN)]) {
     const { ask, asked } = server(refusal);
     await assert.rejects(patiently(ask), refusal);
     assert.equal(asked(), 1);

@@ -30,8 +30,9 @@ export async function patiently<T>(
   }
 }
 
-/** Whoever is BUSY after so many tries has been looked at. */
-const wasNoPlace = (e: unknown): e is HeddleError<'BUSY'> => hasCode(e, 'BUSY') && !('tries' in e.details);
+/** Whoever is BUSY after so many tries, or with something written, has been looked at. */
+const wasNoPlace = (e: unknown): e is HeddleError<'BUSY'> =>
+  hasCode(e, 'BUSY') && !('tries' in e.details) && !('written' in e.details && e.details.written);
 
 /** Several that were refused together do not come again together. */
 const jittered = (ms: number | undefined): number | undefined => ms && ms * (0.5 + Math.random() / 2);

@@ -103,6 +103,8 @@ it('finds the key where it was before it had the store’s name, and leaves it t
     assert.notEqual(another, older, 'a new store has its own');
     assert.equal(await start('a.db'), older);
     assert.equal(readFileSync(join(dir, 'secret.key'), 'utf8'), older);
+    // Whoever writes over the one has the other still.
+    assert.equal(statSync(join(dir, 'secret.key')).nlink, 1);
     assert.equal(await start('b.db'), another);
     rmSync(join(dir, 'secret.key'));
     assert.equal(await start('a.db'), older);

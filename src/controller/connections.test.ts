@@ -148,6 +148,7 @@ for (const [what, begin] of [
       assert.equal(await ask(door), 'HTTP/1.1 200 OK', 'nor how often they come again');
     }
     for (const socket of known) assert.equal(socket.destroyed, false);
+    assert.equal(await door.refused('handshake'), 0, 'whoever is ended as one too many has failed in none');
     for (const socket of [...known, ...strangers]) socket.destroy();
   });
 

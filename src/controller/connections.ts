@@ -115,8 +115,9 @@ export function connectionCounts(): ConnectionCounts {
  */
 export function countEnds(server: Server, counts: ConnectionCounts, answer: (e: Error, socket: Socket) => void): void {
   const strangers = new WeakSet<object>();
-  server.prependListener('tlsClientError', (_: Error, socket: Socket) => {
-    counts.add({ why: 'handshake' });
+  server.prependListener('tlsClientError', (e: NodeJS.ErrnoException, socket: Socket) => {
+    // Who goes before its end, or is ended as one too many, has not failed in it.
+    if (e.code !== 'ECONNRESET') counts.add({ why: 'handshake' });
     strangers.add(socket);
   });
   server.on('clientError', (e: NodeJS.ErrnoException, socket) => {

@@ -49,7 +49,7 @@ export async function createJoinToken(
     ...(keeps && { keeps }),
     by,
   };
-  const swept = sweepExpired(world.trust.joinTokens, joinTokenKey, at);
+  const swept = sweepExpired(world.trust.joinTokens, joinTokenKey, at, { isLike: () => true, most: JOIN_TOKENS_MAX });
   const key = joinTokenKey(id);
   const { committed, revision } = await store.txn({
     compare: [{ key, exists: false }],

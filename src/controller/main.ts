@@ -45,7 +45,7 @@ function sizeOf(db: string): number | undefined {
 /** What a store's secrets are sealed with: of a store that has some, also if the key was named before it had the store's name. */
 function keyOf(db: string, without: Parameters<typeof openSealingKey>[1]): SealingKey {
   const file = `${db}.secret.key`;
-  if (without !== 'make') adoptSealingKey(join(dirname(db), 'secret.key'), file);
+  if (without === 'refuse') adoptSealingKey(join(dirname(db), 'secret.key'), file);
   return openSealingKey(file, without);
 }
 

@@ -97,9 +97,10 @@ async function create(ctx: TokenContext, request: FastifyRequest, input: TokenIn
     expiresAt: new Date(endOf(access, user, at.getTime(), input.ttlSeconds)).toISOString(),
   };
   const { record, text, key } = newToken(fields, randomBytes);
+  const like = { isLike: (each: TokenRecord) => each.user === user, most: tokenLimits.perUser };
   const { revision } = await store.txn({
     compare: [{ key, exists: false }],
-    ops: [{ put: { key, value: JSON.stringify(record) } }, ...sweepExpired(tokens, tokenKey, at)],
+    ops: [{ put: { key, value: JSON.stringify(record) } }, ...sweepExpired(tokens, tokenKey, at, like)],
   });
   await world.reached(revision);
   return { ...tokenView(record), token: text };

@@ -231,6 +231,17 @@ it('A29: is refused if it is malformed, another’s, ended or gone, alike whethe
   assert.equal(await detail(`Bearer ${old.token}`), known);
 });
 
+it('stays for a month when it has ended, but not more of one user than may be good at a time', async () => {
+  const clock = { ms: Date.now() };
+  await using api = await openTwoTenants({ now: () => new Date(clock.ms) });
+  for (let i = 0; i < 3 * tokenLimits.perUser; i++) {
+    clock.ms += 1_000;
+    await make(api, { user: 'ed', ttlSeconds: 60 });
+  }
+  const { length } = (await api.store.range('/trust/token/')).entries;
+  assert.ok(length > tokenLimits.perUser && length <= tokenLimits.perUser + 61, String(length));
+});
+
 it('is one of so many that a user has', async () => {
   await using api = await openTwoTenants();
   for (let i = 0; i < tokenLimits.perUser; i++) await make(api, { user: 'ed', ttlSeconds: 60 });

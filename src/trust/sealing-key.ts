@@ -47,14 +47,14 @@ export function openSealingKey(path: string, without: WithoutKey = 'make'): Seal
 }
 
 /**
- * Gives the key of an older program's file the name of now, if nothing has that. The old name stays: that program may be started
- * again, and other stores of its folder share the key. What is lost with the power is done again at the next start.
+ * Copies the key of an older program's file to the name of now, if nothing has that. The old one stays: that program may be started
+ * again, and other stores of its folder share the key.
  * @throws STORE_BROKEN
  */
 export function adoptSealingKey(older: string, path: string): void {
   if (existsSync(path) || !existsSync(older)) return;
   try {
-    linkSync(older, path);
+    ensureFile(path, readFileSync(older, 'utf8'));
   } catch (cause) {
     throw new HeddleError('STORE_BROKEN', { problem: `${path}: ${(cause as Error).message}` }, cause);
   }
@@ -66,12 +66,12 @@ function readKey(path: string): SealingKey | undefined {
   return key.length === SEALING_KEY_BYTES ? (key as SealingKey) : undefined;
 }
 
-function ensureFile(path: string): void {
+function ensureFile(path: string, text = `${newSealingKey().toString('base64')}\n`): void {
   if (statSync(path, { throwIfNoEntry: false })) return;
   const draft = `${path}.${process.pid}`;
   const file = openSync(draft, 'wx', 0o600);
   try {
-    writeSync(file, `${newSealingKey().toString('base64')}\n`);
+    writeSync(file, text);
     fsyncSync(file);
     // Unlike a rename it takes nobody's place.
     linkSync(draft, path);
