@@ -308,17 +308,24 @@ export class WorkloadDevices {
   #ofNic = (ifindex: number): WorkloadDevice[] =>
     [...this.#devices.values()].filter((d) => d.nic && d.ifindex === ifindex);
 
-  /** Puts the programs on a device that was just made, or taken. The end of a pair is up then; nothing comes by it yet. */
+  /** Puts the programs on a device that was just made, or taken. Only with them on it the end of a pair is brought up. */
   #equip(ifindex: number, want: DeviceWant): void {
     const { kind } = want.attachment;
+    if (kind === 'device') return this.#attachPrograms(ifindex, want);
     const silent = linkChange(ifindex, { addrGenMode: 'none' });
-    if (kind !== 'tap' && kind !== 'device')
-      return void this.#nl.batch([
-        ...[silent, ...firstFilters(ifindex, this.#sides(want))],
-        linkChange(ifindex, { up: true }),
-      ]);
-    if (kind === 'tap') this.#nl.batch([silent]);
-    this.#attachPrograms(ifindex, want);
+    if (kind === 'tap') {
+      this.#nl.batch([silent]);
+      return this.#attachPrograms(ifindex, want);
+    }
+    try {
+      this.#nl.batch([silent, ...firstFilters(ifindex, this.#sides(want))]);
+    } catch (e) {
+      if (!hasErrno(e, 'EEXIST')) throw e;
+      // Another agent of this host has put something on it as soon as it was there.
+      this.#attachPrograms(ifindex, want);
+    }
+    // Not sent with the rest: the kernel runs what is behind a refused request, too.
+    linkSet(this.#nl, ifindex, { up: true });
   }
 
   #attachPrograms(ifindex: number, want: DeviceWant): void {

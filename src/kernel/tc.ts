@@ -148,8 +148,8 @@ interface Side {
   readonly program: Pick<BpfProgram, 'name' | 'fd'>;
 }
 
-/** The request that puts a program there; an existing filter of that handle is replaced. */
-function newFilter(ifindex: number, { direction, program }: Side, handle: Handle): Request {
+/** The request that puts a program there; an existing filter of that handle is replaced, or with `flags` NLM_F_EXCL refused. */
+function newFilter(ifindex: number, { direction, program }: Side, handle: Handle, flags = 0): Request {
   const name = OURS + program.name;
   const options = [nla.u32(BPF.FD, program.fd), nla.text(BPF.NAME, name), nla.u32(BPF.FLAGS, ACT_DIRECT)];
   const body = nla.concat([
@@ -157,13 +157,16 @@ function newFilter(ifindex: number, { direction, program }: Side, handle: Handle
     nla.encodeAttributes([nla.text(TCA.KIND, 'bpf'), nla.nested(TCA.OPTIONS, options)]),
   ]);
   const what = { operation: `set ${name}`, object: `link ${ifindex} ${direction}` };
-  return { type: RTM_NEWTFILTER, flags: NLM_F_CREATE, body, what };
+  return { type: RTM_NEWTFILTER, flags: NLM_F_CREATE | flags, body, what };
 }
 
-/** The requests for a device that was just made, so that nobody has anything on it: clsact, and the programs as first filters. */
+/**
+ * The requests for a device that was just made: clsact, and the programs as first filters. Nothing of anybody's is replaced: EEXIST
+ * says that somebody was faster, and {@link ensureClsact} and {@link ensureFilter} what is to be done.
+ */
 export const firstFilters = (ifindex: number, sides: readonly Side[]): Request[] => [
   newClsact(ifindex),
-  ...sides.map((side) => newFilter(ifindex, side, handles.first)),
+  ...sides.map((side) => newFilter(ifindex, side, handles.first, NLM_F_EXCL)),
 ];
 
 /**

@@ -151,8 +151,8 @@ export async function killDetaching(lanes: readonly Lane[]): Promise<Steps> {
 /** What any attach of a port with addresses of both families does, in the order of its first steps. */
 export const attaching = [
   ...['write record', 'fsync record', 'rename record', 'told', 'RTM_NEWLINK', 'write setting'],
-  ...['RTM_SETLINK RTM_NEWQDISC RTM_NEWTFILTER RTM_SETLINK', 'RTM_SETLINK RTM_NEWADDR RTM_NEWADDR RTM_SETLINK'],
-  ...['RTM_NEWROUTE RTM_NEWROUTE', 'RTM_SETLINK', 'MAP_UPDATE_ELEM', 'answer'],
+  ...['RTM_SETLINK RTM_NEWQDISC RTM_NEWTFILTER', 'RTM_SETLINK', 'RTM_SETLINK RTM_NEWADDR RTM_NEWADDR RTM_SETLINK'],
+  ...['RTM_NEWROUTE RTM_NEWROUTE', 'MAP_UPDATE_ELEM', 'answer'],
 ];
 /** What any detach does. */
 export const detaching = [
