@@ -8,6 +8,7 @@ import {
   type MapName,
   maps,
   OLDER_FLOWS,
+  OLDER_SECOND,
   olderKey,
   olderRow,
   portRow,
@@ -156,7 +157,7 @@ export class DatapathMaps {
   /** It has come here from another host, just now, unless that was said before. */
   portCame(slot: number): void {
     const key = olderKey.encode({ slot, place: OLDER_FLOWS });
-    const since = Number(process.hrtime.bigint() / 1_000_000_000n);
+    const since = Number(process.hrtime.bigint() / 1_000_000_000n) * OLDER_SECOND;
     if (!this.#map('older').lookup(key)) this.#map('older').update(key, olderRow.encode({ flow: 0, since }));
   }
 

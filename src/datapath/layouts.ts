@@ -161,9 +161,11 @@ const begunRow = layout('hd_begun', { bits: u64 });
 export const olderKey = layout('hd_older_key', { slot: u32, place: u32 });
 /** See {@link olderKey}. */
 export const OLDER_FLOWS = 127;
+/** A second of CLOCK_MONOTONIC in {@link olderRow}; the bits below it say how it is with the flow, as `older.h` has it. */
+export const OLDER_SECOND = 4;
 /**
- * Row of `older`. `flow`: which one, of those that have the place; `since`: since when it has waited for an answer by way of the
- * host that the port has come from, seconds of CLOCK_MONOTONIC; 0: it waits for none; ~0: it had none, or came in here, and goes from here.
+ * Row of `older`. `flow`: which one, of those that have the place; `since`: how it is with it by way of the host that the port has
+ * come from, and since when; of the row after the places, when the port came.
  */
 export const olderRow = layout('hd_older', { flow: u32, since: u32 });
 export const neigh4Key = layout('hd_neigh4_key', { vni: u32, ip: ip4 });

@@ -1,10 +1,10 @@
 /** Ports that share a device and ports that two hosts have: what single packets do not show. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bucketRow, indexKey, OLDER_FLOWS, olderKey, olderRow } from '../../src/datapath/layouts.ts';
+import { bucketRow, indexKey, OLDER_FLOWS, OLDER_SECOND, olderKey, olderRow } from '../../src/datapath/layouts.ts';
 import { everyone, m } from './case.ts';
 import { encapsulated, eth, hex, ip, ip4, ip6, mac, tcp, udp } from './frames.ts';
-import { openDatapath } from './harness.ts';
+import { type Datapath, openDatapath } from './harness.ts';
 import { placeIndex } from './places.ts';
 import { hello } from './places-cases.ts';
 import { maySend, placeOf } from './places-model.ts';
@@ -137,67 +137,150 @@ test('a connection that began here stays here, whoever else begins however many'
   });
 });
 
-test('UDP goes by the origin for ten seconds after the move, and then what is answered from there, as long as it is', () => {
-  using d = openDatapath();
+/** UDP between a port that has come from another host and the outside, IPv6 or not: its own port and the other end's say which flow. */
+function udpOf(d: Datapath, six: boolean) {
   const port = d.world.ports[placeIndex.settled]!;
   const { slot, mac: own } = port;
-  const ends = (six: boolean) =>
-    (six ? ['fd00::46', '2001:db8::7'] : ['10.0.0.46', '198.51.100.7']) as [string, string];
-  const packet = (six: boolean, src: string, dst: string, ...ports: [number, number]) =>
-    six ? ip6({ src, dst, next: 17 }, udp(...ports)) : ip4({ src, dst }, udp(...ports));
-  const type = (six: boolean) => (six ? 0x86dd : 0x800);
-  /** Whether the port's datagram goes to its origin. */
-  const sent = (six: boolean, from: number): boolean => {
-    const before = d.tallied(slot, 'to_origin');
-    const [inside, outside] = ends(six);
-    const frame = eth(m.gateway, mac(own), type(six), packet(six, inside, outside, from, 443));
-    d.bpf.program('from_port').testRun({ data: frame, ctx: { ifindex: port.ifindex } });
-    return d.tallied(slot, 'to_origin') > before;
-  };
-  /** The other end's comes by the host. */
-  const comes = (six: boolean, to: number, host = 2): void => {
-    const [inside, outside] = ends(six);
-    const inner = eth(mac(own), m.gateway, type(six), packet(six, outside, inside, 443, to));
-    const outer = { src: `192.0.2.${host}`, dst: '192.0.2.1', vni: port.vni };
-    d.bpf.program('from_underlay').testRun({ data: encapsulated(outer, inner) });
-  };
-  /** The other end's comes by this host's gateway. */
-  const comesHere = (six: boolean, to: number): void => {
-    const [inside, outside] = ends(six);
-    const frame = eth(mac(own), m.gateway, type(six), packet(six, outside, inside, 443, to));
-    const { ifindex } = d.world.ports.find(({ router, vni }) => router && vni === port.vni)!;
-    d.bpf.program('from_port').testRun({ data: frame, ctx: { ifindex } });
-  };
+  const [inside, outside] = six ? (['fd00::46', '2001:db8::7'] as const) : (['10.0.0.46', '198.51.100.7'] as const);
+  const frame = (to: Uint8Array, from: Uint8Array, src: string, dst: string, ...ports: [number, number]) =>
+    six
+      ? eth(to, from, 0x86dd, ip6({ src, dst, next: 17 }, udp(...ports)))
+      : eth(to, from, 0x800, ip4({ src, dst }, udp(...ports)));
   const older = d.bpf.map('older');
-  /** All that has happened has happened a minute before. */
-  const aMinutePasses = (): void => {
-    for (const [key, value] of [...older.entries()]) {
-      const { flow, since } = olderRow.decode(value);
-      if (since !== 0 && since !== 0xffff_ffff) older.update(key, olderRow.encode({ flow, since: since - 60 }));
-    }
+  const came = olderKey.encode({ slot, place: OLDER_FLOWS });
+  return {
+    /** The port has come just now, and nothing was said. */
+    comesHome(): void {
+      for (const key of [...older.keys()]) older.delete(key);
+      const since = Number(process.hrtime.bigint() / 1_000_000_000n) * OLDER_SECOND;
+      older.update(came, olderRow.encode({ flow: 0, since }));
+    },
+    /** Whether the port's datagram goes to its origin. */
+    sent(from: number, to = 443): boolean {
+      const before = d.tallied(slot, 'to_origin');
+      const data = frame(m.gateway, mac(own), inside, outside, from, to);
+      d.bpf.program('from_port').testRun({ data, ctx: { ifindex: port.ifindex } });
+      return d.tallied(slot, 'to_origin') > before;
+    },
+    /** The other end's comes by the host. */
+    comes(to: number, from = 443, host = 2): void {
+      const inner = frame(mac(own), m.gateway, outside, inside, from, to);
+      const outer = { src: `192.0.2.${host}`, dst: '192.0.2.1', vni: port.vni };
+      d.bpf.program('from_underlay').testRun({ data: encapsulated(outer, inner) });
+    },
+    /** The other end's comes by this host's gateway. */
+    comesHere(to: number, from = 443): void {
+      const { ifindex } = d.world.ports.find(({ router, vni }) => router && vni === port.vni)!;
+      const data = frame(mac(own), m.gateway, outside, inside, from, to);
+      d.bpf.program('from_port').testRun({ data, ctx: { ifindex } });
+    },
+    /** All that has happened has happened so long before; negative: it is to come, by the clock of this CPU. */
+    pass(seconds: number): void {
+      for (const [key, value] of [...older.entries()]) {
+        const { flow, since } = olderRow.decode(value);
+        older.update(key, olderRow.encode({ flow, since: since - seconds * OLDER_SECOND }));
+      }
+    },
+    /** Places that are taken, each as it is. */
+    places: (): string[] =>
+      [...older.entries()].filter(([key]) => hex(key) !== hex(came)).map((row) => row.map(hex).join(' ')),
   };
+}
+type Udp = ReturnType<typeof udpOf>;
+/** Of each family, with a port that has just come. */
+function udpWithOutside(run: (u: Udp) => void): void {
+  using d = openDatapath();
   d.inside(() => {
     for (const six of [false, true]) {
-      const now = Number(process.hrtime.bigint() / 1_000_000_000n);
-      older.update(olderKey.encode({ slot, place: OLDER_FLOWS }), olderRow.encode({ flow: 0, since: now }));
-      for (const from of [1, 2]) assert.equal(sent(six, from), true, 'it has just come');
-      comesHere(six, 5);
-      assert.equal(sent(six, 5), false, 'it began by this host’s gateway');
-      comes(six, 1);
-      aMinutePasses();
-      assert.equal(sent(six, 1), true, 'it was answered');
-      assert.equal(sent(six, 2), false, 'it was not');
-      comes(six, 2);
-      assert.equal(sent(six, 2), false, 'and goes from here now');
-      assert.equal(sent(six, 3), false, 'it is new');
-      comes(six, 3, 3);
-      assert.equal(sent(six, 3), false, 'what comes by another host says nothing');
-      comes(six, 4);
-      assert.equal(sent(six, 4), true, 'the other end spoke first');
-      assert.equal(sent(six, 1), true, 'it waits for an answer');
-      aMinutePasses();
-      assert.equal(sent(six, 1), false, 'which has not come');
-      for (const key of [...older.keys()]) older.delete(key);
+      const u = udpOf(d, six);
+      u.comesHome();
+      run(u);
     }
+  });
+}
+/** Flows that others begin, by way of the origin: in each place one. */
+const strangers = Array.from({ length: 1_500 }, (_, n) => 1_024 + n);
+
+test('UDP goes by the origin for ten seconds after the move, and then what is answered from there, as long as it is', () => {
+  udpWithOutside((u) => {
+    for (const from of [1, 2]) assert.equal(u.sent(from), true, 'it has just come');
+    u.comesHere(5);
+    assert.equal(u.sent(5), false, 'it began by this host’s gateway');
+    u.comes(1);
+    u.pass(60);
+    assert.equal(u.sent(1), true, 'it was answered');
+    assert.equal(u.sent(2), false, 'it was not');
+    u.comes(2);
+    assert.equal(u.sent(2), false, 'and goes from here now');
+    assert.equal(u.sent(3), false, 'it is new');
+    u.comes(3, 443, 3);
+    assert.equal(u.sent(3), false, 'what comes by another host says nothing');
+    u.comes(4);
+    assert.equal(u.sent(4), true, 'the other end spoke first');
+    assert.equal(u.sent(1), true, 'it waits for an answer');
+    u.pass(60);
+    assert.equal(u.sent(1), false, 'which has not come');
+  });
+});
+
+test('who speaks to a moved port by its origin, and is not answered, has a place for ten seconds', () => {
+  udpWithOutside((u) => {
+    for (const from of [...strangers, ...strangers]) u.comes(82, from);
+    assert.equal(u.places().length, OLDER_FLOWS, 'all are taken');
+    assert.equal(u.sent(1), true, 'it has just come');
+    u.comes(1);
+    u.pass(9);
+    assert.equal(u.sent(1), true, 'it has just come');
+    u.pass(3);
+    assert.equal(u.sent(1), false, 'it got no place, and so is new');
+    u.comes(1);
+    u.pass(60);
+    assert.equal(u.sent(1), true, 'it was given one');
+  });
+});
+
+test('a UDP flow that is answered keeps its place from all others, until it is silent for three minutes', () => {
+  udpWithOutside((u) => {
+    u.sent(1);
+    for (const silence of [60, 150]) {
+      u.comes(1);
+      u.pass(silence);
+      for (const from of strangers) u.comes(82, from);
+      assert.equal(u.sent(1), true, `it was answered ${silence} s ago`);
+    }
+    u.comes(1);
+    u.pass(200);
+    for (const from of strangers) u.comes(82, from);
+    assert.equal(u.sent(1), false, 'it is over');
+  });
+});
+
+test('what comes in by this host’s gateway when the move is over changes nothing but the flow that it is of', () => {
+  udpWithOutside((u) => {
+    u.sent(1);
+    u.comes(1);
+    u.pass(60);
+    for (const from of strangers) u.comesHere(82, from);
+    assert.equal(u.places().length, 1);
+    assert.equal(u.sent(1), true);
+    u.comesHere(1);
+    assert.equal(u.sent(1), false, 'it comes in here');
+    const before = u.places();
+    u.comesHere(1);
+    assert.deepEqual(u.places(), before);
+  });
+});
+
+test('a UDP flow goes on if a second begins on another CPU first', () => {
+  udpWithOutside((u) => {
+    assert.equal(u.sent(1), true);
+    u.pass(-2);
+    assert.equal(u.sent(2), true, 'it has just come, by the other’s clock');
+    assert.equal(u.sent(1), true, 'it has asked, by the other’s clock');
+    for (const from of strangers) u.comes(82, from);
+    assert.equal(u.sent(1), true, 'and has its place still');
+    u.comes(1);
+    u.pass(60);
+    assert.equal(u.sent(1), true);
   });
 });

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which TCP connections with the outside began here; of UDP see older.h. A port that has come from another host has others besides, which that one's
- * gateway knows: a TCP connection of which no SYN was seen here is one of those. What began here is kept as two bits of a slot's,
- * so that a port can only lose what is its own, and nothing that began here is ever taken for the other host's.
+ * Which TCP connections with the outside began here; of UDP see older.h. A port that has come from another host has others
+ * besides, which that one's gateway knows: a TCP connection of which no SYN was seen here is one of those. What began here is kept
+ * as two bits of a slot's, so that a port can only lose what is its own, and nothing that began here is ever taken for the other
+ * host's.
  */
 #pragma once
 #include "count.h"
