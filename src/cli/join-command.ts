@@ -60,7 +60,7 @@ export function joinCommand(io: Io): Command {
         shown.step('installing the service');
         await installAgent(service, io.signal);
         shown.step('looking at the ways to other hosts');
-        await lookAround(io, service.socket);
+        await lookAround(io, service.socket).catch((e: unknown) => notLooked(io, e));
       }
       shown[Symbol.dispose]();
       const already = refused !== undefined;
@@ -84,6 +84,12 @@ async function lookAround(io: Io, agent: string): Promise<void> {
   using nl = openNetlink();
   const setting = await agentRequest<HostSetting>({ agent }, 'GET', '/v1/setting');
   await checkJoined(openSite(nl, {}, setting), warningsTo(io), io.signal);
+}
+
+/** @throws what is no error of Heddle's */
+function notLooked(io: Io, e: unknown): void {
+  if (!(e instanceof HeddleError) && !io.signal.aborted) throw e;
+  io.err(`warning: the ways to other hosts were not looked at: ${(e as Error).message} (heddle doctor does it)\n`);
 }
 
 const doctor = async () => ({
