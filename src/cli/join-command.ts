@@ -59,14 +59,13 @@ export function joinCommand(io: Io): Command {
       if (service) {
         shown.step('installing the service');
         await installAgent(service, io.signal);
-        shown.step('looking at the ways to other hosts');
-        await lookAround(io, service.socket).catch((e: unknown) => notLooked(io, e));
       }
       shown[Symbol.dispose]();
       const already = refused !== undefined;
-      if (typed.json) return printJson(io, { controller, host, installed: typed.install === true, already });
-      io.out(`${host.name} is a host of ${controller}\n`);
-      if (!typed.install) io.out(`next: ${rootLauncher()} agent --state-dir ${typed.stateDir}\n`);
+      if (typed.json) printJson(io, { controller, host, installed: typed.install === true, already });
+      else io.out(`${host.name} is a host of ${controller}\n`);
+      if (service) return await lookAround(io, service.socket, typed.json);
+      if (!typed.json) io.out(`next: ${rootLauncher()} agent --state-dir ${typed.stateDir}\n`);
     },
   );
 }
@@ -78,18 +77,19 @@ async function refuseUnfit(io: Io, controller: string, stateDir: string): Promis
   await checkAtStart(openSite(nl, { controller, stateDir }, undefined), warningsTo(io));
 }
 
-/** What only a host that is connected can see. It has joined, whatever is found. */
-async function lookAround(io: Io, agent: string): Promise<void> {
+/** What only a host that is connected can see. It has joined, whatever is found. @throws the signal's reason */
+async function lookAround(io: Io, agent: string, json?: true): Promise<void> {
   const { openNetlink, openSite, checkJoined } = await doctor();
   using nl = openNetlink();
-  const setting = await agentRequest<HostSetting>({ agent }, 'GET', '/v1/setting');
-  await checkJoined(openSite(nl, {}, setting), warningsTo(io), io.signal);
-}
-
-/** @throws what is no error of Heddle's */
-function notLooked(io: Io, e: unknown): void {
-  if (!(e instanceof HeddleError) && !io.signal.aborted) throw e;
-  io.err(`warning: the ways to other hosts were not looked at: ${(e as Error).message} (heddle doctor does it)\n`);
+  using shown = progress(io, json);
+  shown.step('looking at the ways to other hosts; Ctrl-C ends this alone');
+  try {
+    const setting = await agentRequest<HostSetting>({ agent }, 'GET', '/v1/setting');
+    await checkJoined(openSite(nl, {}, setting), warningsTo(io), io.signal);
+  } catch (e) {
+    if (!(e instanceof HeddleError)) throw e;
+    io.err(`warning: the ways to other hosts were not looked at: ${e.message} (heddle doctor does it)\n`);
+  }
 }
 
 const doctor = async () => ({
