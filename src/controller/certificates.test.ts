@@ -144,7 +144,8 @@ it('A30: a handshake that fails is of nobody and asks for nothing: it has no rec
     /^heddle_connections_refused_total\{why="handshake"\} (\d+)$/m.exec(
       (await door.api.request('GET', '/metrics')).body,
     )?.[1];
-  while ((await counted()) !== '2') await new Promise(setImmediate);
+  for (const signal = AbortSignal.timeout(60_000); (await counted()) !== '2'; await new Promise(setImmediate))
+    signal.throwIfAborted();
   assert.equal((await door.api.store.audit.extent()).last, last);
   assert.equal((await door.ask({ method: 'GET', url: '/healthz' })).status, 200, 'the twin');
 });

@@ -116,8 +116,9 @@ export function connectionCounts(): ConnectionCounts {
 export function countEnds(server: Server, counts: ConnectionCounts, answer: (e: Error, socket: Socket) => void): void {
   const strangers = new WeakSet<object>();
   server.prependListener('tlsClientError', (e: NodeJS.ErrnoException, socket: Socket) => {
-    // Who goes before its end, or is ended as one too many, has not failed in it.
-    if (e.code !== 'ECONNRESET') counts.add({ why: 'handshake' });
+    // Who says nothing and goes, as probes do, or is ended as one too many, has not failed in it.
+    const isSilent = e.code === 'ECONNRESET' && connectionOf(socket)?.bytesRead === 0;
+    if (!isSilent) counts.add({ why: 'handshake' });
     strangers.add(socket);
   });
   server.on('clientError', (e: NodeJS.ErrnoException, socket) => {
@@ -127,6 +128,9 @@ export function countEnds(server: Server, counts: ConnectionCounts, answer: (e: 
     answer(e, socket as Socket);
   });
 }
+
+/** The connection below a socket of TLS, which Node itself keeps so; undefined if it does not any more. */
+const connectionOf = (socket: Socket): Socket | undefined => (socket as { _parent?: Socket })._parent;
 
 /** Of some; it counts no more at once, though it is heard to have closed later. */
 function endOldest(unknown: Map<string, Socket>): void {
