@@ -51,7 +51,7 @@ test('an attach that is undone because its address was refused does not make the
           if (a.state === 'attaching') all.set(a.port, { ...a, local: { ...a.local!, refused } } as Attachment);
       },
     },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     connected: () => true,
     leaves: () => false,
   } as never);
@@ -109,7 +109,7 @@ test('the controller is not asked for an address that a workload of this host ha
       },
     },
     client: { create: async () => asked.push('create') },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     leaves: () => false,
   } as never);
   const addresses = ['10.0.0.5'];
@@ -140,7 +140,7 @@ test('an attach that waits while its host leaves has no record afterwards', asyn
     reconciler: { state: { networks: new Map() } },
     leases: { ready: leave },
     allocation: { any: async (_: object, __: object, take: (leased: object[]) => object) => take([]) },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     leaves: () => leaves,
   } as never);
   const request = { kind: 'netns', target: netns, tenant: 'acme', network: 'web' } as const;
@@ -163,7 +163,7 @@ test('the owner of taps has as many as the caller may have made for it, and root
     allocation: { any: async (_: object, __: object, take: (leased: object[]) => object) => take([]) },
     client: { get: async () => Promise.reject(new HeddleError('NOT_FOUND', { kind: 'port', name: 'vm1' })) },
     book: { asking: () => undefined },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     leaves: () => false,
   } as never);
   const request = { kind: 'tap', tenant: 'acme', network: 'web', owner: 70_001 } as const;

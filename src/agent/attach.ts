@@ -26,6 +26,7 @@ import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { isStandby, joinPort, refuseStandby, refuseThird } from './second-host.ts';
 import { settled } from './settled.ts';
+import type { ThisHost } from './this-host.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { deviceName } from './workload-end.ts';
@@ -41,7 +42,7 @@ export interface AttacherParts {
   readonly book: LeaseBook;
   readonly allocation: Allocation;
   readonly uploads: Uploads;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   /** The controller's stream is open. */
   readonly connected: () => boolean;
   /** This host is leaving. */
@@ -58,14 +59,14 @@ export class Attacher {
   readonly #client: Client;
   readonly #attachments: Attachments;
   readonly #reconciler: Reconciler;
-  readonly #hostName: string;
+  readonly #thisHost: ThisHost;
 
   constructor(parts: AttacherParts) {
     this.#parts = parts;
     this.#client = parts.client;
     this.#attachments = parts.attachments;
     this.#reconciler = parts.reconciler;
-    this.#hostName = parts.hostName;
+    this.#thisHost = parts.thisHost;
   }
 
   /**
@@ -98,7 +99,7 @@ export class Attacher {
     try {
       const port = await this.#bind(attachment, request, found);
       if (this.#attachments.get(attachment.port)?.state !== 'attaching') throw detached(attachment);
-      const up = await settled(this.#reconciler, attachment.port, this.#hostName, port.revision);
+      const up = await settled(this.#reconciler, attachment.port, this.#thisHost, port.revision);
       this.#attachments.put({ ...attachment, state: 'attached' });
       return { port, ...up, ifname: attachment.ifname };
     } catch (cause) {
@@ -131,7 +132,7 @@ export class Attacher {
     const { attachment } = taken;
     try {
       const told = this.#told(attachment.port);
-      const up = await settled(this.#reconciler, attachment.port, this.#hostName);
+      const up = await settled(this.#reconciler, attachment.port, this.#thisHost);
       await told;
       const now = this.#attachments.get(attachment.port);
       if (now?.state === 'attaching') this.#attachments.put({ ...now, state: 'attached' });
@@ -144,7 +145,7 @@ export class Attacher {
 
   /** Asked again after each wait: a leave detaches what has a record, once. @throws HOST_LEAVES */
   #refuseIfLeaving(): void {
-    if (this.#parts.leaves()) throw new HeddleError('HOST_LEAVES', { host: this.#hostName });
+    if (this.#parts.leaves()) throw new HeddleError('HOST_LEAVES', { host: this.#thisHost.name });
   }
 
   /** @throws TAP_LIMIT */
@@ -172,7 +173,7 @@ export class Attacher {
   /** What a new record says in any case. */
   #begun(id: PortId, { tenant, network, port }: AttachRequest, site: Site) {
     const own = site.own(id, new Set(this.#at(site).map(({ ifname }) => ifname)));
-    const name = port ?? site.portName(this.#hostName, own.ifname).slice(0, 63);
+    const name = port ?? site.portName(this.#thisHost.name, own.ifname).slice(0, 63);
     return { ...own, port: id, tenant, network, name, state: 'attaching' as const };
   }
 
@@ -281,7 +282,7 @@ export class Attacher {
     }
     const { port: id, tenant, ifname, local } = existing;
     const found = local ? undefined : await this.#client.get('port', id, { tenant });
-    const up = await settled(this.#reconciler, id, this.#hostName, found?.revision);
+    const up = await settled(this.#reconciler, id, this.#thisHost, found?.revision);
     if (local) await this.#told(id);
     return { port: found ?? this.#shown(existing), ...up, ifname };
   }
@@ -330,27 +331,22 @@ export class Attacher {
     this.#attachments.put(attachment);
   }
 
-  /** This host to the controller, which may have given it another name. */
-  get #self(): string {
-    return this.#reconciler.host?.id ?? this.#hostName;
-  }
-
   #bind(attachment: PlacedAttachment, request: AttachRequest, found: Port | undefined): Promise<Port> {
     const isElsewhere = found?.host !== undefined && found.host !== this.#reconciler.host?.id;
     if (found && (isStandby(request) || (request.kind === 'device' && isElsewhere)))
-      return joinPort(this.#client, found, { tenant: attachment.tenant, self: this.#self });
+      return joinPort(this.#client, found, { tenant: attachment.tenant, self: this.#thisHost.ref });
     const { port, name, tenant } = attachment;
     const { network, addresses, mac, labels } = request;
     const segment = request.kind === 'device' && { segment: segmentOf(request) };
     if (found) {
       const changed = segment && Object.keys(segment.segment).length > 0 && segment;
-      return this.#client.update('port', port, { host: this.#self, ...changed }, { tenant });
+      return this.#client.update('port', port, { host: this.#thisHost.ref, ...changed }, { tenant });
     }
     const body: PortInput = {
       id: port,
       name,
       network,
-      host: this.#self,
+      host: this.#thisHost.ref,
       ephemeral: true,
       ...segment,
       ...(addresses && { addresses }),

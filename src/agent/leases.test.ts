@@ -21,7 +21,7 @@ const twins = (state: object) => ({
   attachments: { all: () => [] },
   reconciler: { synced: true, revision: '1', state, items: new Map(), until: async (look: () => unknown) => look() },
   log: pino({ level: 'silent' }),
-  hostName: 'h1',
+  thisHost: { name: 'h1', ref: 'h1' },
   connected: () => true,
 });
 
@@ -40,7 +40,7 @@ test('a network that was deleted under its users is not asked for, nor spoken of
     users: { all: () => [user] },
     reconciler: { synced: true, state: { leases: new Map(), networks: new Map() } },
     log: { warn: (_: object, text: string) => warned.push(text) },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     connected: () => true,
   } as never);
   for (let i = 0; i < 3; i++) {

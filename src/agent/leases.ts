@@ -11,6 +11,7 @@ import type { LeaseBook, Leased } from './lease-book.ts';
 import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
+import type { ThisHost } from './this-host.ts';
 import type { NetworkRef } from './workloads.ts';
 
 /** Free addresses of each family that a host with workloads on a network has at hand, and how few make it ask for more. */
@@ -34,9 +35,9 @@ export interface LeaseParts {
   readonly book: LeaseBook;
   readonly users: NetworkUsers;
   readonly attachments: Attachments;
-  readonly reconciler: Pick<Reconciler, 'host' | 'state' | 'synced' | 'until' | 'revision' | 'items'>;
+  readonly reconciler: Pick<Reconciler, 'state' | 'synced' | 'until' | 'revision' | 'items'>;
   readonly log: Logger;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly connected: () => boolean;
 }
 
@@ -140,13 +141,9 @@ export class Leases implements Disposable {
   }
 
   async #make(ref: NetworkRef): Promise<NetworkItem> {
-    const { client, hostName, reconciler } = this.#parts;
+    const { client, thisHost, reconciler } = this.#parts;
     const ask = (size: number) =>
-      client.create(
-        'lease',
-        { network: ref.network, host: reconciler.host?.id ?? hostName, size },
-        { tenant: ref.tenant },
-      );
+      client.create('lease', { network: ref.network, host: thisHost.ref, size }, { tenant: ref.tenant });
     let lease: Lease;
     try {
       lease = await ask(wanted);
@@ -329,8 +326,8 @@ export class Leases implements Disposable {
     try {
       await this.#parts.reconciler.until(look, signal);
     } catch (cause) {
-      const { reconciler, hostName } = this.#parts;
-      throw new HeddleError('WAIT_TIMEOUT', { revision: reconciler.revision, hosts: [hostName] }, cause);
+      const { reconciler, thisHost } = this.#parts;
+      throw new HeddleError('WAIT_TIMEOUT', { revision: reconciler.revision, hosts: [thisHost.name] }, cause);
     }
   }
 

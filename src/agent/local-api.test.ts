@@ -42,7 +42,7 @@ test('of a tenant that the controller does not show this host, who attaches ther
   t.after(() => rm(dir, { recursive: true }));
   const socketPath = join(dir, 'agent.sock');
   const attach = () => Promise.reject(new HeddleError('NOT_FOUND', { kind: 'tenant', name: 'acme' }));
-  const parts = { attacher: { attach }, tell: tellNotGiven('h1'), log: pino({ level: 'silent' }) };
+  const parts = { attacher: { attach }, tell: tellNotGiven({ name: 'h1' }), log: pino({ level: 'silent' }) };
   await using _ = await serveLocalApi(socketPath, parts as unknown as LocalApi);
   const asked = request({ socketPath, method: 'POST', path: '/v1/attachments' });
   const body = { kind: 'netns', target: '/run/netns/x', tenant: 'acme', network: 'web' };

@@ -38,7 +38,7 @@ function world() {
     devices: { all: new Map(), left: async () => {} },
     book: { reservations: [] },
     leases: { tend: async () => {} },
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
   };
   const answer = (local: Partial<PairAttachment['local']>): void => {
     pair = { ...pair!, local: { ...pair!.local, ...local } };

@@ -13,6 +13,7 @@ import { newLocalPort } from './local-port.ts';
 import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
 import { settled } from './settled.ts';
+import type { ThisHost } from './this-host.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { peerName } from './workload-end.ts';
@@ -30,7 +31,7 @@ export interface WorkloadParts {
   readonly devices: WorkloadDevices;
   readonly reconciler: Reconciler;
   readonly hostPorts: Pick<HostPorts, 'reserve'>;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
 }
 
 /** The agent's {@link Workloads}: records on disk first, then the kernel, and the controller when it answers. */
@@ -165,7 +166,7 @@ export class LocalWorkloads implements Workloads {
     if (!begun) attachments.put({ ...pair, plug: { state: 'making' } });
     try {
       const told = pair.local.confirmed === undefined ? uploads.tellSoon(port) : undefined;
-      const { device, mtuBytes } = await settled(this.#parts.reconciler, port, this.#parts.hostName);
+      const { device, mtuBytes } = await settled(this.#parts.reconciler, port, this.#parts.thisHost);
       await told;
       const now = this.#must(owner);
       // Whoever starts a workload is told so before it runs: of a quota, say.

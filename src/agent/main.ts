@@ -48,6 +48,7 @@ import { Sharing } from './shared/start.ts';
 import { readStateCache } from './state-cache.ts';
 import { agentStatus } from './status.ts';
 import { ControllerStream } from './stream.ts';
+import { type ThisHost, thisHost } from './this-host.ts';
 import { defaultVtep, Underlay } from './underlay.ts';
 import { Upkeep } from './upkeep.ts';
 import { Uploads } from './uploads.ts';
@@ -91,7 +92,7 @@ export interface AgentOptions {
 /** An agent that runs. */
 export interface Agent extends AsyncDisposable {
   /** This and what follows are for the workload integrations in this process. */
-  readonly name: string;
+  readonly thisHost: ThisHost;
   readonly client: Client;
   readonly workloads: Workloads;
 }
@@ -168,6 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   );
   reconciler.onTimed = metrics.timed;
   services.use(reconciler);
+  const self = thisHost(reconciler, name);
   services.use(
     reconciler.watchItems((key, item) => {
       if (key.startsWith('server/')) guard.heed(key, item as ServerItem | undefined);
@@ -179,7 +181,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   answers.heed(underlay.facts.vxlanIfindex);
   const dns = services.use(startDns({ resolvConf: options.resolvConf, reconciler, attachments, gateways, log }));
   const dhcp = services.use(startDhcp({ reconciler, attachments, gateways, underlay, log }));
-  const metadata = services.use(startMetadata({ reconciler, attachments, gateways, hostName: name, log }));
+  const metadata = services.use(startMetadata({ reconciler, attachments, gateways, thisHost: self, log }));
   /** This connection has brought the whole state: the controller knows this host. */
   let connected = false;
   /** The controller has said that it has this host no more. */
@@ -190,7 +192,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     devices,
     log,
     client,
-    hostName: name,
+    thisHost: self,
     connected: () => connected,
   };
   const users = new NetworkUsers(stateDir);
@@ -289,7 +291,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     answers.heed(underlay.facts.vxlanIfindex);
   };
   services.use(new Upkeep({ reconciler, underlay, devices, gateways, stream, segments, teller, log }));
-  const parts = { name, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
+  const parts = { thisHost: self, version, controller, reconciler, underlay, maps, stream, book, uploads, dns, dhcp };
   const whole = { ...parts, own, metadata, moves, sharing, segments, gateways, attachments, startWarnings };
   const status = () => agentStatus(whole);
   const observed = observeAgent(metrics, whole, status);
@@ -298,20 +300,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     log.info({ address }, 'serving metrics');
   }
   const setting = () => ({
-    name: reconciler.host?.name ?? name,
+    name: self.name,
     ...{ vtep, vxlanPort, controller },
     ...{ stateDir: resolve(stateDir), bpfDir: resolve(bpfDir), resolvConf: resolve(resolvConf) },
     vteps: others.vteps,
     networks: settingNetworks(reconciler.state.networks.values()),
   });
-  const tell = own && tellNotGiven(name);
+  const tell = own && tellNotGiven(self);
   const told = { attachments, status, setting, observed, dns, ...(tell && { tell }) };
   open.use(await serveLocalApi(options.socket, { ...told, attacher, leave, group: options.socketGroup, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
   const ended = open.move();
   return {
-    name,
+    thisHost: self,
     client,
     workloads,
     async [Symbol.asyncDispose]() {

@@ -46,7 +46,7 @@ function rigWith(...taps: TapAttachment[]) {
       },
     },
     devices: { all: devices },
-    hostName: 'h2',
+    thisHost: { name: 'h2', ref: 'h2' },
     log: pino({ level: 'silent' }),
   } as never);
   const heard = (port: string) => all.get(port)?.heard;

@@ -10,6 +10,7 @@ import { hasArrived, isWiredAt } from './guest-place.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
+import type { ThisHost } from './this-host.ts';
 import { verdictOf } from './verdict.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 
@@ -19,7 +20,7 @@ export interface MoveParts {
   readonly attachments: Pick<Attachments, 'all' | 'get' | 'put'>;
   readonly reconciler: Pick<Reconciler, 'touchPort' | 'state' | 'host' | 'watchItems'>;
   readonly devices: Pick<WorkloadDevices, 'all'>;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly log: Logger;
 }
 
@@ -85,11 +86,11 @@ export class Moves implements Disposable {
 
   /** True if nothing of it is left to tell. @throws what says that the controller hears nothing of this host now */
   async #move(attachment: TapAttachment): Promise<boolean> {
-    const { client, reconciler, hostName, log } = this.#parts;
+    const { client, reconciler, thisHost, log } = this.#parts;
     const { port } = attachment;
     try {
       const tenant = tenantOf(attachment, reconciler.state);
-      const { revision } = await client.update('port', port, { host: reconciler.host?.id ?? hostName }, { tenant });
+      const { revision } = await client.update('port', port, { host: thisHost.ref }, { tenant });
       this.#heard(port, { confirmed: revision });
     } catch (cause) {
       const verdict = verdictOf(cause);

@@ -66,10 +66,7 @@ export class OwnCertificate implements AsyncDisposable {
     if (host.name === name) return;
     this.#identity = { ...this.#identity, host: { ...host, name } };
     const about = { before: host.name, name, controller };
-    this.#log.warn(
-      about,
-      'this host has another name; what its agent says of it has the old one until that starts again',
-    );
+    this.#log.warn(about, 'this host has another name');
     // What it has joined with meanwhile has a name of its own.
     if (this.#joined()) return;
     try {

@@ -2,6 +2,7 @@ import { HeddleError } from '../model/errors.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Settled } from './conditions.ts';
 import type { Reconciler } from './reconciler.ts';
+import type { ThisHost } from './this-host.ts';
 
 /** So long an attach waits for the controller's stream and the kernel before it undoes itself. */
 const settleMs = 10_000;
@@ -10,7 +11,7 @@ const settleMs = 10_000;
 export async function settled(
   reconciler: Reconciler,
   port: PortId,
-  hostName: string,
+  thisHost: ThisHost,
   revision = reconciler.revision,
 ): Promise<Settled> {
   const signal = AbortSignal.timeout(settleMs);
@@ -18,6 +19,6 @@ export async function settled(
     return await reconciler.settled(port, signal);
   } catch (cause) {
     if (!signal.aborted || cause !== signal.reason) throw cause;
-    throw new HeddleError('WAIT_TIMEOUT', { revision, hosts: [hostName] }, cause);
+    throw new HeddleError('WAIT_TIMEOUT', { revision, hosts: [thisHost.name] }, cause);
   }
 }

@@ -16,13 +16,14 @@ import type { Reconciler } from './reconciler.ts';
 import type { Segments } from './segment/start.ts';
 import type { Sharing } from './shared/start.ts';
 import type { ControllerStream } from './stream.ts';
+import type { ThisHost } from './this-host.ts';
 import { type PortNotUp, troublesOf } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
 import type { Uploads } from './uploads.ts';
 
 /** What the status is made of. */
 export interface StatusParts {
-  name: string;
+  thisHost: ThisHost;
   version: string;
   controller: string;
   reconciler: Reconciler;
@@ -49,9 +50,9 @@ export interface StatusParts {
 export function agentStatus(parts: StatusParts) {
   const { reconciler, underlay, maps, book } = parts;
   const ports = reconciler.conditions;
-  const tell = tellNotGiven(parts.name);
+  const tell = tellNotGiven(parts.thisHost);
   const status = {
-    name: parts.name,
+    name: parts.thisHost.name,
     version: parts.version,
     host: reconciler.host,
     vtep: underlay.facts.vtep,

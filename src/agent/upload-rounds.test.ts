@@ -77,7 +77,7 @@ function world(...records: Attachment[]) {
       revision: '0',
     },
     log: pino({ level: 'silent' }),
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     connected: () => net.connected,
   };
   const uploads = new Uploads(parts as unknown as UploadParts);

@@ -68,7 +68,7 @@ function rig(attachments: Attachment[], { revision = '50', synced = true } = {})
     },
     reconciler: { touchPort: () => {}, abandon: () => {}, host: { id: 'h' }, state, synced, revision },
     log: pino({ level: 'silent' }),
-    hostName: 'h1',
+    thisHost: { name: 'h1', ref: 'h1' },
     connected: () => synced,
   } as never);
   return { ...world, world, uploads, [Symbol.dispose]: () => uploads[Symbol.dispose]() };

@@ -14,6 +14,7 @@ import { isInUse, isPending } from './local-port.ts';
 import type { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { tenantOf } from './tenant-of.ts';
+import type { ThisHost } from './this-host.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
 /** So long an answer waits for the controller to be told of a port that works already. */
@@ -36,7 +37,7 @@ export interface UploadParts {
   readonly attachments: Attachments;
   readonly reconciler: Pick<Reconciler, 'touchPort' | 'abandon' | 'host' | 'state' | 'synced' | 'revision'>;
   readonly log: Logger;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   /** The controller's stream is open: it knows this host. */
   readonly connected: () => boolean;
 }
@@ -209,7 +210,7 @@ export class Uploads implements Disposable {
     const { network, mac, addresses, dnsNames, publish, labels } = local;
     const tenant = this.#tenant(attachment);
     const input = (name: string): PortInput => ({
-      ...{ id: port, name, network, host: this.#self, mac, addresses: [...addresses] },
+      ...{ id: port, name, network, host: this.#parts.thisHost.ref, mac, addresses: [...addresses] },
       ...{ dnsNames: [...dnsNames], publish: [...publish], labels: { ...labels }, ephemeral: true },
       ...briefingOf(local),
     });
@@ -269,7 +270,7 @@ export class Uploads implements Disposable {
   /** Does it under the port's name, or the first one like it that is free. */
   async #named({ name, port }: LocalAttachment, work: (name: string) => Promise<Port>): Promise<Port> {
     let taken: unknown;
-    for (const like of namesLike(name, this.#parts.hostName, port))
+    for (const like of namesLike(name, this.#parts.thisHost.name, port))
       try {
         return await work(like);
       } catch (e) {
@@ -365,11 +366,6 @@ export class Uploads implements Disposable {
     const { state, host } = this.#parts.reconciler;
     const told = state.told.get(itemKey({ kind: 'port', id }));
     return told?.kind === 'port' && isWiredAt(told, host?.number);
-  }
-
-  /** This host to the controller, which may have given it another name. */
-  get #self(): string {
-    return this.#parts.reconciler.host?.id ?? this.#parts.hostName;
   }
 
   #tenant = (attachment: Attachment): string => tenantOf(attachment, this.#parts.reconciler.state);

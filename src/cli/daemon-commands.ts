@@ -152,13 +152,13 @@ interface ControllerTyped extends OidcTyped, AuthorityTyped, ServiceTyped {
 async function docker(
   typed: Omit<AgentTyped, 'name' | 'logLevel'>,
   tenants: readonly string[],
-  { name: hostName, client, workloads }: Agent,
+  { thisHost, client, workloads }: Agent,
   log: Logger,
 ): Promise<AsyncDisposable> {
   const { startDocker } = await import('../docker/main.ts');
   return startDocker({
     workloads,
-    hostName,
+    thisHost,
     log,
     client,
     stateDir: typed.stateDir,

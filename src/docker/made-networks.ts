@@ -1,5 +1,6 @@
 /** Networks at the controller that are made because a Docker network wants one, and go with the last of them. */
 import type { Logger } from 'pino';
+import type { ThisHost } from '../agent/this-host.ts';
 import type { Client } from '../client/client.ts';
 import { hasCode } from '../model/errors.ts';
 import type { NetworkId } from '../model/ids.ts';
@@ -29,15 +30,15 @@ export interface NetworkWish {
 export class MadeNetworks implements AsyncDisposable {
   readonly #client: Client;
   readonly #state: DockerState;
-  readonly #hostName: string;
+  readonly #thisHost: ThisHost;
   readonly #log: Logger;
   readonly #ended = new AbortController();
   readonly #removing = new Map<string, Promise<void>>();
 
-  constructor(parts: { client: Client; state: DockerState; hostName: string; log: Logger }) {
+  constructor(parts: { client: Client; state: DockerState; thisHost: ThisHost; log: Logger }) {
     this.#client = parts.client;
     this.#state = parts.state;
-    this.#hostName = parts.hostName;
+    this.#thisHost = parts.thisHost;
     this.#log = parts.log;
   }
 
@@ -95,7 +96,7 @@ export class MadeNetworks implements AsyncDisposable {
       const users = [...this.#state.networks.all(), ...this.#state.pools.all()];
       if (users.some((n) => n.network === id || n.id === removal.id)) return true;
       if (!isMade(await this.#client.get('network', id, { tenant, signal }))) return true;
-      const host = await this.#client.get('host', this.#hostName, { signal });
+      const host = await this.#client.get('host', this.#thisHost.ref, { signal });
       const held = [
         ...(await this.#client.list('lease', { tenant, network: id, signal })),
         ...(await this.#client.list('port', { tenant, network: id, signal })),

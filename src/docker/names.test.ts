@@ -30,7 +30,7 @@ async function stage(lookMs = 600_000) {
       openDockerNames({
         engine: engine.socket,
         records,
-        hostName: 'h1',
+        thisHost: { name: 'h1', ref: 'h1' },
         tenants: ['acme'],
         log: pino({ level: 'silent' }),
         lookMs,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { ThisHost } from '../agent/this-host.ts';
 import type { Workloads } from '../agent/workloads.ts';
 import type { Client } from '../client/client.ts';
 import { hasCode } from '../model/errors.ts';
@@ -27,7 +28,7 @@ export interface DockerNamesOptions {
   /** Those that the engine's users may touch. */
   readonly tenants: readonly string[];
   /** This host's name. */
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly log: Logger;
   /** Between two looks at all that the engine knows; default 10 s. */
   readonly lookMs?: number;
@@ -194,7 +195,7 @@ class Follower {
 
   /** Names a network that was made for a Docker network after it: here, because Docker's calls do not say its name. */
   async #network({ Id, Name }: EngineNetwork): Promise<void> {
-    const { workloads, records, client, hostName, log } = this.#options;
+    const { workloads, records, client, thisHost, log } = this.#options;
     const record = records.networks().find((n) => n.id === Id && n.made);
     const item = record && [...workloads.used.values()].find((n) => n.id === record.network);
     const name = asName(Name);
@@ -203,7 +204,7 @@ class Follower {
     try {
       await rename(name).catch((e: unknown) => {
         if (!hasCode(e, 'NAME_TAKEN')) throw e;
-        return rename(`${name}-${hostName}`.slice(0, 63));
+        return rename(`${name}-${thisHost.name}`.slice(0, 63));
       });
     } catch (err) {
       // The next look tries again.

@@ -1,6 +1,7 @@
 /** The Docker plug-in: its parts, its start, and its end. */
 import type { Logger } from 'pino';
 import { tellNotGiven } from '../agent/not-given.ts';
+import type { ThisHost } from '../agent/this-host.ts';
 import type { Workloads } from '../agent/workloads.ts';
 import type { Client } from '../client/client.ts';
 import { parsePrefix } from '../model/address.ts';
@@ -21,7 +22,7 @@ export interface DockerPluginOptions {
   readonly workloads: Workloads;
   /** Of the controller. */
   readonly client: Client;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   /** The agent's; the plug-in has a folder in it. */
   readonly stateDir: string;
   /** The plug-in's socket; its file's name is the driver's. */
@@ -40,10 +41,10 @@ export interface DockerPlugin extends AsyncDisposable {
 
 /** Starts the plug-in, after it has finished or undone what an earlier process was cut off in. @throws PREFIX_INVALID */
 export async function openDockerPlugin(options: DockerPluginOptions): Promise<DockerPlugin> {
-  const { workloads, client, log, hostName } = options;
+  const { workloads, client, log, thisHost } = options;
   await using open = new AsyncDisposableStack();
   const state = new DockerState(options.stateDir);
-  const made = open.use(new MadeNetworks({ client, state, hostName, log }));
+  const made = open.use(new MadeNetworks({ client, state, thisHost, log }));
   const isMade = (network: string) =>
     [...state.networks.all(), ...state.pools.all()].some((r) => r.network === network && r.made);
   const context: Context = {
@@ -67,7 +68,7 @@ export async function openDockerPlugin(options: DockerPluginOptions): Promise<Do
     ...network.methods,
     ...ipam.methods,
   };
-  open.use(await servePlugin(options.socket, methods, log, tellNotGiven(hostName)));
+  open.use(await servePlugin(options.socket, methods, log, tellNotGiven(thisHost)));
   log.info({ socket: options.socket, tenants: options.tenants }, 'Docker plug-in ready');
   const parts = open.move();
   return { records: recordsOf(context, endings), [Symbol.asyncDispose]: () => parts.disposeAsync() };

@@ -83,7 +83,7 @@ export class Stage implements AsyncDisposable {
     this.#plugin = await openDockerPlugin({
       workloads: this.workloads.open(process),
       client: this.#clientOf(process),
-      hostName: 'h1',
+      thisHost: { name: 'h1', ref: 'h1' },
       stateDir: this.stateDir,
       socket: this.socket,
       tenants: this.#tenants,

@@ -9,6 +9,7 @@ import type { LeavePlan, LeaveRequest, Left } from '../../model/leave.ts';
 import type { Attachments } from '../attachments.ts';
 import type { NetworkUsers } from '../network-users.ts';
 import type { Reconciler } from '../reconciler.ts';
+import type { ThisHost } from '../this-host.ts';
 import type { WorkloadDevices } from '../workload-devices.ts';
 import { dockerNetworks, named, obstacles } from './obstacles.ts';
 import { sweepFiles, sweepLinks, sweepPins } from './sweep.ts';
@@ -21,7 +22,7 @@ const libvirtHook = '/etc/libvirt/hooks/qemu.d/heddle';
 
 /** What leaves, and what does it. */
 export interface LeaveParts {
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly controller: string;
   readonly client: Client;
   readonly connected: () => boolean;
@@ -67,24 +68,18 @@ export class Leave {
     return this.#running !== undefined;
   }
 
-  /** What the host is called, which may be another name than at the start. */
-  get #host(): string {
-    const { reconciler, hostName } = this.#parts;
-    return reconciler.host?.name ?? hostName;
-  }
-
   get plan(): LeavePlan {
-    const { attachments } = this.#parts;
+    const { thisHost, attachments } = this.#parts;
     const attached = attachments.all().filter((a) => a.state !== 'detaching');
     const step = this.#step === undefined ? {} : { step: this.#step };
-    return { host: this.#host, attached: attached.map(named), inTheWay: this.#inTheWay(), ...step };
+    return { host: thisHost.name, attached: attached.map(named), inTheWay: this.#inTheWay(), ...step };
   }
 
   /** Asked again it answers the same. @throws LEAVE_BLOCKED before anything is touched; KERNEL and the like in the middle */
   run({ force }: LeaveRequest): Promise<Left> {
     if (this.#running) return this.#running;
     const problems = force ? [] : this.#inTheWay();
-    if (problems.length > 0) throw new HeddleError('LEAVE_BLOCKED', { host: this.#host, problems });
+    if (problems.length > 0) throw new HeddleError('LEAVE_BLOCKED', { host: this.#parts.thisHost.name, problems });
     this.#running = this.#leave();
     return this.#running;
   }
@@ -114,7 +109,7 @@ export class Leave {
 
   async #leave(): Promise<Left> {
     const { integrations, services, gateways, nl, attachments, bpfDir, stateDir, netnsDir } = this.#parts;
-    const host = this.#host;
+    const host = this.#parts.thisHost.name;
     const others = dockerNetworks(this.#users());
     if (existsSync(libvirtHook)) others.push(`libvirt’s hook ${libvirtHook}: remove it`);
     this.#begin('Docker’s driver ends');
@@ -156,12 +151,11 @@ export class Leave {
 
   /** As `heddle host delete --gone`: with ports and leases, in one write. What stays there, in words. */
   async #deleteHost(): Promise<string[]> {
-    const { client, reconciler, log, controller } = this.#parts;
-    const hostName = this.#host;
+    const { client, thisHost, log, controller } = this.#parts;
     const until = Date.now() + offlineMs;
     for (;;)
       try {
-        await client.remove('host', reconciler.host?.id ?? hostName, { gone: true });
+        await client.remove('host', thisHost.ref, { gone: true });
         return [];
       } catch (cause) {
         if (hasCode(cause, 'NOT_FOUND') || hasCode(cause, 'HOST_GONE')) return [];
@@ -171,7 +165,7 @@ export class Leave {
           log.warn({ err: cause }, 'the host could not be deleted at the controller');
           const why = (cause as Error).message;
           return [
-            `host ${hostName} at the controller ${controller}, with its ports and leases (${why}): there, heddle host delete ${hostName} --gone`,
+            `host ${thisHost.name} at the controller ${controller}, with its ports and leases (${why}): there, heddle host delete ${thisHost.name} --gone`,
           ];
         }
       }

@@ -10,6 +10,7 @@ import { GatewayServers } from '../gateway-servers.ts';
 import { isServedAt } from '../guest-place.ts';
 import { PortIndex } from '../port-index.ts';
 import type { Reconciler } from '../reconciler.ts';
+import type { ThisHost } from '../this-host.ts';
 import { Desk, hostConnections, type MetadataCounters } from './desk.ts';
 import type { Instance } from './instance.ts';
 import { openMetadataServer } from './server.ts';
@@ -20,7 +21,7 @@ export interface MetadataParts {
   readonly reconciler: Pick<Reconciler, 'facts' | 'items' | 'state' | 'watchItems'>;
   readonly attachments: Pick<Attachments, 'get'>;
   readonly gateways: Pick<Gateways, 'watch'>;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly log: Logger;
 }
 
@@ -71,7 +72,7 @@ export function startMetadata(parts: MetadataParts): Metadata {
  * namespace there are senders of one network and one host only. `port`: the one that has the address.
  */
 function instanceOf(
-  { reconciler, attachments, hostName }: MetadataParts,
+  { reconciler, attachments, thisHost }: MetadataParts,
   network: NetworkId,
   port: PortItem | undefined,
 ): Instance | undefined {
@@ -80,5 +81,5 @@ function instanceOf(
   if (!facts || !item || !port || !isServedAt(port, facts.self)) return undefined;
   const state = attachments.get(port.behind ?? port.id)?.state;
   if (state === undefined || state === 'detaching') return undefined;
-  return { port, network: item, host: hostName, mtuBytes: networkMtu(item, facts) };
+  return { port, network: item, host: thisHost.name, mtuBytes: networkMtu(item, facts) };
 }

@@ -8,6 +8,7 @@ import type { PortItem } from '../../model/host-state.ts';
 import type { HostNumber, NetworkId, PortId } from '../../model/ids.ts';
 import type { LeaseBook } from '../lease-book.ts';
 import { tellNotGiven } from '../not-given.ts';
+import type { ThisHost } from '../this-host.ts';
 import type { WorkloadDevice } from '../workload-devices.ts';
 import { announce } from './announce.ts';
 import { contestsReport, contestsText } from './contests.ts';
@@ -32,9 +33,7 @@ export interface SegmentParts {
   readonly place: Place;
   readonly port: PortItem;
   readonly self: () => HostNumber | undefined;
-  /** This host, as the controller is told of it. */
-  readonly selfRef: () => string;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly machines: Machines;
   readonly client: Client;
   readonly book: Pick<LeaseBook, 'asking'>;
@@ -163,8 +162,7 @@ export class Segment implements Disposable {
 
   get status() {
     const port = this.#port();
-    const { hostName } = this.#parts;
-    const refusal = tellNotGiven(hostName)(this.#learner.refusal);
+    const refusal = tellNotGiven(this.#parts.thisHost)(this.#learner.refusal);
     const problem = this.said.problem ?? (refusal && `its machines get no ports for now: ${refusal.message}`);
     return {
       port: port?.name,
@@ -328,7 +326,7 @@ export class Segment implements Disposable {
 
   /** Asks the controller to bind the port here. It refuses if anything has changed that this host does not know yet. */
   async #takeOver(why: 'silent' | 'unheard'): Promise<void> {
-    const { client, selfRef, log } = this.#parts;
+    const { client, thisHost, log } = this.#parts;
     const segment = this.#tellable();
     if (this.#asking || !segment) return;
     const { port, tenant } = segment;
@@ -343,7 +341,7 @@ export class Segment implements Disposable {
         // Its agent may be restarting.
         if (this.#downSince === undefined || performance.now() - this.#downSince < beat.deaf) return;
       }
-      await client.update('port', port.id, { host: selfRef() }, { tenant, ifRevision: port.revision });
+      await client.update('port', port.id, { host: thisHost.ref }, { tenant, ifRevision: port.revision });
       this.#election.tookOver();
       this.#switches++;
       log.warn({ port: port.name }, 'the other host of a segment is silent: this one takes over');

@@ -10,6 +10,7 @@ import type { PortId } from '../../model/ids.ts';
 import type { DatapathMaps } from '../datapath-maps.ts';
 import type { LeaseBook } from '../lease-book.ts';
 import type { Reconciler } from '../reconciler.ts';
+import type { ThisHost } from '../this-host.ts';
 import type { WorkloadDevices } from '../workload-devices.ts';
 import { beat } from './election.ts';
 import { Machines } from './machines.ts';
@@ -23,7 +24,7 @@ export interface SegmentsParts {
   readonly maps: Pick<DatapathMaps, 'gate' | 'gateUntil'>;
   readonly client: Client;
   readonly book: LeaseBook;
-  readonly hostName: string;
+  readonly thisHost: ThisHost;
   readonly connected: () => boolean;
   readonly log: Logger;
 }
@@ -105,7 +106,7 @@ export class Segments implements Disposable {
   }
 
   #begin(id: PortId, place: Place): void {
-    const { reconciler, devices, maps, hostName, log } = this.#parts;
+    const { reconciler, devices, maps, log } = this.#parts;
     const port = this.#machines.segment(id);
     if (!port) return;
     const before = this.#segments.get(id)?.problem;
@@ -114,7 +115,6 @@ export class Segments implements Disposable {
         ...this.#parts,
         ...{ place, port, machines: this.#machines },
         self: () => reconciler.host?.number,
-        selfRef: () => reconciler.host?.id ?? hostName,
         sayFirst: (first) => this.sayFirst(first),
         carrier: () => this.#carrier(place.ifindex),
         gate: (until) => maps.gate(place.slot, until),
