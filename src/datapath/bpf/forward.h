@@ -170,7 +170,7 @@ inline_always int forward(struct __sk_buff *skb, struct hd_port *port, void *dat
 		count(slot, HD_TO_ORIGIN);
 		at.ifindex = 0;
 		at.host = port->origin;
-	} else if (to->origin && port->flags & HD_PORT_ROUTER) {
+	} else if (to->origin && port->flags & HD_PORT_ROUTER && flow->proto == PROTO_UDP) {
 		is_older_flow(skb, to->slot, ETH_LEN, 0, true);
 	}
 	if (!at.ifindex)

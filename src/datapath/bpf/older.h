@@ -64,7 +64,8 @@ inline_always bool udp_flow_of(struct __sk_buff *skb, __u32 at, bool back, struc
 
 inline_always __u64 udp_flow_mix(struct udp_flow *flow)
 {
-	__u64 mix = (__u64)flow->ports[0] << 16 | flow->ports[1];
+	/* Multiplied before an address comes in: of two flows the ports never make up for another address. */
+	__u64 mix = ((__u64)flow->ports[0] << 16 | flow->ports[1]) * 0x9e3779b97f4a7c15ULL;
 
 	for (int i = 0; i < 4; i++) {
 		mix = (mix ^ ((__u64)flow->inside[i] << 32 | flow->outside[i])) * 0x9e3779b97f4a7c15ULL;
@@ -132,16 +133,16 @@ inline_always bool is_over(__u32 since, __u32 now)
  */
 __noinline int is_older_flow(struct __sk_buff *skb, __u32 slot, __u32 at, __u32 vni, bool here)
 {
-	__u32 now = bpf_ktime_get_ns() / 1000000000 * HD_OLDER_SECOND;
 	struct hd_older_key key = { .slot = slot };
 	struct hd_older fresh = {};
 	struct udp_flow flow = {};
-	__u32 since = 0, next;
+	__u32 since = 0, next, now;
 	struct hd_older *row;
 	__u64 mix;
 
 	if (!udp_flow_of(skb, at, !vni, &flow) || (vni && is_answered_here(&flow, vni)))
 		return 0;
+	now = bpf_ktime_get_ns() / 1000000000 * HD_OLDER_SECOND;
 	mix = udp_flow_mix(&flow);
 	key.place = (__u32)(mix >> 32) % HD_OLDER_FLOWS;
 	fresh.flow = mix;
