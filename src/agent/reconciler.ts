@@ -399,7 +399,6 @@ export class Reconciler implements Disposable {
     const { id, behind, publish } = item;
     const { devices, gateways } = this.#parts;
     const { outside } = gateways;
-    this.#heedMove(item, facts);
     const publishes = isServedAt(item, facts.self) && publish.length > 0;
     if (!publishes) outside.withdraw(id, goneFrom(item, facts));
     const unpublished = publishes ? outside.publish(item) : undefined;
