@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { addressList } from '../kernel/address.ts';
 import { hasErrno } from '../kernel/libc.ts';
-import { awaitOperational, ensureNoLink, linkByName, linkList, linkSet } from '../kernel/link.ts';
+import { changeToOperational, ensureNoLink, linkByName, linkList, linkSet } from '../kernel/link.ts';
 import { neighbourUse } from '../kernel/neighbour.ts';
 import { type Netlink, openNetlink } from '../kernel/netlink.ts';
 import type { Netns } from '../kernel/netns.ts';
@@ -75,8 +75,8 @@ export function ensureOutsidePair(
   if (outer.alias !== alias) linkSet(nl, outer.ifindex, { alias });
   if (outer.mtuBytes !== mtuBytes || !outer.up) linkSet(nl, outer.ifindex, { mtuBytes, up: true });
   if (inner.mtuBytes !== mtuBytes || !inner.up) linkSet(inside, inner.ifindex, { mtuBytes, up: true });
-  awaitOperational(nl, name);
-  awaitOperational(inside, outsideDevice);
+  changeToOperational(nl, outer.ifindex);
+  changeToOperational(inside, inner.ifindex);
   const { gateway4, gateway6, host4, host6 } = linkAddresses(index);
   setAddresses(inside, inner.ifindex, linkOf(gateway4, gateway6));
   for (const [dst, gateway] of [['0.0.0.0/0', host4], ...(hasIpv6() ? ([['::/0', host6]] as const) : [])] as const)

@@ -301,15 +301,12 @@ export async function ensureNoLinkBeside(ifindex: number): Promise<void> {
 }
 
 /**
- * Waits until a device that is up with a carrier really sends. The kernel starts its queue in a work item of its own, and
- * drops what comes before: an ARP request lost there costs the workload a second. From 6.8 on, asking is enough
- * (rtnl_getlink synchronises); on older kernels it is asked again, for some milliseconds at most.
+ * Sends changes, and waits until a device that is up with a carrier really sends. The kernel starts its queue in a work item of its
+ * own, and drops what comes before: an ARP request lost there costs the workload a second. From 6.8 on, asking once, which goes
+ * with the changes, is enough (rtnl_getlink synchronises); on older kernels it is asked again, for some milliseconds at most.
+ * @throws KERNEL, with ENODEV if there is no such device
  */
-export function awaitOperational(nl: Netlink, name: string): void {
-  for (let tries = 0; tries < 500 && linkByName(nl, name)?.operational === false; tries++);
-}
-/** The same behind changes, which are sent with the first question. @throws KERNEL, with ENODEV if there is no such device */
-export function changeToOperational(nl: Netlink, ifindex: number, changes: readonly Request[]): void {
+export function changeToOperational(nl: Netlink, ifindex: number, changes: readonly Request[] = []): void {
   const answer = nl.batch([...changes, linkQuestion(ifindex)]).at(-1)![0]!;
   for (let tries = 0, link = parseLink(answer); tries < 500 && !link.operational; tries++) link = linkGet(nl, ifindex);
 }
