@@ -3,7 +3,11 @@ import type { PortId } from '../model/ids.ts';
 import type { Attachment, PairAttachment } from '../model/local-api.ts';
 import { Records } from './records.ts';
 
-/** How the text of a record begins that is attached, as long as that of one that is being attached, which it is written over. */
+/**
+ * How the text of a record begins that is attached, written over `{"state":"attaching"`, which is as long. Every record that is being
+ * attached begins so on disk: {@link Attachments.put} writes its state first, and those of earlier programs, whose fields may stand
+ * in another order, are undone at the start, before any of this one's (`Attacher.undoUnfinished`).
+ */
 const ended = '{"state":"attached" ';
 
 /**
