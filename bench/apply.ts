@@ -116,11 +116,16 @@ function documentsOf(tenant: string, count: number): Document[] {
     ]),
     { kind: 'router', tenant, name: 'r', subnets: nets.flatMap((i) => [`n${i}-v4`, `n${i}-v6`]) },
   ];
-  const ports = Array.from({ length: count - above.length }, (_, i) => ({
-    ...{ kind: 'port', tenant, name: `p${i}`, network: `n${i % networks}` },
-    labels: { app: `a${i % 50}`, env: 'bench' },
-    ...(i % 10 === 0 && { addresses: [`10.0.${(i % networks) * 16 + 8}.${1 + (Math.floor(i / 10) % 250)}`] }),
-  }));
+  const ports = Array.from({ length: count - above.length }, (_, i) => {
+    const [tens, ones] = [Math.floor(i / 10), i % 10];
+    const net = ones === 0 ? tens % networks : i % networks;
+    const host = 1 + Math.floor(tens / networks);
+    return {
+      ...{ kind: 'port', tenant, name: `p${i}`, network: `n${net}` },
+      labels: { app: `a${i % 50}`, env: 'bench' },
+      ...(ones === 0 && { addresses: [`10.0.${net * 16 + 8}.${host}`] }),
+    };
+  });
   return [...above, ...ports] as Document[];
 }
 

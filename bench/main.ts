@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { engineMissing } from '../src/lab/engine.ts';
 import { must } from '../src/lab/run.ts';
+import { documentLimits } from '../src/model/document.ts';
 import { HeddleError } from '../src/model/errors.ts';
 import { measureApply } from './apply.ts';
 import { measureAttach } from './attach.ts';
@@ -17,13 +18,15 @@ import { applyTable, attachTable, datapathTable, dockerTable, restartTable } fro
 
 const progress = (text: string) => void process.stderr.write(`bench: ${text}\n`);
 
-/** A flag's value that is a number from `min` on. */
+/** A flag's value that is a number from `min` on, to `max` if there is one. */
 const number =
-  (min: number, kind: 'whole' | 'any' = 'whole') =>
+  (min: number, { any = false, max = Number.POSITIVE_INFINITY } = {}) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() === '' || !(value >= min) || (kind === 'whole' && !Number.isInteger(value)))
-      throw new InvalidArgumentError(`It must be ${kind === 'whole' ? 'a whole number' : 'a number'} from ${min} on.`);
+    if (text.trim() === '' || !(value >= min && value <= max) || !(any || Number.isInteger(value))) {
+      const range = max === Number.POSITIVE_INFINITY ? `from ${min} on` : `from ${min} to ${max}`;
+      throw new InvalidArgumentError(`It must be ${any ? 'a number' : 'a whole number'} ${range}.`);
+    }
     return value;
   };
 
@@ -143,7 +146,7 @@ function program(signal: AbortSignal): Command {
     .description('round trip, connect-request-close, stream and packet rate of every path, side by side')
     .option('--json', 'print one JSON object')
     .option('--rounds <n>', 'rounds, of which the median counts', number(1), 7)
-    .option('--seconds <s>', 'length of one measurement', number(0.2, 'any'), 1)
+    .option('--seconds <s>', 'length of one measurement', number(0.2, { any: true }), 1)
     .option('--paths <names>', `some of ${allPaths.map((p) => p.name).join(',')}`, pathNames)
     .option('--core <n>', 'the core for both ends (default: the last one)', number(0))
     .action((flags: DatapathFlags) => datapath(flags, signal));
@@ -158,7 +161,7 @@ function program(signal: AbortSignal): Command {
     .description('docker run, network connect and traffic on Heddle, a bridge and a Swarm overlay, on the same engines')
     .option('--json', 'print one JSON object')
     .option('--count <n>', 'rounds, of which the median counts', number(1), 15)
-    .option('--seconds <s>', 'length of one measurement of traffic', number(0.2, 'any'), 1)
+    .option('--seconds <s>', 'length of one measurement of traffic', number(0.2, { any: true }), 1)
     .option('--quick', 'one short round, to see that it works')
     .action((flags: DockerFlags) => docker(flags, signal));
   program
@@ -174,7 +177,12 @@ function program(signal: AbortSignal): Command {
       'how soon heddle apply has written many documents, and how many single writes a second the controller takes',
     )
     .option('--json', 'print one JSON object')
-    .option('--documents <n>', 'documents of a set, up to 5000', number(50), 1000)
+    .option(
+      '--documents <n>',
+      `documents of a set, up to ${documentLimits.documents}`,
+      number(50, { max: documentLimits.documents }),
+      1000,
+    )
     .option('--writes <n>', 'single writes of a round, of each sort', number(1), 500)
     .option('--count <n>', 'rounds, of which the median counts', number(1), 5)
     .action((flags: ApplyFlags) => apply(flags, signal));
