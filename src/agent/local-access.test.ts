@@ -42,6 +42,7 @@ let served = 0;
 async function serve(options: { group?: number } = { group }) {
   const path = join(folder, `${++served}.sock`);
   const asked: { attach: unknown[]; detach: string[]; left: number } = { attach: [], detach: [], left: 0 };
+  const refused: string[] = [];
   const find = (name: string) => {
     const found = here.find((a) => a.name === name || a.port === name);
     if (!found) throw new HeddleError('NOT_FOUND', { kind: 'attachment of port', name });
@@ -74,9 +75,10 @@ async function serve(options: { group?: number } = { group }) {
       },
     },
     ...options,
+    refusals: { note: ({ who, asked, code, why }) => void refused.push([code, who, asked, why].join(' | ')) },
     log: pino({ level: 'silent' }),
   });
-  return Object.assign(api, { path, asked });
+  return Object.assign(api, { path, asked, refused });
 }
 
 /** A connection of a user's. */
@@ -149,6 +151,26 @@ test('A21: root may all; a member reads, and has taps of its own; a stranger may
   assert.deepEqual(new Set(api.asked.detach), new Set(here.map((a) => a.port)));
   assert.equal(api.asked.detach.filter((port) => port === idOf('of-alice')).length, 2);
   assert.deepEqual([api.asked.attach.length, api.asked.left], [2, 1]);
+});
+
+test('A21: what is refused is noted, with who asked for what and why, and nothing else is', async () => {
+  await using api = await serve();
+  chmodSync(api.path, 0o666);
+  const attach = (user: TestUser, body: object) => ask(api.path, user, 'POST', '/v1/attachments', { body });
+  await attach(alice, { ...tap, owner: 0, userData: 'password: hunter2' });
+  await ask(api.path, alice, 'DELETE', '/v1/attachments/of-bob?tenant=acme');
+  await ask(api.path, stranger, 'GET', '/v1/status');
+  const told = [
+    'FORBIDDEN | user 70001 | POST /v1/attachments | user 70001 may not attach a tap of user 0: leave --owner out, and it is yours',
+    'FORBIDDEN | user 70001 | DELETE /v1/attachments/of-bob | user 70001 may not detach port of-bob: only whose tap it is may, and root',
+    'FORBIDDEN | user 70003 | GET /v1/status | user 70003 may not ask this agent: only root may, and who was in group 4711 when it connected',
+  ];
+  assert.deepEqual(api.refused, told);
+  await attach(alice, tap);
+  await attach(alice, { ...tap, queues: 0 });
+  await ask(api.path, bob, 'GET', '/v1/attachments/none');
+  await ask(api.path, root, 'DELETE', '/v1/attachments/none');
+  assert.deepEqual(api.refused, told);
 });
 
 test('A21: the socket itself keeps strangers out, and everybody but root where there is no group', async () => {

@@ -81,10 +81,15 @@ export class LocalAccess {
       this.#group === undefined
         ? 'only root may'
         : `only root may, and who was in group ${this.#group} when it connected`;
-    throw new HeddleError('FORBIDDEN', {
-      who: peer ? `user ${peer.uid}` : 'somebody whom the kernel does not name',
-      ...{ verb: 'ask', what: 'this agent', instead },
-    });
+    const who = this.nameOf(socket) ?? '';
+    throw new HeddleError('FORBIDDEN', { who, verb: 'ask', what: 'this agent', instead });
+  }
+
+  /** What whoever asks is called, as "user 1000"; undefined: root. */
+  nameOf(socket: Socket): string | undefined {
+    const peer = this.#peers.get(socket);
+    if (!peer) return 'somebody whom the kernel does not name';
+    return isRoot(peer) ? undefined : `user ${peer.uid}`;
   }
 }
 

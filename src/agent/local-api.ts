@@ -22,6 +22,7 @@ import type { Attachments } from './attachments.ts';
 import type { Dns } from './dns/start.ts';
 import type { Leave } from './leave/leave.ts';
 import { type Caller, LocalAccess, permitted, requireOwn, shownTo } from './local-access.ts';
+import type { Refusals } from './refusals.ts';
 
 /** The largest body: user data and keys at their largest, escaped. */
 const BODY_BYTES = 256 * 1024;
@@ -40,20 +41,28 @@ export interface LocalApi {
   readonly tell?: (e: unknown) => unknown;
   /** Number of the group whose members may ask what {@link LocalAccess} says, besides root; default: none. */
   readonly group?: number | undefined;
+  /** What is refused to others than root is told there. */
+  readonly refusals: Pick<Refusals, 'note'>;
   readonly log: Logger;
 }
 
 /** Serves the agent's local API on a unix socket for root, and for members of the group. Disposing closes it and removes the socket. */
 export async function serveLocalApi(
   socket: string,
-  { attacher, attachments, status, setting, observed, dns, leave, tell = (e) => e, group, log }: LocalApi,
+  { attacher, attachments, status, setting, observed, dns, leave, tell = (e) => e, group, refusals, log }: LocalApi,
 ): Promise<AsyncDisposable> {
   const access = new LocalAccess({ group });
   const callerOf = (request: FastifyRequest) => access.caller(request.raw.socket);
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const problem = withoutSecrets({ ...toProblem(tell(known(e))), requestId: request.id });
     if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
-    if (problem.code === 'FORBIDDEN') request.log.warn({ problem: problem.detail }, 'a local request was refused');
+    if (problem.code === 'FORBIDDEN') {
+      request.log.warn({ problem: problem.detail }, 'a local request was refused');
+      const { method, url, raw } = request;
+      const who = access.nameOf(raw.socket);
+      const asked = `${method} ${url.split('?', 1)[0]}`;
+      if (who !== undefined) refusals.note({ who, asked, code: 'FORBIDDEN', why: problem.detail });
+    }
     return reply.status(problem.status).type('application/problem+json').send(problem);
   };
   const app = Fastify({

@@ -42,6 +42,7 @@ import { NetworkUsers } from './network-users.ts';
 import { tellNotGiven } from './not-given.ts';
 import { observeAgent } from './observe.ts';
 import { Reconciler } from './reconciler.ts';
+import { Refusals } from './refusals.ts';
 import { Segments } from './segment/start.ts';
 import { ServerNamespaces } from './server-namespaces.ts';
 import { Sharing } from './shared/start.ts';
@@ -95,6 +96,8 @@ export interface Agent extends AsyncDisposable {
   readonly thisHost: ThisHost;
   readonly client: Client;
   readonly workloads: Workloads;
+  /** What they refuse by themselves is told there. */
+  readonly refusals: Pick<Refusals, 'note'>;
 }
 
 /** What the object's maps must be like. */
@@ -198,6 +201,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const users = new NetworkUsers(stateDir);
   const book = new LeaseBook(stateDir, attachments.all);
   const uploads = services.use(new Uploads(common));
+  const refusals = services.use(new Refusals(common));
   const segments = services.use(new Segments({ ...common, book, nl, maps }));
   const moves = services.use(new Moves(common));
   services.use(new Arrivals({ ...common, onArrival: moves.arrived }));
@@ -242,6 +246,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         connected = false;
         gone = false;
         teller.end();
+        refusals.end();
         reconciler.welcome(message);
         if (message.host.name !== undefined) own?.renamed(message.host.name);
       },
@@ -250,6 +255,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         if (!message.synced || connected) return;
         connected = true;
         teller.begin();
+        refusals.begin();
         uploads.retell();
         void moves.tell();
         sharing.tell();
@@ -262,6 +268,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         connected = false;
         gone = hasCode(err, 'HOST_GONE');
         teller.end();
+        refusals.end();
         // Tried again every few seconds; what is said once is not said again.
         if (err.message !== lastLoss)
           log.warn({ problem: err.message, controller }, 'no stream to the controller; going on with what is known');
@@ -307,7 +314,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     networks: settingNetworks(reconciler.state.networks.values()),
   });
   const tell = own && tellNotGiven(self);
-  const told = { attachments, status, setting, observed, dns, ...(tell && { tell }) };
+  const told = { attachments, status, setting, observed, dns, refusals, ...(tell && { tell }) };
   open.use(await serveLocalApi(options.socket, { ...told, attacher, leave, group: options.socketGroup, log }));
   log.info({ name, vtep, socket: options.socket, layout: layoutHash }, 'agent ready');
   const workloads = new LocalWorkloads({ ...local, hostPorts: gateways.published });
@@ -316,6 +323,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     thisHost: self,
     client,
     workloads,
+    refusals,
     async [Symbol.asyncDispose]() {
       await ended.disposeAsync();
       if (leave.begun) removeIfEmpty(dirname(options.socket));

@@ -30,6 +30,9 @@ it('says each sort of record in one line', () => {
   assert.equal(whatText(record({ action: 'delete' })), '');
   const refused = { action: 'refused', code: 'NAME_TAKEN', method: 'POST', route: '/v1/tenants' } as const;
   assert.equal(whatText(record(refused)), 'NAME_TAKEN POST /v1/tenants');
+  const told = { at: '2026-01-31T08:00:00Z', who: 'bob', asked: 'GET /networks/office', why: 'not there' };
+  const byHost = { action: 'refused', code: 'ENGINE_FORBIDDEN', method: 'POST', told } as const;
+  assert.equal(whatText(record(byHost)), 'ENGINE_FORBIDDEN bob: GET /networks/office: not there');
   const times = { since: '2026-01-31T08:00:00Z', until: '2026-01-31T09:00:00Z', count: 9 };
   assert.match(whatText(record({ action: 'unrecorded', ...times })), /^9 more refusals, 2026-01-31T08:/);
   assert.match(whatText(record({ action: 'forgotten', ...times })), /^9 records, 2026-01-31T08:/);

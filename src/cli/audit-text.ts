@@ -13,9 +13,10 @@ export function subjectText({ kind, name, object, tenantName }: AuditRecord): st
   return [kind, named === undefined ? owner.slice(0, -1) : `${owner}${named}`].filter(Boolean).join(' ') || '-';
 }
 
-/** What was written, or why not. */
+/** What was written, or why not: of what a host refused by itself, in its words. */
 export function whatText(record: AuditRecord): string {
-  const { action, code, method, route, count, since, until, fields = [], moreFields = 0 } = record;
+  const { action, code, told, method, route, count, since, until, fields = [], moreFields = 0 } = record;
+  if (told) return `${code} ${told.who}: ${told.asked}: ${told.why}`;
   if (action === 'refused') return [code, method, route].filter(Boolean).join(' ');
   if (action === 'unrecorded') return `${count} more refusals, ${since} to ${until}`;
   if (action === 'forgotten' && count !== undefined) return `${count} records, ${since} to ${until}`;

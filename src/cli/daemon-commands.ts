@@ -152,12 +152,13 @@ interface ControllerTyped extends OidcTyped, AuthorityTyped, ServiceTyped {
 async function docker(
   typed: Omit<AgentTyped, 'name' | 'logLevel'>,
   tenants: readonly string[],
-  { thisHost, client, workloads }: Agent,
+  { thisHost, client, workloads, refusals }: Agent,
   log: Logger,
 ): Promise<AsyncDisposable> {
   const { startDocker } = await import('../docker/main.ts');
   return startDocker({
     workloads,
+    refusals,
     thisHost,
     log,
     client,

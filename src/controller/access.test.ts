@@ -39,8 +39,8 @@ const expected: readonly [routes: RegExp, outcome: Readonly<Record<Who, Outcome>
   [/^GET \/v1\/(ca\/status|host-tokens|hosts\/:host\/history)$/, only('admin', 'operator')],
   [/^(POST|PATCH|DELETE) \/v1\/(ca\/(rotate|retire)|host-tokens|host-tokens\/:token)$/, only('admin', 'operator')],
   [/^POST \/v1\/hosts\/:host\/revoke$/, only('admin', 'operator')],
-  // One host's certificate is renewed by that host alone.
-  [/^POST \/v1\/hosts\/:host\/certificate$/, all(403)],
+  // One host's certificate is renewed by that host alone, and it alone tells what it refused.
+  [/^POST \/v1\/hosts\/:host\/(certificate|refusals)$/, all(403)],
   [/^(POST|PATCH|DELETE) \/v1\/hosts(\/:host)?$/, only('admin', 'operator')],
   [/^\w+ \/v1\/grants(\/:grant)?(\/history)?$/, only('admin')],
   [/^POST \/v1\/tenants$/, only('admin')],

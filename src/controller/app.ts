@@ -34,6 +34,7 @@ import { refuseConditions } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { registerQuota } from './quota-routes.ts';
 import { RateLimit } from './rate-limit.ts';
+import { type RefusalContext, registerRefusals } from './refusal-routes.ts';
 import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
 import { helloRates, type StreamContext, serveStream } from './stream.ts';
@@ -110,7 +111,7 @@ export function buildApp(
 /** Every route there is. */
 export function registerRoutes(
   app: FastifyInstance,
-  ctx: RouteContext & ObserveContext & TrustContext & LoginContext & StreamContext & AuditContext,
+  ctx: RouteContext & ObserveContext & TrustContext & LoginContext & StreamContext & AuditContext & RefusalContext,
 ): void {
   registerKinds(app, ctx);
   registerObserve(app, ctx);
@@ -119,6 +120,7 @@ export function registerRoutes(
   registerApply(app, ctx);
   registerTokens(app, ctx);
   registerAudit(app, ctx);
+  registerRefusals(app, ctx);
   registerJoin(app, ctx);
   registerAuthority(app, ctx);
   registerLogin(app, ctx);

@@ -41,7 +41,7 @@ export class Floods {
 
   /** Whether a refusal of a source is to be recorded; else it is counted. Cost: one look-up. */
   admits(who: Who, from: string): boolean {
-    const source = `${who.kind} ${who.name ?? ''} ${clientOf(from)}`;
+    const source = sourceOf(who, from);
     const bucket = this.#sources.get(source) ?? { fullAtMs: 0 };
     this.#sources.delete(source);
     this.#sources.set(source, bucket);
@@ -52,7 +52,7 @@ export class Floods {
     const all = fullAfter(everybody, floodBounds.all, now);
     const admitted = own !== undefined && all !== undefined;
     if (admitted) [bucket.fullAtMs, everybody.fullAtMs] = [own, all];
-    else this.#count(source, who, from, now);
+    else this.count(who, from, 1);
     return admitted;
   }
 
@@ -63,15 +63,19 @@ export class Floods {
     return taken;
   }
 
-  #count(source: string, who: Who, from: string, now: Date): void {
+  /** So many refusals of a source are not recorded one by one. */
+  count(who: Who, from: string, count: number): void {
+    const [source, now] = [sourceOf(who, from), this.#now()];
     const isOne = this.#unrecorded.has(source) || this.#unrecorded.size < SOURCES_MAX;
     const key = isOne ? source : '';
     const had = this.#unrecorded.get(key);
     const of = isOne ? { who, from } : { who: undefined, from: undefined };
-    if (had) Object.assign(had, { count: had.count + 1, until: now });
-    else this.#unrecorded.set(key, { ...of, count: 1, since: now, until: now });
+    if (had) Object.assign(had, { count: had.count + count, until: now });
+    else this.#unrecorded.set(key, { ...of, count, since: now, until: now });
   }
 }
+
+const sourceOf = (who: Who, from: string): string => `${who.kind} ${who.name ?? ''} ${clientOf(from)}`;
 
 type Bound = (typeof floodBounds)['source' | 'all'];
 

@@ -1,9 +1,10 @@
-/** The operation of the audit log, for the API's description. */
+/** The operations of the audit log, for the API's description. */
 import { AuditPage, AuditRecord, auditLimits } from '../model/audit.ts';
-import { type Operation, problem, query, ref } from './openapi-parts.ts';
-import { auditPath } from './paths.ts';
+import { HostRefusals } from '../model/refusals.ts';
+import { body, type Operation, pathParameter, problem, query, ref } from './openapi-parts.ts';
+import { auditPath, refusalsPath } from './paths.ts';
 
-export const auditSchemas = { AuditRecord, AuditPage };
+export const auditSchemas = { AuditRecord, AuditPage, HostRefusals };
 
 const text = (name: string, description: string) => query(name, { type: 'string' }, description);
 
@@ -38,5 +39,17 @@ const listAudit: Operation = {
   },
 };
 
-/** Its path with the operation. */
-export const auditOperations = (): [string, Record<string, Operation>][] => [[auditPath, { get: listAudit }]];
+const tellRefusals: Operation = {
+  operationId: 'tellRefusals',
+  summary: 'Have recorded what a host refused by itself; of a host, its own',
+  tags: ['observe'],
+  parameters: [pathParameter('host')],
+  requestBody: body('application/json', 'HostRefusals', { items: [], more: 3 }),
+  responses: { 204: { description: 'Each is recorded in a moment, or counted' }, ...problem },
+};
+
+/** Their paths with the operations. */
+export const auditOperations = (): [string, Record<string, Operation>][] => [
+  [auditPath, { get: listAudit }],
+  [refusalsPath, { post: tellRefusals }],
+];

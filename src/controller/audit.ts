@@ -18,7 +18,7 @@ import type { World } from './world.ts';
 type Noted = Omit<AuditRecord, 'id' | 'at' | 'revision'>;
 
 /** What a refusal is about, as far as the request says. */
-export type About = Pick<AuditRecord, 'tenant' | 'tenantName' | 'kind' | 'object' | 'name'>;
+export type About = Pick<AuditRecord, 'tenant' | 'tenantName' | 'kind' | 'object' | 'name' | 'told'>;
 
 /** Time between two looks at what was not recorded one by one, milliseconds. */
 const LOOK_MS = 60_000;
@@ -89,6 +89,13 @@ export class Audit implements AsyncDisposable {
   refused(deed: Deed, code: Code, about: () => About | undefined): void {
     this.#refusals.push({ deed, code, about });
     this.#recording ??= this.#recordRefusals();
+  }
+
+  /** So many more were refused to whom it is, of which nothing else is known. */
+  refusedMore(deed: Deed, count: number): void {
+    if (count === 0) return;
+    this.#unrecorded += count;
+    this.#floods.count(whoOf(deed), deed.from, count);
   }
 
   /** What was refused up to now is recorded. */

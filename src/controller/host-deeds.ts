@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { hostsOf } from '../compile/binding.ts';
 import { HeddleError } from '../model/errors.ts';
+import type { HostId } from '../model/ids.ts';
 import { type Kind, kinds } from '../model/kinds.ts';
 import { type Access, forbidden } from './access.ts';
 import { mayMake, mayRename, mayUnmake } from './host-networks.ts';
@@ -9,6 +10,11 @@ import type { LeaseRecord, PortRecord, Stored } from './records.ts';
 import type { World } from './world.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** What a host says of itself, no other says; root of the controller's machine speaks for any. @throws FORBIDDEN */
+export function requireSelf(access: Access, host: HostId, verb: string, what: string): void {
+  if (access.principal?.kind !== 'local' && access.host !== host) throw forbidden(access, verb, what);
+}
 
 /** A port that is wired on the host, or has come from there, which it reads alone; a lease that it holds. */
 export function isOwn(world: World, host: string, { kind, record }: Stored): boolean {

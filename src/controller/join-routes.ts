@@ -2,7 +2,6 @@ import { isIP } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
-import type { HostId } from '../model/ids.ts';
 import { tokenIdOf } from '../model/token.ts';
 import {
   type JoinInput,
@@ -13,9 +12,9 @@ import {
   JoinTokenInput as tokenSchema,
 } from '../model/trust.ts';
 import { readRequest } from '../trust/request.ts';
-import { type Access, forbidden } from './access.ts';
 import type { Authority } from './authority.ts';
 import { keptTenants, refuseGiving } from './given-tenants.ts';
+import { requireSelf } from './host-deeds.ts';
 import type { HostSockets } from './host-sockets.ts';
 import { decideJoin, decideRevocation } from './join.ts';
 import {
@@ -104,7 +103,7 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     parseNothing(request.query as RawQuery);
     checkRenewal(request.body);
     const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
-    refuseOthers(request.access, id, name);
+    requireSelf(request.access, id, 'renew', `the certificate of host ${name}`);
     const issuer = await authority();
     const { generation } = world.trust.host(id).record;
     const { csr } = request.body as RenewalInput;
@@ -117,12 +116,6 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     const { change } = await writer.onHost(`revoke/${host}`, (rules) => decideRevocation(rules, host));
     return viewOf(change.after!, ctx);
   });
-}
-
-/** A host's certificate is for itself, and for root here. @throws FORBIDDEN */
-function refuseOthers(access: Access, host: HostId, name: string): void {
-  if (access.principal?.kind !== 'local' && access.host !== host)
-    throw forbidden(access, 'renew', `the certificate of host ${name}`);
 }
 
 /** The address of who asks, in its plain form. @throws INVALID if it has none that others could reach */

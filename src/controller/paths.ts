@@ -17,6 +17,8 @@ export const quotaPath = '/v1/tenants/{tenant}/quota';
 export const eventsPath = '/v1/events';
 export const conditionPath = '/v1/status';
 export const auditPath = '/v1/audit';
+/** What a host refused by itself. */
+export const refusalsPath = '/v1/hosts/{host}/refusals';
 export const streamPath = '/v1/stream';
 export const openapiPath = '/v1/openapi.json';
 export const loginPaths = { login: '/v1/login', whoami: '/v1/whoami' } as const;

@@ -59,6 +59,7 @@ const others: Readonly<Record<string, RouteRight>> = {
   'POST /v1/host-tokens': write('trust'),
   'DELETE /v1/host-tokens/{token}': write('trust'),
   'POST /v1/hosts/{host}/certificate': 'agent',
+  'POST /v1/hosts/{host}/refusals': 'agent',
   'POST /v1/hosts/{host}/revoke': write('trust'),
   'GET /v1/login': 'anyone',
   'GET /v1/whoami': 'known',

@@ -38,6 +38,9 @@ const legal: Readonly<Record<string, object>> = {
   'POST /v1/tokens': { user: 'more' },
   'POST /v1/host-tokens': { name: 'more' },
   'POST /v1/hosts/:host/certificate': { csr },
+  'POST /v1/hosts/:host/refusals': {
+    items: [{ at: '2026-01-31T08:00:00Z', who: 'bob', asked: 'GET /x', why: 'not his', code: 'ENGINE_FORBIDDEN' }],
+  },
   'POST /v1/ca/retire': { force: true },
   'POST /v1/tenants/:tenant/networks': { name: 'more' },
   'POST /v1/tenants/:tenant/subnets': { name: 'more', network: 'web', cidr: '10.7.0.0/24' },

@@ -1,4 +1,5 @@
 /** Docker on this host: the plug-in that its engine calls, and beside it what follows the engine. */
+import type { Refusals } from '../agent/refusals.ts';
 import { agentHeader, newAgentSecret, openDockerAuthz } from './authz/main.ts';
 import { openDockerNames } from './names.ts';
 import { type DockerPluginOptions, openDockerPlugin } from './plugin.ts';
@@ -6,7 +7,9 @@ import { type DockerPluginOptions, openDockerPlugin } from './plugin.ts';
 export interface DockerOptions extends DockerPluginOptions {
   /** The engine's unix socket. */
   readonly engine: string;
-  /** The authorization plug-in, if there is to be one: its file of users, and its socket. */
+  /** What the authorization plug-in refuses is told there. */
+  readonly refusals: Pick<Refusals, 'note'>;
+  /** The plug-in, if there is to be one: its file of users, and its socket. */
   readonly authz?: { readonly users: string; readonly socket: string } | undefined;
 }
 

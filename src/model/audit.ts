@@ -3,6 +3,7 @@ import { type Static, Type } from '#typebox';
 import type { Problem } from './errors.ts';
 import { limits, strict } from './fields.ts';
 import type { Kind } from './kinds.ts';
+import { ToldRefusal } from './refusals.ts';
 
 /** How much of it there is in one record and one answer. */
 export const auditLimits = {
@@ -104,6 +105,7 @@ export const AuditRecord = Type.Object(
     moreFields: Type.Optional(Type.Integer({ description: 'So many more fields differ' })),
     revision: text('The store’s revision that it made'),
     code: text('Why it was refused'),
+    told: Type.Optional(ToldRefusal),
     count: Type.Optional(
       Type.Integer({ description: 'How many: refusals that were not recorded, records that were forgotten' }),
     ),

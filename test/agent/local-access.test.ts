@@ -21,7 +21,8 @@ import { asUser, type TestUser } from '../../src/kernel/test-user.ts';
 import { agentDaemon } from '../../src/lab/daemons.ts';
 import { startDaemon, until } from '../../src/lab/processes.ts';
 import { run } from '../../src/lab/run.ts';
-import { project } from '../cli/heddle.ts';
+import type { AuditRecord } from '../../src/model/audit.ts';
+import { heddle as heddleAsRoot, project } from '../cli/heddle.ts';
 import { Rig } from './rig.ts';
 
 const group = 70_000;
@@ -199,7 +200,26 @@ test('A21: members of the group have taps of their own, and touch nothing else',
     assert.equal((await heddle(user, 'detach', port)).code, 0, port);
   await rig.back('h1', trace);
   assert.match(readFileSync(rig.lab.host('h1').log, 'utf8'), /"uid":70001,.*"msg":"a user attached a tap"/);
+
+  // What they were refused is in the controller's audit log, as this host's word.
+  const record = await until('a record of what a member was refused', 20_000, async () =>
+    (await audited()).find(({ told }) => told?.asked === `DELETE /v1/attachments/h1-${unnamed.ifname}`),
+  );
+  assert.deepEqual([record.who, record.code], [{ kind: 'host', name: 'h1' }, 'FORBIDDEN']);
+  assert.match(`${record.told!.who}: ${record.told!.why}`, /^user 70001: user 70001 may not detach port h1-/);
+  const asking = new Set((await audited()).map(({ told }) => told?.who));
+  assert.deepEqual([...asking], ['user 70001'], 'who may, and who does not get in, is not told of');
 });
+
+/** What the audit log has of refusals of the host. */
+async function audited(): Promise<AuditRecord[]> {
+  const env = { HEDDLE_CONTROLLER: rig.lab.controllerAddress };
+  const { stdout } = await heddleAsRoot(['audit', '--refused', '--who', 'h1', '--all', '--json'], env);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as AuditRecord);
+}
 
 test('the commands that docs/guides/virtual-machines.md shows to members of the group work', async () => {
   const text = readFileSync(join(project, 'docs/guides/virtual-machines.md'), 'utf8');

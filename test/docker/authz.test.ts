@@ -5,6 +5,8 @@ import { agentDaemon } from '../../src/lab/daemons.ts';
 import { Engine } from '../../src/lab/engine.ts';
 import { startDaemon, until } from '../../src/lab/processes.ts';
 import type { Ran } from '../../src/lab/run.ts';
+import type { AuditRecord } from '../../src/model/audit.ts';
+import { heddle } from '../cli/heddle.ts';
 import { type Pair, TestAuthority } from './certificates.ts';
 import { DockerRig } from './rig.ts';
 
@@ -161,6 +163,31 @@ test('A22: two users of one engine have their own tenant’s networks and contai
   await may('bob', 'rm', '--force', 'beside');
   await rig.port('acme', 'safe');
 });
+
+test('A22: each refusal is in the controller’s audit log, as this host’s word, also of while that was away', async () => {
+  // No other test asks for it.
+  const told = 'office-of-alice';
+  await mayNot('bob', 'network', 'inspect', told);
+  const { who, code, tenant, told: said } = await recorded('bob', told);
+  assert.deepEqual([who, code, tenant], [{ kind: 'host', name: 'h1' }, 'ENGINE_FORBIDDEN', undefined]);
+  assert.match(said!.asked, /^GET \/v1\.\d+\/networks\/office-of-alice$/);
+  assert.match(said!.why, /network of yours called office-of-alice/);
+  await rig.lab.kill('controller');
+  await mayNot('alice', 'network', 'inspect', told);
+  await rig.lab.start('controller');
+  await recorded('alice', told);
+});
+
+/** The record of what was refused to somebody, by a part of what was asked. */
+const recorded = (who: string, asked: string): Promise<AuditRecord> =>
+  until(`a record of what ${who} was refused`, 30_000, async () => {
+    const words = ['audit', '--refused', '--who', 'h1', '--all', '--json'];
+    const { code, stdout } = await heddle(words, { HEDDLE_CONTROLLER: rig.lab.controllerAddress });
+    const records = stdout.split('\n').filter((line) => line !== '' && code === 0);
+    return records
+      .map((line) => JSON.parse(line) as AuditRecord)
+      .find(({ told }) => told?.who === who && told.asked.includes(asked));
+  });
 
 test('A22: nobody gets round it by the host', async () => {
   for (const options of [

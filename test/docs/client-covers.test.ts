@@ -55,7 +55,7 @@ const calls: Readonly<
 /** What monitors, agents and readers of the description ask. */
 const others = [
   ...['GET /healthz', 'GET /metrics', 'GET /readyz', 'GET /v1/openapi.json', 'GET /v1/stream'],
-  ...['POST /v1/join', 'POST /v1/hosts/{host}/certificate'],
+  ...['POST /v1/join', 'POST /v1/hosts/{host}/certificate', 'POST /v1/hosts/{host}/refusals'],
 ];
 
 test('the client has a method for every route, and the guide says which', async () => {

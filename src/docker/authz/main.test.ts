@@ -17,6 +17,8 @@ class Rig implements AsyncDisposable {
   readonly engine = new TestEngine();
   /** What the agent's log has of it, since this was asked last. */
   readonly #logged: Record<string, unknown>[] = [];
+  /** What is told to be refused. */
+  readonly refused: unknown[] = [];
   readonly secret = newAgentSecret();
   readonly #dir = mkdtempSync(join(tmpdir(), 'heddle-authz-'));
   readonly #stack = new AsyncDisposableStack();
@@ -41,6 +43,7 @@ class Rig implements AsyncDisposable {
           engine: rig.engine.socket,
           secret: rig.secret,
           records,
+          refusals: { note: (refusal) => void rig.refused.push(refusal) },
           log: pino({}, { write: (line: string) => void rig.#logged.push(JSON.parse(line)) }),
         },
       }),
@@ -102,14 +105,20 @@ test('A22: users are told apart by their certificates’ names, and a certificat
     assert.notEqual(await rig.ask({ ...stop, User, UserAuthNMethod: 'TLS' }), undefined);
 });
 
-test('A22: a refusal is a line of the log, with who asked for what, and why it was refused', async () => {
+test('A22: a refusal is a line of the log, and told for the record, with who asked for what, and why it was refused', async () => {
   await using rig = await Rig.open({ carol: ['globex'] });
   const Msg = await rig.ask({ ...stop, ...bob, User: 'carol' });
   const { user, method, uri, problem } = rig.told!;
   assert.deepEqual([user, method, uri, problem], ['carol', stop.RequestMethod, stop.RequestUri, Msg]);
+  const told = { who: 'carol', asked: 'POST /v1.41/containers/front/stop', code: 'ENGINE_FORBIDDEN' };
+  assert.deepEqual(rig.refused, [{ ...told, why: 'there is no container of yours called front' }]);
+  const secret = `${stop.RequestUri}?password=hunter2`;
+  await rig.ask({ ...stop, ...bob, User: 'carol', RequestUri: secret });
+  assert.deepEqual(rig.refused[1], rig.refused[0], 'a query is not told');
   await rig.engine.stop();
   await rig.ask({ ...stop, ...bob, User: 'carol' });
   assert.match(JSON.stringify(rig.told), /ENGINE_UNREACHABLE/);
+  assert.equal(rig.refused.length, 2, 'what could not be judged is no refusal');
 });
 
 test('A22: who comes by the socket is nobody, unless the file says so; the agent itself is known by its secret', async () => {

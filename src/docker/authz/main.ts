@@ -2,6 +2,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Logger } from 'pino';
+import type { Refusals } from '../../agent/refusals.ts';
 import { HeddleError, hasCode } from '../../model/errors.ts';
 import { connectEngine } from '../engine-api.ts';
 import type { PluginRecords } from '../records.ts';
@@ -28,6 +29,8 @@ export interface DockerAuthzOptions {
   readonly engine: string;
   readonly secret: string;
   readonly records: Pick<PluginRecords, 'networks'>;
+  /** What is refused is told there. */
+  readonly refusals: Pick<Refusals, 'note'>;
   readonly log: Logger;
 }
 
@@ -74,6 +77,9 @@ async function judge(
       { user, method, uri: uri.slice(0, 200), problem: refusal.message },
       'a request to the engine was refused',
     );
+    // Queries may have secrets: build arguments, addresses with a password.
+    const asked = `${method} ${uri.split('?', 1)[0]}`;
+    options.refusals.note({ who: refusal.details.who, asked, code: 'ENGINE_FORBIDDEN', why: problem });
     throw refusal;
   }
 }
