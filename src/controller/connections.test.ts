@@ -25,7 +25,7 @@ interface Door extends AsyncDisposable {
   /** One whose client says nothing of TLS by itself. */
   openBare(localAddress?: string): Promise<Socket>;
   /** How many connections ended so, as the metrics say. */
-  refused(why: 'share' | 'handshake' | 'request'): Promise<number>;
+  refused(why: 'share' | 'full' | 'handshake' | 'request'): Promise<number>;
 }
 
 /** A controller that listens as every one does, by TLS, with bounds. */
@@ -91,6 +91,8 @@ it('A27: 10,000 idle connections of one client leave the others theirs: with a h
   await using door = await openDoor({ headersMs: 600_000, requestMs: 600_000, unknownPerClient: perClient });
   const open = new Set<Socket>();
   const refused = Promise.withResolvers<void>();
+  const signal = AbortSignal.timeout(300_000);
+  signal.addEventListener('abort', () => refused.reject(signal.reason));
   let ended = 0;
   const connect = async (_: unknown, i: number) => {
     const socket = await (i % 3 === 0 ? door.open() : door.openBare());
@@ -111,7 +113,10 @@ it('A27: 10,000 idle connections of one client leave the others theirs: with a h
   for (const socket of open) socket.destroy();
   let answer = '';
   // The server hears of each end by itself.
-  while (answer === '') answer = await ask(door);
+  while (answer === '') {
+    signal.throwIfAborted();
+    answer = await ask(door);
+  }
   assert.equal(answer, 'HTTP/1.1 200 OK', 'and as many again once they are gone');
 });
 
@@ -151,6 +156,15 @@ for (const [what, begin] of [
     assert.equal(await door.refused('handshake'), 0, 'whoever is ended as one too many has failed in none');
     for (const socket of [...known, ...strangers]) socket.destroy();
   });
+
+it('A27: a connection more than the server takes of all is ended, and is nobody’s share', async () => {
+  await using door = await openDoor({ all: 2 });
+  const open = [await door.open('127.0.0.1'), await door.open('127.0.0.2')];
+  assert.equal(await ask(door, '127.0.0.3'), '');
+  assert.deepEqual([await door.refused('full'), await door.refused('share')], [1, 0]);
+  for (const socket of open) assert.equal(socket.closed, false);
+  for (const socket of open) socket.destroy();
+});
 
 it('counts a connection from the port of one that is not heard to have closed yet', () => {
   const server = new EventEmitter();
@@ -221,9 +235,14 @@ describe('A27: slow clients', { concurrency: true }, () => {
     begun.write(helloBegun);
     const known = await door.open();
     assert.equal(await ask(door), 'HTTP/1.1 200 OK');
-    const ends = [silent, begun, known].map((socket) => once(socket, 'close'));
-    await door[Symbol.asyncDispose]();
-    await Promise.all(ends);
+    const signal = AbortSignal.timeout(60_000);
+    const sockets = [silent, begun, known];
+    const ends = sockets.map((socket) => once(socket, 'close', { signal }));
+    try {
+      await Promise.all([door[Symbol.asyncDispose](), ...ends]);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
   });
 });
 

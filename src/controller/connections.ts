@@ -66,7 +66,7 @@ export function boundConnections(
   /** By client; its connections, and those of strangers by their other end. */
   const clients = new Map<string, { count: number; readonly unknown: Map<string, Socket> }>();
   server.maxConnections = all;
-  server.on('drop', () => counts.add({ why: 'share' }));
+  server.on('drop', () => counts.add({ why: 'full' }));
   server.prependListener('connection', (socket) => {
     if (socket.remoteAddress === undefined) return;
     const client = clientOf(socket.remoteAddress);
@@ -105,7 +105,7 @@ export type ConnectionCounts = Counts<'heddle_connections_refused_total'>;
 export function connectionCounts(): ConnectionCounts {
   const counts: ConnectionCounts = new Counts('heddle_connections_refused_total');
   // A rate of what is first seen as one is none.
-  for (const why of ['share', 'handshake', 'request']) counts.add({ why }, 0);
+  for (const why of ['share', 'full', 'handshake', 'request']) counts.add({ why }, 0);
   return counts;
 }
 

@@ -61,7 +61,7 @@ export const metrics = {
   heddle_http_problems_total: counter(controller, 'Requests that were refused or failed, by error code.', ['error']),
   heddle_connections_refused_total: counter(
     controller,
-    'Connections that ended without a request, or with what is none: the handshake failed, it was no request or none in time, or its client had more than its share.',
+    'Connections that ended without a request, or with what is none: the handshake failed, it was no request or none in time, its client had more than its share, or the server was full.',
     ['why'],
   ),
   heddle_store_revision: gauge(controller, 'Revision of the store that the controller has seen.'),
