@@ -30,14 +30,15 @@ interface TokenContext {
 }
 
 export function registerTokens(app: FastifyInstance, ctx: TokenContext): void {
-  const { world, store } = ctx;
+  const { world, store, now } = ctx;
   const check = compileCheck(tokenInput);
 
   app.get(tokenPaths.tokens, async (request): Promise<TokenList> => {
     parseNothing(request.query as RawQuery);
+    const at = now();
     const own = [...world.trust.tokens.values()]
       .map(({ record }) => record)
-      .filter((token) => isOwn(request.access, token));
+      .filter((token) => !isExpired(token, at) && isOwn(request.access, token));
     return { items: own.sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1)).map(tokenView) };
   });
 

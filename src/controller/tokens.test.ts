@@ -225,6 +225,11 @@ it('A29: is refused if it is malformed, another’s, ended or gone, alike whethe
   const old = await make(api, { user: 'ed', ttlSeconds: 60 });
   clock.ms += 60_000;
   assert.match(await detail(`Bearer ${old.token}`), /^TOKEN_INVALID .* it ended at /);
+  for (const by of [users['tenant-editor'], users.admin]) {
+    const { items } = await api.as(by).ok('GET', path);
+    const eds = items.filter((each: Token) => each.user === 'ed').map((each: Token) => each.id);
+    assert.deepEqual(eds, [id], 'one that has ended is in no list');
+  }
   // The next one takes it away a month later, whosever it is.
   clock.ms += 31 * 86_400_000;
   await make(api, { user: 'vic' });
