@@ -20,9 +20,9 @@ import { decideJoin, decideRevocation } from './join.ts';
 import {
   createJoinToken,
   deleteJoinToken,
-  findJoinToken,
   type JoinTokenContext,
   listJoinTokens,
+  refuseEnded,
   shownJoinToken,
 } from './join-tokens.ts';
 import { joinTokenKey } from './keys.ts';
@@ -83,8 +83,9 @@ export function registerJoin(app: FastifyInstance, ctx: TrustContext): void {
     checkJoin(request.body);
     const { csr, vtep = comesFrom(request.ip), ...rest } = request.body as JoinInput;
     // Costs less than to read what a stranger has sent.
-    request.joinToken = shownJoinToken(world, rest.token).record.id;
-    findJoinToken(world, rest.token, ctx.now());
+    const shown = shownJoinToken(world, rest.token).record;
+    request.joinToken = shown.id;
+    refuseEnded(shown, ctx.now());
     // From here on it counts as its token, and not as an address that it may share with whoever has none.
     request.tooSoon = undefined;
     ctx.rateLimit?.take(`token:${request.joinToken}`, 'write');

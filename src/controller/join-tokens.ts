@@ -93,9 +93,13 @@ export async function deleteJoinToken({ store, world }: JoinTokenContext, id: st
  */
 export function findJoinToken(world: World, text: string, now: Date): Kept<JoinTokenRecord> {
   const found = shownJoinToken(world, text);
-  if (isExpired(found.record, now))
-    throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${found.record.expiresAt}` });
+  refuseEnded(found.record, now);
   return found;
+}
+
+/** @throws TOKEN_INVALID if it has ended: only for who has shown the secret */
+export function refuseEnded(record: Pick<JoinTokenRecord, 'expiresAt'>, now: Date): void {
+  if (isExpired(record, now)) throw new HeddleError('TOKEN_INVALID', { problem: `it expired at ${record.expiresAt}` });
 }
 
 /** The token of a text, if the secret is right, whether it is good for anything still or not. @throws TOKEN_INVALID */
