@@ -68,20 +68,22 @@ const onTerminal = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(text);
 };
 
+/** What {@link welcomeAdmin} takes. */
+interface Welcoming {
+  readonly store: Store;
+  readonly world: World;
+  /** Where the first admin's token is put. */
+  readonly file: string;
+  readonly log: Pick<AssembleOptions['log'], 'info' | 'warn'>;
+  readonly announce: (text: string) => void;
+  readonly now: () => Date;
+}
+
 /**
  * Tells of the first admin's token at the first start: the log where it is, and only a terminal what it is. A store of before
  * there were roles has no such start, and nobody in it may do anything.
  */
-async function welcomeAdmin(
-  store: Store,
-  world: World,
-  file: string,
-  {
-    log,
-    announce,
-    now,
-  }: { log: Pick<AssembleOptions['log'], 'info' | 'warn'>; announce: (text: string) => void; now: () => Date },
-): Promise<void> {
+async function welcomeAdmin({ store, world, file, log, announce, now }: Welcoming): Promise<void> {
   const token = await bootstrapAdmin({ store, now, randomBytes, file });
   const hasAdmin = [...world.grant.values()].some(({ record }) => record.role === 'admin');
   if (token === undefined && !hasAdmin)
@@ -120,7 +122,8 @@ export async function startController({
   const identify = identifyBy({ authority: () => authority(), oidc });
   const assembly = await assemble(store, { identify, ...own, ...options, log, onFatal });
   const { app, authority, presence, audit, world, connections: counts } = stack.use(assembly);
-  if (db !== ':memory:') await welcomeAdmin(audit.store, world, `${db}.admin-token`, { log, announce, now });
+  if (db !== ':memory:')
+    await welcomeAdmin({ store: audit.store, world, file: `${db}.admin-token`, log, announce, now });
   await app.ready();
   const tls = wanted.every((where) => 'unix' in where) ? undefined : await authority();
   if (tls) stack.use(new Renewals(tls, presence));
