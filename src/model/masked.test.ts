@@ -11,5 +11,8 @@ it('A37: leaves of tokens their ids alone, wherever they are in a text', () => {
   assert.equal(masked(`Bearer eyJhbGciOi.${secret}.x, eyjafjallajokull`), 'Bearer eyJ…, eyjafjallajokull');
   const json = JSON.stringify({ text: `\neyJhbGciOi.${secret}.x` });
   assert.equal(masked(json), String.raw`{"text":"\neyJ…"}`);
+  assert.equal(masked(`?next=hdt%255F0123456789abcdef%255f${secret}`), '?next=hdt%255F0123456789abcdef%255f…');
+  for (const before of ['%20', '%3D', '_', '\\f', 'x'])
+    assert.equal(masked(`${before}eyJhbGciOi.${secret}.x`), `${before}eyJ…`);
   assert.equal(masked('a token (hdt_…) of tenant hdt'), 'a token (hdt_…) of tenant hdt');
 });

@@ -1,5 +1,8 @@
-/** Tokens of ours, also as a part of a URL may be written, and a provider's (JWS, RFC 7515 §3.1), also behind a line's end in JSON. */
-const secrets = /(hd[tj](?:_|%5[Ff])(?:[0-9a-f]{12,16}(?:_|%5[Ff]))?|(?:\b|(?<=\\[nrt]))eyJ)[\w%.-]+/g;
+/** Of a token of ours what may stay, with each _ as it is, or as a part of a URL may be written, or one within a URL. */
+const own = /hd[tj](?:_|%(?:25)*5[Ff])(?:[0-9a-f]{12,16}(?:_|%(?:25)*5[Ff]))?/;
+/** Of a provider's (JWS and JWE, RFC 7515 §3.1, RFC 7516 §3.1), whatever is before it. A header takes no 500 letters. */
+const theirs = /\beyJ|eyJ(?=[\w-]{6,500}\.)/;
+const secrets = new RegExp(`(${own.source}|${theirs.source})[\\w%.-]+`, 'g');
 
 /** A text without the secrets of tokens, which people paste where they do not belong. Ids of ours stay. */
 export const masked = (text: string): string => text.replace(secrets, '$1…');
