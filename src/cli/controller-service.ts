@@ -4,7 +4,7 @@ import { openClient } from '../client/client.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import { printJson } from './command.ts';
 import type { Io } from './io.ts';
-import { rootLauncher } from './launcher.ts';
+import { launcherWarning, rootLauncher } from './launcher.ts';
 import { progress } from './progress.ts';
 import {
   installService,
@@ -72,6 +72,8 @@ export async function serveAsService(io: Io, words: readonly string[], typed: Se
   shown.step('installing the service');
   await installService(service, () => answersAt(socket), io.signal);
   shown[Symbol.dispose]();
+  const untaken = launcherWarning();
+  if (untaken) io.err(`warning: ${untaken}\n`);
   if (json) return printJson(io, { unit, installed: true, socket, listen: listen ?? [] });
   io.out(`${unit} runs, and will after every boot\n`);
   if (listen) io.out(`next: ${rootLauncher()} host token create\n`);

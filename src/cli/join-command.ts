@@ -7,7 +7,7 @@ import { agentRequest } from './agent-request.ts';
 import { agentService, installAgent } from './agent-service.ts';
 import { makeCommand, printJson, withShared } from './command.ts';
 import type { Io } from './io.ts';
-import { rootLauncher } from './launcher.ts';
+import { launcherWarning, rootLauncher } from './launcher.ts';
 import { parseToken, readToken } from './login/prompt.ts';
 import { progress } from './progress.ts';
 import { requireRoom } from './service.ts';
@@ -61,6 +61,8 @@ export function joinCommand(io: Io): Command {
         await installAgent(service, io.signal);
       }
       shown[Symbol.dispose]();
+      const untaken = service && launcherWarning();
+      if (untaken) io.err(`warning: ${untaken}\n`);
       const already = refused !== undefined;
       if (typed.json) printJson(io, { controller, host, installed: typed.install === true, already });
       else io.out(`${host.name} is a host of ${controller}\n`);

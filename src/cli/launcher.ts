@@ -30,6 +30,13 @@ export function launcherFile(path = process.env.PATH ?? ''): string {
   return file && isAbsolute(file) && isRoots(file) ? file : `${projectRoot}heddle`;
 }
 
+/** What people should know of {@link launcherFile}: an upgrade that sets the link on the PATH does not reach what starts this one. */
+export function launcherWarning(path = process.env.PATH ?? ''): string | undefined {
+  const [onIt, taken] = [onPath(path), launcherFile(path)];
+  if (onIt === undefined || onIt === taken) return undefined;
+  return `${onIt} may be set by others than root, so the service starts ${taken}: with an upgrade, install it again`;
+}
+
 function isRoots(file: string): boolean {
   const folder = statSync(dirname(file));
   return lstatSync(file).uid === 0 && folder.uid === 0 && (folder.mode & 0o022) === 0;
