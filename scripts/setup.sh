@@ -78,7 +78,7 @@ install_modules() {
 # One file of a library's many modules: scripts/typebox.mts and x509.mts say why.
 bundle_library() {
   source=scripts/$1.mts bundle=build/$1.mjs types=build/$1.d.mts
-  [ ! -f "$bundle" ] || [ ! -f "$types" ] || [ "$source" -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
+  [ ! -f "$bundle" ] || [ ! -f "$types" ] || [ "$source" -nt "$bundle" ] || [ scripts/setup.sh -nt "$bundle" ] || [ node_modules/.package-lock.json -nt "$bundle" ] || return 0
   mkdir -p build
   cp "$source" "$types"
   # In its place only when it is whole: what is there is not made again.
