@@ -13,9 +13,8 @@ const nobody: Kept<HostTrust> = { record: { generation: 0 }, revision: 0n };
 export class TrustBook {
   authority: Kept<AuthorityRecord> | undefined;
   #hosts = new Map<string, Kept<HostTrust>>();
-  /** By which hosts join, and those of the API, by their id. */
-  joinTokens = new Map<string, Kept<JoinTokenRecord>>();
-  tokens = new Map<string, Kept<TokenRecord>>();
+  #joinTokens = new Map<string, Kept<JoinTokenRecord>>();
+  #tokens = new Map<string, Kept<TokenRecord>>();
   #outdated: string[] = [];
 
   /** The same, apart. */
@@ -23,9 +22,18 @@ export class TrustBook {
     const copy = new TrustBook();
     copy.authority = this.authority;
     copy.#hosts = new Map(this.#hosts);
-    copy.joinTokens = new Map(this.joinTokens);
-    copy.tokens = new Map(this.tokens);
+    copy.#joinTokens = new Map(this.#joinTokens);
+    copy.#tokens = new Map(this.#tokens);
     return copy;
+  }
+
+  /** Those by which hosts join, by their id. */
+  get joinTokens(): ReadonlyMap<string, Kept<JoinTokenRecord>> {
+    return this.#joinTokens;
+  }
+  /** Those of the API, by their id. */
+  get tokens(): ReadonlyMap<string, Kept<TokenRecord>> {
+    return this.#tokens;
   }
 
   /** Of a host without a record: generation 0, at revision 0. */
@@ -44,8 +52,8 @@ export class TrustBook {
   put(key: string, value: string | undefined, revision: bigint): void {
     if (key === authorityKey) this.authority = kept(value, revision);
     else if (key.startsWith(joinTokenPrefix))
-      set(this.joinTokens, key.slice(joinTokenPrefix.length), kept(value, revision));
-    else if (key.startsWith(tokenPrefix)) set(this.tokens, key.slice(tokenPrefix.length), kept(value, revision));
+      set(this.#joinTokens, key.slice(joinTokenPrefix.length), kept(value, revision));
+    else if (key.startsWith(tokenPrefix)) set(this.#tokens, key.slice(tokenPrefix.length), kept(value, revision));
     else if (key.startsWith(hostTrustPrefix)) this.#putHost(key.slice(hostTrustPrefix.length), kept(value, revision));
   }
 
