@@ -14,12 +14,14 @@ test('a controller’s unit starts it with the words that were typed, but those 
   assert.equal(started, '"controller" "--listen" "192.0.2.1:7470" "--tls-name" "a b\\"$$%%\\\\"');
 });
 
-test('what is for one start, or means another file in a service, is refused', () => {
+test('what is for one start, means another file in a service, or none that it may write, is refused', () => {
   for (const [word, ...more] of [
     ['--new-authority'],
     ['--ca-key', '/ca.pem'],
     ['--fd=3'],
     ['--db', 'x.db'],
+    ['--db', '/usr/local/lib/x.db'],
+    ['--db=/srv/../etc/x.db'],
     ['--socket=a'],
   ])
     assert.throws(

@@ -1,5 +1,6 @@
 /** The controller as a service of systemd. */
 import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { openClient } from '../client/client.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import { printJson } from './command.ts';
@@ -39,6 +40,11 @@ export function controllerService(words: readonly string[], socket: string): Ser
       problem: `${once.split('=')[0]} is for one start: begin with it by hand, and install the service after that`,
     });
   requireWholePaths(words, ['socket', 'db', 'oidc-ca']);
+  const { db } = parseArgs({ args: [...words], options: { db: { type: 'string' } }, strict: false }).values;
+  if (typeof db === 'string' && readOnly.test(resolve(db)))
+    throw new HeddleError('USAGE', {
+      problem: `${db}: its service does not write there; /var/lib and /srv are for that`,
+    });
   return {
     unit,
     description: 'Heddle controller',
@@ -59,6 +65,9 @@ const confined = [
   'ProtectKernelTunables=yes',
   'UMask=0077',
 ];
+
+/** What ProtectSystem=full leaves it to read (systemd.exec(5)). */
+const readOnly = /^\/(usr|boot|efi|etc)\//;
 
 /** Installs it, or takes it away, and says so. @throws USAGE, SERVICE_FAILED */
 export async function serveAsService(io: Io, words: readonly string[], typed: ServiceTyped): Promise<void> {
