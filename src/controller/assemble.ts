@@ -40,6 +40,7 @@ export interface AssembleOptions extends ObserveOptions {
   readonly ratesNow?: () => number;
   /** Who sends a request. Default: whoever can is root here. */
   readonly identify?: Identify;
+  /** It leaves secrets out by itself, as `openLog`'s does. */
   readonly log: FastifyBaseLogger;
   /** Hosts that are not connected for so long are deleted as gone. Default: never. */
   readonly silenceMs?: number;
