@@ -61,7 +61,6 @@ test('A33: the authority is rotated and the one before retired: no packet and no
   );
   await stage.client.retireAuthority();
   await stage.lab.allOnline(20_000);
-  await stage.lab.allOnline(20_000);
   const written = await writes.stop();
   // All that comes after is of the new authority alone: an agent and a controller that start, too.
   for (const target of ['h1', 'controller']) {
