@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { HeddleError, toProblem } from '../model/errors.ts';
+import { makeAuthority } from '../trust/authority-certificate.ts';
+import { hostCertificate } from '../trust/test-hosts.ts';
 import { ControllerStream } from './stream.ts';
 import { elsewhereMs, shutOutMs } from './verdict.ts';
 
@@ -113,4 +117,21 @@ test('one that welcomes this host and refuses what it says then, or has too much
     assert.equal((lost[0] as HeddleError).code, messages.at(-1) === invalid ? 'INVALID' : 'RATE_LIMITED');
     assert.equal(refusal, undefined);
   }
+});
+
+test('A30: another host that plays the controller gets no hello: its certificate is not a controller’s', async () => {
+  const authority = await makeAuthority(new Date());
+  const ca = authority.certificate;
+  const [own, { key, certificate }] = [await hostCertificate(authority), await hostCertificate(authority)];
+  const server = createTlsServer({ key, cert: certificate, ca, minVersion: 'TLSv1.3', requestCert: true });
+  server.on('upgrade', () => assert.fail('it is asked for the stream'));
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  using _ = { [Symbol.dispose]: () => void server.close() };
+  const { promise, resolve } = Promise.withResolvers<Error>();
+  const listener = { hello: () => assert.fail('it is said hello to'), lost: resolve };
+  const credentials = () => ({ ca, cert: own.certificate, key: own.key });
+  const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using stream = new ControllerStream(address, credentials, listener as never);
+  assert.match((await promise).message, /its certificate is not a controller’s/);
+  assert.equal(stream.connected, false);
 });

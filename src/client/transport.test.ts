@@ -6,8 +6,9 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { HeddleError, hasCode } from '../model/errors.ts';
-import { makeAuthority } from '../trust/authority-certificate.ts';
+import { type KeyedCertificate, makeAuthority } from '../trust/authority-certificate.ts';
 import { issueServer } from '../trust/issue.ts';
+import { hostCertificate } from '../trust/test-hosts.ts';
 import { DAY_MS } from '../trust/validity.ts';
 import { openClient } from './client.ts';
 import { openLocal } from './local.ts';
@@ -97,6 +98,27 @@ test('what is wrong with the address or the token is no matter of the controller
     await assert.rejects(openClient(address).list('host'), (e) => hasCode(e, 'USAGE'), address);
 });
 
+/** The address of a server that shows a certificate, on loopback. */
+async function showing({ key, certificate: cert }: KeyedCertificate): Promise<{ address: string } & Disposable> {
+  const server = createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, (_, response) => response.end('{"items":[]}'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { address: `https://127.0.0.1:${port}`, [Symbol.dispose]: () => void server.close() };
+}
+
+test('A30: a host that plays a controller is refused, though its certificate is for a server too', async () => {
+  const authority = await makeAuthority(new Date());
+  const ca = authority.certificate;
+  using host = await showing(await hostCertificate(authority));
+  await assert.rejects(openClient(host.address, { ca }).list('host'), {
+    code: 'CONTROLLER_UNREACHABLE',
+    message: /its certificate is not a controller’s/,
+  });
+  using twin = await showing(await issueServer(authority, [], new Date()));
+  assert.deepEqual(await openClient(twin.address, { ca }).list('host'), []);
+});
+
 test('a certificate out of its time is told with the clock by which it is', async () => {
   const now = Date.now();
   const authority = await makeAuthority(new Date(now - 30 * DAY_MS));
@@ -107,14 +129,8 @@ test('a certificate out of its time is told with the clock by which it is', asyn
       /by this machine’s clock \(\d{4}-\d\d-\d\d, UTC\) its certificate does not hold yet: is the clock right/,
     ],
   ] as const) {
-    const { key, certificate: cert } = await issueServer(authority, [], new Date(now + offMs));
-    const server = createTlsServer({ key, cert, minVersion: 'TLSv1.3' }, silent);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    using _ = { [Symbol.dispose]: () => void server.close() };
-    const { port } = server.address() as AddressInfo;
-    const ca = authority.certificate;
-    await assert.rejects(openClient(`https://127.0.0.1:${port}`, { ca }).list('host'), {
+    using server = await showing(await issueServer(authority, [], new Date(now + offMs)));
+    await assert.rejects(openClient(server.address, { ca: authority.certificate }).list('host'), {
       code: 'CONTROLLER_UNREACHABLE',
       message: text,
     });

@@ -91,6 +91,14 @@ describe('the authority', () => {
     assert.equal(told.length, 2);
   });
 
+  it('A30: gives no controller the name that is of all hosts', async () => {
+    await using api = await openTestApi({ names: ['Agent.Heddle.Internal'] });
+    await assert.rejects(api.authority(), {
+      code: 'USAGE',
+      message: /agent\.heddle\.internal is a name of every host/,
+    });
+  });
+
   it('A30: knows its hosts by their certificates, and nobody by another', async () => {
     const clock = new Clock();
     await using api = await openTestApi({ now: clock.now });
@@ -150,6 +158,22 @@ describe('the authority', () => {
 });
 
 describe('another authority', () => {
+  it('is in what hosts get with what leads to the one before, until that is retired', async () => {
+    await using api = await openTestApi();
+    const before = parseBundle((await api.authority()).bundle())[0]!;
+    const shown = async (): Promise<X509Certificate[]> =>
+      parseBundle((await api.ok('POST', '/v1/hosts/h1/certificate', { csr })).certificate);
+    await join(api);
+    assert.equal((await shown()).length, 1);
+    await api.ok('POST', '/v1/ca/rotate', {});
+    const [host, cross, ...more] = await shown();
+    assert.ok(host?.checkIssued(cross!) && host.verify(cross!.publicKey), 'of the new one');
+    assert.ok(cross!.checkIssued(before) && cross!.verify(before.publicKey), 'which the old one has signed');
+    assert.equal(more.length, 0);
+    await api.ok('POST', '/v1/ca/retire', { force: true });
+    assert.equal((await shown()).length, 1);
+  });
+
   it('signs from then on; what the one before signed counts until that is retired', async () => {
     await using api = await openTestApi();
     const authority = await api.authority();

@@ -1,4 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
+import type { ServerTls, TlsContext } from '../listen/tls-server.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { HostId } from '../model/ids.ts';
 import type { Store } from '../store/contract.ts';
@@ -9,7 +10,6 @@ import { issueHost } from '../trust/issue.ts';
 import { opens, type SealingKey, sealed, unsealed } from '../trust/sealed.ts';
 import { RENEWABLE_MS } from '../trust/validity.ts';
 import { authorityKey, hostTrustKey, objectKey } from './keys.ts';
-import type { ServerTls, TlsContext } from './listen.ts';
 import { type HostPrincipal, hostProblem } from './principal.ts';
 import { must } from './rules.ts';
 import { TRIES } from './sequences.ts';
@@ -154,7 +154,7 @@ export class Authority implements ServerTls, AsyncDisposable {
    * A certificate for a host, of its request, and a note of it in the store.
    * @param csr PEM
    * @param generation of whoever asks: if it is another one by now, somebody else is the host
-   * @returns PEM
+   * @returns PEM, and behind it what leads to an older authority, while there is one
    * @throws INVALID for a request that is none, NOT_FOUND, CERTIFICATE_REVOKED, BUSY
    */
   async issueHost(csr: string, id: HostId, generation: number): Promise<{ certificate: string; notAfter: string }> {
@@ -165,6 +165,7 @@ export class Authority implements ServerTls, AsyncDisposable {
       if (host.revoked || record.generation !== generation)
         throw new HeddleError('CERTIFICATE_REVOKED', { host: host.name });
       const signer = this.#signer!;
+      const cross = this.#record().older?.cross ?? '';
       const certificate = await issueHost(signer, csr, { id, name: host.name, generation }, now());
       const notAfter = notAfterOf(certificate);
       const noted: HostCertificate = { authority: authorityId(signer.certificate), notAfter };
@@ -180,7 +181,7 @@ export class Authority implements ServerTls, AsyncDisposable {
         ops: [{ put: { key, value: JSON.stringify({ ...record, certificate: noted, ...before }) } }],
       });
       await world.reached(result.revision);
-      if (result.committed) return { certificate, notAfter };
+      if (result.committed) return { certificate: certificate + cross, notAfter };
     }
     throw new HeddleError('BUSY', { tries: TRIES });
   }

@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { HeddleError } from '../model/errors.ts';
 import type { KeyedCertificate } from '../trust/authority-certificate.ts';
+import { AGENT_NAME } from '../trust/identity.ts';
 import { issueServer, type ServerName } from '../trust/issue.ts';
 
 /** How often it is looked whether it is time: a machine that slept is not late by its sleep. */
@@ -30,7 +32,12 @@ export class ServerCertificate implements Disposable {
   /** The renewal under way: one at a time, and each of the authority as it is then. */
   #renewing: Promise<void> = Promise.resolve();
 
+  /** @throws USAGE if it is to have the name that all hosts have */
   constructor(options: ServerCertificateOptions) {
+    if (options.names.some((name) => name.toLowerCase() === AGENT_NAME))
+      throw new HeddleError('USAGE', {
+        problem: `${AGENT_NAME} is a name of every host: no controller is called so`,
+      });
     this.#options = options;
     this.#names = [...new Set([...local, ...options.names])].flatMap((value): ServerName[] => {
       if (isIP(value) !== 0) return [{ type: 'ip', value }];

@@ -7,6 +7,7 @@ export const joinTokenTtlSeconds = { default: 3600, least: 60, most: 30 * 86_400
 
 const time = Type.String({ format: 'date-time' });
 const pem = (what: string) => Type.String({ minLength: 1, description: `${what}, PEM` });
+const hostPem = pem('Of the host, and behind it what leads to an older authority');
 const csr = Type.String({
   minLength: 1,
   maxLength: 4096,
@@ -68,7 +69,7 @@ export const JoinInput = Type.Object(
 export const Joined = Type.Object(
   {
     host: Type.Object({ id: Id, name: Name }, strict),
-    certificate: pem('Of the host'),
+    certificate: hostPem,
     notAfter: time,
     ca: pem('Authorities that it is to believe'),
   },
@@ -77,7 +78,7 @@ export const Joined = Type.Object(
 
 export const RenewalInput = Type.Object({ csr }, strict);
 export const Renewed = Type.Object(
-  { certificate: pem('Of the host'), notAfter: time, ca: pem('Authorities that it is to believe') },
+  { certificate: hostPem, notAfter: time, ca: pem('Authorities that it is to believe') },
   strict,
 );
 

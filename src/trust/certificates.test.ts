@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { hasCode } from '../model/errors.ts';
 import { crossSign, makeAuthority } from './authority-certificate.ts';
 import { bundleText, parseBundle, pinOf } from './bundle.ts';
-import { identityOf, problemAt, verifyIdentity } from './identity.ts';
+import { identityOf, isAgentServer, problemAt, verifyIdentity } from './identity.ts';
 import { issueHost, issueServer } from './issue.ts';
 import { makeRequest, readRequest } from './request.ts';
 import { derOf, hostCertificate, hostId } from './test-hosts.ts';
@@ -57,14 +57,20 @@ it('a controller’s certificate names it, and is for servers alone', async () =
   assert.equal(now.getTime() - server.validFromDate.getTime(), 5 * 60_000, 'for clocks that are late');
 });
 
-it('a host’s certificate is of its own key, names it, and is for clients alone', async () => {
+it('a host’s certificate is of its own key, names it, and as a server’s has the name of all hosts alone', async () => {
   const authority = await makeAuthority(now);
   const { certificate, key } = await hostCertificate(authority, { now, generation: 7 });
   const host = read(certificate);
   assert.ok(host.checkPrivateKey(createPrivateKey(key)));
   assert.equal(host.subject, 'CN=h1');
-  assert.equal(host.subjectAltName, `URI:heddle:host:${hostId}, URI:heddle:generation:7`);
-  assert.deepEqual(host.keyUsage, ['1.3.6.1.5.5.7.3.2']);
+  assert.equal(
+    host.subjectAltName,
+    `DNS:agent.heddle.internal, URI:heddle:host:${hostId}, URI:heddle:generation:7`,
+    'whatever it is called, and wherever it is',
+  );
+  assert.deepEqual(host.keyUsage, ['1.3.6.1.5.5.7.3.2', '1.3.6.1.5.5.7.3.1']);
+  assert.ok(isAgentServer(host));
+  assert.ok(!isAgentServer(read((await issueServer(authority, [], now)).certificate)), 'not without the name');
   assert.ok(!host.ca);
   assert.deepEqual(identityOf(host), { kind: 'host', host: hostId, generation: 7 });
 });

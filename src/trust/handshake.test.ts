@@ -3,10 +3,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect,
+  createServer,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import { crossSign, type KeyedCertificate, makeAuthority } from './authority-certificate.ts';
 import { parseBundle } from './bundle.ts';
-import { CONTROLLER_URI, problemAt, verifyIdentity } from './identity.ts';
+import { AGENT_NAME, CONTROLLER_URI, problemAt, verifyIdentity } from './identity.ts';
 import { issueServer } from './issue.ts';
 import { hostCertificate, hostId } from './test-hosts.ts';
 import { DAY_MS } from './validity.ts';
@@ -100,10 +107,29 @@ it('A30: a client refuses a controller of another authority, an expired one, and
   const cases: [code: string, KeyedCertificate][] = [
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', await issueServer(foreign, names, now)],
     ['CERT_HAS_EXPIRED', await issueServer(ours, names, new Date(now.getTime() - 4 * DAY_MS))],
-    ['INVALID_PURPOSE', await hostCertificate(ours)],
+    ['no controller', await hostCertificate(ours)],
   ];
   for (const [code, shows] of cases) assert.equal((await meet(shows, ours.certificate, client)).client, code);
   assert.equal((await meet(server, ours.certificate, client)).client, undefined, 'the twin');
+});
+
+it('A30: a client that looks at names takes no host for a controller, whatever that is called', async () => {
+  const host = await hostCertificate(ours, { name: 'localhost' });
+  const named = await issueServer(ours, [...names, { type: 'dns', value: 'localhost' }], now);
+  // Node's own look at names; by an address it goes where no name is said.
+  const looking = (servername: string, host: string) => ({
+    ...{ ca: ours.certificate, servername },
+    checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(servername || host, shown),
+  });
+  for (const options of [looking('localhost', ''), looking('', '127.0.0.1')]) {
+    assert.equal((await meet(host, ours.certificate, options)).client, 'ERR_TLS_CERT_ALTNAME_INVALID');
+    assert.equal((await meet(named, ours.certificate, options)).client, undefined, 'the twin');
+  }
+  assert.equal(
+    (await meet(host, ours.certificate, looking(AGENT_NAME, ''))).client,
+    undefined,
+    'as a host it is known',
+  );
 });
 
 it('A30: who speaks TLS 1.2 at most is refused', async () => {

@@ -5,6 +5,11 @@ import { type HostId, isUuid } from '../model/ids.ts';
 export const CONTROLLER_URI = 'heddle:controller';
 /** The name of a host in its certificate. */
 export const hostUri = (id: HostId): string => `heddle:host:${id}`;
+/**
+ * The name by which who looks at names asks any host for its metrics: the same in all hosts' certificates, so that none has one
+ * that is somebody else's, nor one that it has chosen.
+ */
+export const AGENT_NAME = 'agent.heddle.internal';
 export const generationUri = (generation: number): string => `heddle:generation:${generation}`;
 
 const clientAuth = '1.3.6.1.5.5.7.3.2';
@@ -30,6 +35,10 @@ export function identityOf(certificate: X509Certificate): Identity | undefined {
     return undefined;
   return { kind: 'host', host: host as HostId, generation: Number(generation) };
 }
+
+/** Whether those who look at names take a host's certificate for a server's; one from before hosts served anything is none. */
+export const isAgentServer = (certificate: X509Certificate): boolean =>
+  certificate.checkHost(AGENT_NAME) !== undefined && (certificate.keyUsage ?? []).includes(serverAuth);
 
 const partOf = (uris: readonly string[], prefix: string): string | undefined =>
   uris.find((uri) => uri.startsWith(prefix))?.slice(prefix.length);

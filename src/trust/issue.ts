@@ -1,6 +1,6 @@
 import type { HostId } from '../model/ids.ts';
 import { issuedBy, type KeyedCertificate, newSerial, pem } from './authority-certificate.ts';
-import { CONTROLLER_URI, generationUri, hostUri } from './identity.ts';
+import { AGENT_NAME, CONTROLLER_URI, generationUri, hostUri } from './identity.ts';
 import { keyPairOf, newKey } from './keys.ts';
 import { readRequest } from './request.ts';
 import { lifetimes, validity } from './validity.ts';
@@ -30,14 +30,15 @@ export async function issueServer(
     publicKey,
     name: 'Heddle controller',
     sans,
-    usage: 'serverAuth',
+    usages: ['serverAuth'],
     ...validity(now, lifetimes.server),
   });
   return { certificate, key };
 }
 
 /**
- * A certificate for a host's key. Of its request nothing but the key is taken.
+ * A certificate for a host's key. Of its request nothing but the key is taken. It is for a server too, the agent's metrics: its one
+ * name is of no controller, and keeps clients from looking for another one in the subject.
  * @param csr PEM
  * @returns PEM
  * @throws INVALID if the request is none, or not signed with its own key
@@ -49,15 +50,21 @@ export async function issueHost(
   now: Date,
 ): Promise<string> {
   const { publicKey } = await readRequest(csr);
-  const sans = [hostUri(id), generationUri(generation)].map((value) => ({ type: 'url' as const, value }));
-  return issue(authority, { publicKey, name, sans, usage: 'clientAuth', ...validity(now, lifetimes.host) });
+  const uris = [hostUri(id), generationUri(generation)].map((value) => ({ type: 'url' as const, value }));
+  return issue(authority, {
+    publicKey,
+    name,
+    sans: [{ type: 'dns', value: AGENT_NAME }, ...uris],
+    usages: ['clientAuth', 'serverAuth'],
+    ...validity(now, lifetimes.host),
+  });
 }
 
 interface Leaf {
   readonly publicKey: CryptoKey;
   readonly name: string;
   readonly sans: { type: 'dns' | 'ip' | 'url'; value: string }[];
-  readonly usage: 'serverAuth' | 'clientAuth';
+  readonly usages: readonly ('serverAuth' | 'clientAuth')[];
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
@@ -79,7 +86,10 @@ async function issue(authority: KeyedCertificate, leaf: Leaf): Promise<string> {
     extensions: [
       new x.BasicConstraintsExtension(false, undefined, true),
       new x.KeyUsagesExtension(x.KeyUsageFlags.digitalSignature, true),
-      new x.ExtendedKeyUsageExtension([x.ExtendedKeyUsage[leaf.usage]], true),
+      new x.ExtendedKeyUsageExtension(
+        leaf.usages.map((usage) => x.ExtendedKeyUsage[usage]),
+        true,
+      ),
       new x.SubjectAlternativeNameExtension(leaf.sans),
       await x.SubjectKeyIdentifierExtension.create(leaf.publicKey),
       await issuedBy(issuer),

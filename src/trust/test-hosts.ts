@@ -10,10 +10,10 @@ export const hostId = '01a1fbe3-73c1-7595-93b3-860e40bdeaf6' as HostId;
 /** A host's certificate with its key, as it would have been made at a time. */
 export async function hostCertificate(
   authority: KeyedCertificate,
-  { now = new Date(), generation = 0, id = hostId } = {},
+  { now = new Date(), generation = 0, id = hostId, name = 'h1' } = {},
 ): Promise<KeyedCertificate> {
-  const { key, csr } = await makeRequest('h1');
-  return { certificate: await issueHost(authority, csr, { id, name: 'h1', generation }, now), key };
+  const { key, csr } = await makeRequest(name);
+  return { certificate: await issueHost(authority, csr, { id, name, generation }, now), key };
 }
 
 /** As TLS has it. */
