@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Static, Type } from '#typebox';
-import type { Credentials } from '../client/credentials.ts';
+import type { TlsContext } from '../listen/tls-server.ts';
 import { compileCheck } from '../listen/validate.ts';
 import { HeddleError } from '../model/errors.ts';
 import { readDurable, writeDurable } from './durable.ts';
@@ -14,6 +14,7 @@ const Identity = Type.Object(
     token: Type.Optional(Type.String()),
     /** PEM, as are the others. */
     key: Type.String(),
+    /** And behind it what leads to an older authority, if there was one. */
     cert: Type.String(),
     ca: Type.String(),
     /** When the certificate came, by this host's clock; ISO 8601. */
@@ -46,5 +47,5 @@ export function readIdentity(stateDir: string): Identity | undefined {
 export const writeIdentity = (stateDir: string, identity: Identity): void =>
   writeDurable(identityFile(stateDir), JSON.stringify(identity), { sync: true });
 
-/** What a client shows and asks for. */
-export const credentialsOf = ({ ca, cert, key }: Identity): Credentials => ({ ca, cert, key });
+/** What the host shows and believes, as a client and as a server. */
+export const credentialsOf = ({ ca, cert, key }: Identity): TlsContext => ({ ca, cert, key });

@@ -36,7 +36,7 @@ import { requireAlone, serveLocalApi } from './local-api.ts';
 import { LocalWorkloads } from './local-workloads.ts';
 import { openMembership } from './membership.ts';
 import { startMetadata } from './metadata/start.ts';
-import { serveMetrics } from './metrics-server.ts';
+import { noCertificate, serveMetrics } from './metrics-server.ts';
 import { Moves } from './moves.ts';
 import { NetworkUsers } from './network-users.ts';
 import { tellNotGiven } from './not-given.ts';
@@ -80,7 +80,7 @@ export interface AgentOptions {
   readonly guard?: readonly string[];
   /** Names the resolvers that workloads' queries for outside names are forwarded to. */
   readonly resolvConf: string;
-  /** "address:port" where metrics are served besides on the socket; default: nowhere. */
+  /** "address:port" where metrics are served by TLS, besides on the socket, by a host that has joined; default: nowhere. */
   readonly metricsListen?: string;
   readonly version: string;
   /** Ends the workload integrations, when the host leaves. */
@@ -111,11 +111,13 @@ const bpfObject = fileURLToPath(new URL('../../build/heddle.bpf.o', import.meta.
 
 /**
  * Starts an agent. Disposing it ends the process's part; the kernel goes on as it is.
- * @throws KERNEL_UNSUPPORTED, HOST_MISMATCH (another agent runs; no device has the VTEP), NAME_INVALID, ADDRESS_INVALID, KERNEL
+ * @throws KERNEL_UNSUPPORTED, HOST_MISMATCH (another agent runs; no device has the VTEP), NAME_INVALID, ADDRESS_INVALID, KERNEL,
+ *   USAGE
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, stateDir, version } = options;
   const { name, controller, own } = await openMembership(options);
+  if (options.metricsListen !== undefined && !own) throw noCertificate();
   const features = kernelFeatures(release());
   await requireAlone(options.socket);
   ensureSocketFolder(options.socket);
@@ -285,7 +287,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }),
   );
   // What it goes on with would end with the certificate that it was opened with.
-  own?.begin(client, () => stream.reopen());
+  own?.onRenewed(() => stream.reopen());
+  own?.begin(client);
   gateways.published.onChange = () => teller.heed();
   reconciler.onTold = () => leases.heed();
   let swept = false;
@@ -302,8 +305,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const whole = { ...parts, own, metadata, moves, sharing, segments, gateways, attachments, startWarnings };
   const status = () => agentStatus(whole);
   const observed = observeAgent(metrics, whole, status);
-  if (options.metricsListen !== undefined) {
-    const { address } = open.use(await serveMetrics(options.metricsListen, observed, log));
+  if (options.metricsListen !== undefined && own) {
+    const { address } = open.use(await serveMetrics(options.metricsListen, observed, own, log));
     log.info({ address }, 'serving metrics');
   }
   const setting = () => ({

@@ -1,51 +1,66 @@
-import type { Server } from 'node:http';
+import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import Fastify, { LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
+import { endWhole, httpsAddress, listening, parseTcp } from '../listen/tcp.ts';
+import { type ServerTls, tlsServer } from '../listen/tls-server.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { HeddleError } from '../model/errors.ts';
+import { AGENT_NAME, isAgentServer } from '../trust/identity.ts';
 
 /** Most connections at once: scrapers need one each. */
 const CONNECTIONS_MAX = 64;
+/** Milliseconds; a connection stays open between two scrapes. */
+const times = { handshakeTimeout: 10_000, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 72_000 };
+
+/** Why a host that has not joined cannot. */
+export const noCertificate = (): HeddleError =>
+  new HeddleError('USAGE', {
+    problem:
+      '--metrics-listen is by TLS with the host’s certificate, and this host has none: heddle agent join <controller> <token> gets it one',
+  });
+
+/** The host's certificate, as this needs it. */
+export interface ServedCertificate extends ServerTls {
+  /** Has it renewed although it is not time. */
+  renewNow(): void;
+}
 
 /**
- * Serves metrics and readiness, and nothing else, on a TCP address. There is no TLS and no credential: whoever reaches it reads
- * how much the host carries, and no tenant's names.
- * @returns where it listens, as "http://127.0.0.1:9470"
+ * Serves metrics and readiness, and nothing else, by TLS 1.3 with the host's certificate, whose name there is that of all hosts. No
+ * credential is asked for: whoever reaches it reads how much the host carries, and no tenant's names.
+ * @returns where it listens, as "https://127.0.0.1:9470"
  * @throws USAGE if it is no address to listen on, or cannot be listened on
  */
 export async function serveMetrics(
   listen: string,
   observed: Observed,
+  own: ServedCertificate,
   log: Logger,
 ): Promise<AsyncDisposable & { readonly address: string }> {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(listen);
-  const host = match?.[1] ?? match?.[2];
-  if (!match || !host || Number(match[3]) > 65_535)
-    throw new HeddleError('USAGE', {
-      problem: `"${listen}" is no address to serve metrics on: write 127.0.0.1:9470 or [::1]:9470`,
-    });
+  const where = parseTcp(listen, 9470);
   const app = Fastify({
     loggerInstance: log as never,
     ...withoutSchemas,
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: 10_000,
-    forceCloseConnections: true,
     bodyLimit: 1,
   });
   serveObserved(app as never, () => observed);
-  const server: Server = app.server;
+  await app.ready();
+  const server = tlsServer(own, times, (request, response) => app.routing(request, response));
   server.maxConnections = CONNECTIONS_MAX;
-  try {
-    await app.listen({ host, port: Number(match[3]) });
-  } catch (cause) {
-    await app.close();
-    throw new HeddleError('USAGE', { problem: `cannot serve metrics: ${(cause as Error).message}` }, cause);
+  const end = endWhole(server);
+  await listening(server, () => server.listen(where));
+  if (!isAgentServer(new X509Certificate(own.context.cert))) {
+    log.warn(`the certificate is from before it had the name ${AGENT_NAME}: it is renewed now, and served until then`);
+    own.renewNow();
   }
-  const { address, family, port } = server.address() as AddressInfo;
   return {
-    address: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    [Symbol.asyncDispose]: () => app.close(),
+    address: httpsAddress(server.address() as AddressInfo),
+    async [Symbol.asyncDispose]() {
+      end();
+      await app.close();
+    },
   };
 }

@@ -43,7 +43,8 @@ test('a certificate that is renewed in time is no problem, and one that is late 
   const request = async () => {
     throw new HeddleError('CONTROLLER_UNREACHABLE', { address: 'https://192.0.2.1:7470', problem: 'no route' });
   };
-  late.own.begin({ request }, () => assert.fail('it is renewed'));
+  late.own.onRenewed(() => assert.fail('it is renewed'));
+  late.own.begin({ request });
   await late.failed;
   assert.match(late.own.status.problem ?? '', /is not renewed: .*no route/);
 });

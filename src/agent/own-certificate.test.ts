@@ -62,7 +62,8 @@ test('a renewal under way takes not the place of what the host joins again with 
   const own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: () => failed.resolve() });
   {
     await using _ = own;
-    own.begin(client as never, failed.resolve);
+    own.onRenewed(() => failed.resolve());
+    own.begin(client as never);
     own.renewNow();
     await asked;
     writeIdentity(state.stateDir, again);
@@ -79,7 +80,8 @@ test('what a host joined with while its agent began is taken, whatever times its
   const { client } = slowController();
   const taken = Promise.withResolvers<void>();
   await using own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
-  own.begin(client as never, taken.resolve, 10);
+  own.onRenewed(() => taken.resolve());
+  own.begin(client as never, 10);
   await taken.promise;
   assert.equal(own.credentials().cert, again.cert);
 });
@@ -97,7 +99,8 @@ test('as another host, or elsewhere, only a new process goes on: that is said on
       warned.resolve();
     };
     await using own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: warn as never });
-    own.begin(client as never, taken.resolve, 10);
+    own.onRenewed(() => taken.resolve());
+    own.begin(client as never, 10);
     writeIdentity(state.stateDir, other);
     await warned.promise;
     warned = Promise.withResolvers();
@@ -129,7 +132,8 @@ test('a name that its controller gives it is written down, stays with a renewal,
   const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let taken = 0;
   await using own = new OwnCertificate(state.stateDir, state.joined, pino({ level: 'silent' }));
-  own.begin(client as never, () => steps[taken++]?.resolve(), 10);
+  own.onRenewed(() => steps[taken++]?.resolve());
+  own.begin(client as never, 10);
   own.renewNow();
   await asked;
   own.renamed('h9');
@@ -157,4 +161,25 @@ test('what a host has joined with meanwhile keeps its name; and a full disk keep
     pino({ level: 'silent' }),
   );
   nowhere.renamed('h9');
+});
+
+test('a renewal that somebody wants, and that fails, is tried again, although it is not time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  using state = await newState();
+  const [failed, renewed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const log = { info: () => undefined, warn: () => failed.resolve() };
+  const { certificate } = await hostCertificate(authority);
+  let tries = 0;
+  const request = async () => {
+    if (++tries === 1) throw new Error('no route');
+    return { certificate, ca: authority.certificate };
+  };
+  await using own = new OwnCertificate(state.stateDir, state.joined, log);
+  own.onRenewed(() => renewed.resolve());
+  own.renewNow();
+  own.begin({ request } as never);
+  await failed.promise;
+  t.mock.timers.tick(90_000);
+  await renewed.promise;
+  assert.equal(own.context.cert, certificate);
 });

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
-import type { Credentials, CurrentCredentials } from '../client/credentials.ts';
+import type { CurrentCredentials } from '../client/credentials.ts';
+import type { ServerTls, TlsContext } from '../listen/tls-server.ts';
 import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
 import { LATE_SHARE, shareLeft } from '../trust/validity.ts';
@@ -24,12 +25,13 @@ export interface CertificateStatus {
 }
 
 /** The host's certificate, which is renewed, with a new key, when a third of its time is over. */
-export class OwnCertificate implements AsyncDisposable {
+export class OwnCertificate implements ServerTls, AsyncDisposable {
   readonly #stateDir: string;
   readonly #log: Pick<Logger, 'info' | 'warn'>;
   readonly #stop = new AbortController();
   #identity: Identity;
-  #credentials: Credentials;
+  #credentials: TlsContext;
+  readonly #listeners = new Set<(context: TlsContext) => void>();
   #renewing: Promise<void> | undefined;
   #wanted = false;
   /** Why it was not renewed at the last try. */
@@ -48,6 +50,15 @@ export class OwnCertificate implements AsyncDisposable {
 
   /** The same object until the certificate is another one. */
   readonly credentials: CurrentCredentials = () => this.#credentials;
+  /** The same, as a server shows it. */
+  get context(): TlsContext {
+    return this.#credentials;
+  }
+  /** Calls with each certificate that takes the place of another one, until it is disposed of. */
+  onRenewed(listener: (context: TlsContext) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
 
   /** Until when it holds, and why it was not renewed, if that should have been long ago. */
   get status(): CertificateStatus {
@@ -82,17 +93,14 @@ export class OwnCertificate implements AsyncDisposable {
     this.#pause.end();
   }
 
-  /**
-   * Renews it whenever it is time, from now on, and takes the one by which the host joins again as the same; `onRenewed` is called
-   * after each time.
-   */
-  begin(client: Pick<Client, 'request'>, onRenewed: () => void, lookEachMs = lookAtFileMs): void {
+  /** Renews it whenever it is time, from now on, and takes the one by which the host joins again as the same. */
+  begin(client: Pick<Client, 'request'>, lookEachMs = lookAtFileMs): void {
     const look = () => {
-      if (this.#joinedAgain()) onRenewed();
+      if (this.#joinedAgain()) this.#announce();
     };
     // It is read each time: what was written since the start counts too, and whatever times the file has.
     this.#looking = setInterval(look, lookEachMs).unref();
-    this.#renewing = this.#run(client, onRenewed);
+    this.#renewing = this.#run(client);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,7 +110,7 @@ export class OwnCertificate implements AsyncDisposable {
     await this.#renewing;
   }
 
-  async #run(client: Pick<Client, 'request'>, onRenewed: () => void): Promise<void> {
+  async #run(client: Pick<Client, 'request'>): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       let wait = Math.min(renewalOf(this.#identity) - Date.now(), lookMs);
@@ -111,16 +119,21 @@ export class OwnCertificate implements AsyncDisposable {
           this.#wanted = false;
           await this.#renew(client, signal);
           this.#failure = undefined;
-          onRenewed();
+          this.#announce();
           continue;
         } catch (err) {
           if (signal.aborted) return;
           this.#failure = (err as Error).message;
+          this.#wanted = true;
           this.#log.warn({ err, until: this.status.until }, 'the certificate was not renewed; it is tried again');
           wait = (isShutOut(err) ? shutOutMs : againMs) * (0.5 + Math.random());
         }
       await this.#pause.wait(wait);
     }
+  }
+
+  #announce(): void {
+    for (const listener of this.#listeners) listener(this.#credentials);
   }
 
   /** By `heddle agent join` beside this process; as another host, or elsewhere, only a new process goes on. */
@@ -136,6 +149,7 @@ export class OwnCertificate implements AsyncDisposable {
     this.#identity = joined;
     this.#credentials = credentialsOf(joined);
     this.#failure = undefined;
+    this.#wanted = false;
     return true;
   }
 

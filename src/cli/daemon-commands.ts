@@ -226,7 +226,7 @@ export function agentCommand(io: Io): Command {
     )
     .option(
       '--metrics-listen <address:port>',
-      'serve metrics there too, by TCP without TLS; default: on the socket alone',
+      'serve metrics there too, by TLS with the certificate of a host that has joined; default: on the socket alone',
     )
     .option('--resolv-conf <file>', 'names the resolvers for what is no network’s own name', '/etc/resolv.conf')
     .option(

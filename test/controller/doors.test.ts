@@ -150,7 +150,8 @@ test('a host that joins again beside its agent is let in, without a new process'
   const h1 = await rig.join('h1');
   await using own = new OwnCertificate(join(rig.dir, 'h1'), h1, log);
   const { promise: renewed, resolve } = Promise.withResolvers<void>();
-  own.begin(openClient(rig.address, own.credentials), resolve, 20);
+  own.onRenewed(() => resolve());
+  own.begin(openClient(rig.address, own.credentials), 20);
   await rig.root.revokeHost('h1');
   await assert.rejects(openClient(rig.address, own.credentials).get('host', 'h1'), { code: 'CERTIFICATE_REVOKED' });
   await rig.join('h1', rig.address, (await rig.root.createHostToken({ name: 'h1' })).token);
@@ -199,7 +200,8 @@ test('a certificate is renewed with a new key when a third of its time is over, 
   const stateDir = join(rig.dir, 'h1');
   await using own = new OwnCertificate(stateDir, h1, log);
   const { promise: renewed, resolve } = Promise.withResolvers<void>();
-  own.begin(openClient(rig.address, own.credentials), resolve);
+  own.onRenewed(() => resolve());
+  own.begin(openClient(rig.address, own.credentials));
   await renewed;
   const after = readIdentity(stateDir)!;
   assert.notEqual(after.key, h1.key);

@@ -62,11 +62,12 @@ async function openHost({ root, address, dir }: Rig) {
     }),
   );
   await welcomed.promise;
-  own.begin(openClient(address, own.credentials), () => {
+  own.onRenewed(() => {
     welcomed = Promise.withResolvers();
     stream.reopen();
     renewed.resolve();
   });
+  own.begin(openClient(address, own.credentials));
   return Object.assign(stack.move(), {
     renewed: () => {
       renewed = Promise.withResolvers();
@@ -161,7 +162,8 @@ test('A33: a host that was off for three weeks is back by itself, and until then
   const client = openClient(rig.address, own.credentials);
   await assert.rejects(client.get('host', 'h1'), { code: 'CERTIFICATE_INVALID', message: /expired/ });
   const { promise: renewed, resolve } = Promise.withResolvers<void>();
-  own.begin(client, resolve);
+  own.onRenewed(() => resolve());
+  own.begin(client);
   await renewed;
   assert.equal((await client.get('host', 'h1')).name, 'h1');
 });

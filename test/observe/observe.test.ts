@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { agentDaemon } from '../../src/lab/daemons.ts';
@@ -197,16 +199,43 @@ test('an agent is ready without a controller, and says so', async () => {
   await lab.allOnline(20_000);
 });
 
-test('with --metrics-listen metrics are served by TCP, and nothing else', async () => {
+test('with --metrics-listen metrics are served by TLS, and nothing else, by the name of all hosts', async () => {
   const spec = agentDaemon(lab.plan, lab.plan.hosts[0]!);
   const where = `${lab.host('h1').vtep}:9470`;
   await lab.kill('h1', 'SIGTERM');
   await startDaemon({ ...spec, argv: [...spec.argv, '--metrics-listen', where] });
   await lab.ready('h1');
-  const fetched = async (path: string) =>
-    (await lab.host('h2').exec(['curl', '-s', '-m', '5', `http://${where}${path}`])).stdout;
+  const ca = join(lab.plan.dir, 'ca.pem');
+  const asked = (url: string, ...options: string[]) =>
+    lab.host('h2').exec(['curl', '-sS', '-m', '5', '--cacert', ca, ...options, url]);
+  const byName = ['--connect-to', `agent.heddle.internal:443:${where}`];
+  const fetched = async (path: string) => (await asked(`https://agent.heddle.internal${path}`, ...byName)).stdout;
+  const keepAuthority = async () => writeFileSync(ca, (await client.authority()).ca);
+  await keepAuthority();
   assert.match(await fetched('/metrics'), /^heddle_controller_connected 1$/m);
   assert.equal(await fetched('/readyz'), 'ok\n');
   assert.match(await fetched('/v1/status'), /404/);
   assert.match(await fetched('/v1/attachments'), /404/);
+
+  const plain = await asked(`http://${where}/metrics`);
+  assert.deepEqual([plain.code === 0, plain.stdout], [false, '']);
+  const byAddress = await asked(`https://${where}/metrics`);
+  assert.match(byAddress.stderr, /does not match|no alternative certificate subject name/);
+
+  // Whoever has the bundle of before a rotation, or of while it lasts, goes on.
+  const serial = async () =>
+    /serial.*: *(\S+)/i.exec(
+      (await asked('https://agent.heddle.internal/healthz', ...byName, '-w', '%{certs}')).stdout,
+    )?.[1];
+  const before = await serial();
+  assert.ok(before);
+  const rotated = await client.rotateAuthority();
+  await until('it shows a certificate of the new authority', 20_000, async () => {
+    const now = await serial();
+    assert.ok(now, 'whoever believes the old one alone is not cut off');
+    return now === before ? undefined : true;
+  });
+  assert.equal(rotated.authorities.length, 2);
+  await keepAuthority();
+  assert.equal(await fetched('/healthz'), 'ok\n');
 });
