@@ -45,7 +45,10 @@ export class Machine {
 
   /** All that runs there ends at once. */
   async off(): Promise<void> {
-    const ended = this.#process.exitCode === null && once(this.#process, 'exit');
+    const { exitCode, signalCode } = this.#process;
+    // One that has ended has its number no more.
+    if ((exitCode ?? signalCode) !== null) return;
+    const ended = once(this.#process, 'exit');
     process.kill(this.#first, 'SIGKILL');
     await ended;
   }
