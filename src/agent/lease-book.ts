@@ -51,8 +51,9 @@ export class LeaseBook {
     return [...this.#reserved.values()];
   }
   reservation = (owner: string): Reservation | undefined => this.#reserved.get(owner);
-  reserve(reservation: Reservation): void {
-    this.#reserved.put(reservation, { sync: true });
+  /** `lasting`: also when the machine falls, with the workloads that it is for. */
+  reserve(reservation: Reservation, { lasting }: { lasting: boolean }): void {
+    this.#reserved.put(reservation, { sync: lasting });
   }
   release(owner: string): void {
     this.#reserved.remove(owner);

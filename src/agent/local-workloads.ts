@@ -1,6 +1,5 @@
 import type { Client } from '../client/client.ts';
 import type { HostPorts } from '../gateway/host-ports.ts';
-import type { Ip } from '../model/address.ts';
 import { fromProblem, HeddleError } from '../model/errors.ts';
 import type { NetworkItem } from '../model/host-state.ts';
 import { type NetworkId, newId, type PortId, parseName } from '../model/ids.ts';
@@ -17,7 +16,15 @@ import type { ThisHost } from './this-host.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { peerName } from './workload-end.ts';
-import type { NetworkRef, PluggedPair, TakenAddress, WorkloadPort, WorkloadSpec, Workloads } from './workloads.ts';
+import type {
+  NetworkRef,
+  PluggedPair,
+  TakenAddress,
+  WantedAddress,
+  WorkloadPort,
+  WorkloadSpec,
+  Workloads,
+} from './workloads.ts';
 
 /** What the workloads are made with. */
 export interface WorkloadParts {
@@ -67,18 +74,14 @@ export class LocalWorkloads implements Workloads {
     );
   }
 
-  async takeAddress(
-    owner: string,
-    network: NetworkId,
-    want: { family: 4 | 6 } | { address: Ip },
-  ): Promise<TakenAddress> {
+  async takeAddress(owner: string, network: NetworkId, want: WantedAddress): Promise<TakenAddress> {
     const { book, allocation, reconciler, leases } = this.#parts;
     const item = mustKnow(reconciler.state.networks, network);
     const before = book.reservation(owner);
     if (before?.network === network && fits(before, want)) return taken(before, item);
     const reserve = ({ ip, mac }: Pick<Reservation, 'ip' | 'mac'>): Reservation => {
       const reservation = { owner, network, ip, mac };
-      book.reserve(reservation);
+      book.reserve(reservation, { lasting: 'lasting' in want });
       return reservation;
     };
     const reserved =
@@ -256,7 +259,7 @@ const hasOwnMac = ({ leased, mac }: Pick<LocalPort, 'leased' | 'mac'>): boolean 
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-const fits = ({ ip }: Reservation, want: { family: 4 | 6 } | { address: Ip }): boolean =>
+const fits = ({ ip }: Reservation, want: WantedAddress): boolean =>
   'address' in want ? ip === want.address : ip.includes(':') === (want.family === 6);
 
 const taken = ({ ip, mac }: Reservation, network: NetworkItem): TakenAddress => ({

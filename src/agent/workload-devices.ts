@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Device } from '../compile/facts.ts';
 import { SLOTS_MAX } from '../datapath/layouts.ts';
 import type { BpfProgram } from '../kernel/bpf.ts';
-import { hasErrno } from '../kernel/libc.ts';
+import { hasErrno, ifNameToIndex } from '../kernel/libc.ts';
 import { ensureNoLink, ensureNoLinkBeside, type Link, linkChange, linkList, linkSet } from '../kernel/link.ts';
 import type { Netlink } from '../kernel/netlink.ts';
 import { ensureClsact, ensureFilter, firstFilters } from '../kernel/tc.ts';
@@ -72,6 +72,8 @@ export class WorkloadDevices {
   readonly #devices = new Map<PortId, WorkloadDevice>();
   /** A free slot whose counters are zero already, for the next device: that takes some 400 calls of the kernel, 0.3 ms. */
   #spare: number | undefined;
+  /** Those whose programs are on them, by ifindex: seen since the kernel was last read. It tells of each that is taken off. */
+  readonly #equipped = new Set<number>();
   /** Nothing was read yet. */
   #first = true;
   /** Devices that the kernel is taking away. */
@@ -157,6 +159,7 @@ export class WorkloadDevices {
     }
     for (const [port, device] of this.#devices) if (found.get(port)?.ifindex !== device.ifindex) drift++;
     this.#devices.clear();
+    this.#equipped.clear();
     for (const [port, device] of found) this.#devices.set(port, device);
     this.#first = false;
     this.#spare = undefined;
@@ -189,6 +192,7 @@ export class WorkloadDevices {
     try {
       this.#equip(ifindex, want);
       made.complete();
+      this.#equipped.add(ifindex);
     } catch (cause) {
       this.#devices.delete(id);
       if (!this.isNic(ifindex)) made.undo();
@@ -201,9 +205,13 @@ export class WorkloadDevices {
   #keep(want: DeviceWant): Ensured | undefined {
     const have = this.#devices.get(want.port.id);
     if (!have) return undefined;
+    const { ifindex } = have;
     try {
-      this.#attachPrograms(have.ifindex, want);
-      if (!have.up && !have.nic) linkSet(this.#nl, have.ifindex, { up: true });
+      // To ask for its programs is to wait for whoever changes devices: an engine that moves one into a container takes 20 ms.
+      const isWhole = this.#equipped.has(ifindex) && ifNameToIndex(have.name) === ifindex;
+      if (!isWhole) this.#attachPrograms(ifindex, want);
+      this.#equipped.add(ifindex);
+      if (!have.up && !have.nic) linkSet(this.#nl, ifindex, { up: true });
     } catch (e) {
       if (!hasErrno(e, 'ENODEV')) throw e;
       this.#devices.delete(want.port.id);
@@ -271,6 +279,7 @@ export class WorkloadDevices {
     if (!device) return;
     const { ifindex } = device;
     this.#devices.delete(port);
+    this.#equipped.delete(ifindex);
     if (device.taken) return leaveTap(this.#nl, ifindex, device.before);
     if (device.nic) {
       if (!this.isNic(ifindex)) leaveNic(this.#nl, ifindex, device.nic);

@@ -1,5 +1,5 @@
 /**
- * What workload integrations (Docker; later CNI and libvirt) ask of the agent, in its process. Everything is durable
+ * What workload integrations (Docker; later CNI and libvirt) ask of the agent, in its process. Everything is on record
  * before it resolves, repeatable, and answered from this host's state where the host has a lease: the controller learns
  * of it later.
  */
@@ -13,6 +13,12 @@ export interface NetworkRef {
   readonly tenant: string;
   readonly network: string;
 }
+
+/**
+ * An address to take: any of a family, or this one. `lasting`: it stays taken when the machine falls; else it is a workload's, which
+ * falls with it.
+ */
+export type WantedAddress = { readonly family: 4 | 6 } | { readonly address: Ip; readonly lasting?: true };
 
 /** An address taken for a workload that is about to come. */
 export interface TakenAddress {
@@ -76,7 +82,7 @@ export interface Workloads {
    * controller. The same owner gets the same address again.
    * @throws ADDRESS_POOL_EXHAUSTED, ADDRESS_TAKEN, ADDRESS_OUTSIDE, ADDRESS_RESERVED, CONTROLLER_UNREACHABLE, NOT_FOUND
    */
-  takeAddress(owner: string, network: NetworkId, want: { family: 4 | 6 } | { address: Ip }): Promise<TakenAddress>;
+  takeAddress(owner: string, network: NetworkId, want: WantedAddress): Promise<TakenAddress>;
   /** Gives back what an owner took. An address that a port of this host has by now goes with the port. */
   giveBackAddress(owner: string): Promise<void>;
   /** The owners of all addresses that are taken so. */

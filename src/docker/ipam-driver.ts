@@ -182,7 +182,8 @@ export class IpamDriver {
         pool = state.pools.put({ ...this.#pool(id), network });
       }
       const item = await workloads.use(owners.pool(id), { tenant: pool.tenant, network: state.networkOf(pool)! });
-      for (const ip of pool.reserved) await workloads.takeAddress(owners.aux(id, ip), item.id, { address: ip as Ip });
+      for (const ip of pool.reserved)
+        await workloads.takeAddress(owners.aux(id, ip), item.id, { address: ip as Ip, lasting: true });
       return item.id;
     });
   }

@@ -96,7 +96,8 @@ export class NetworkDriver {
       state.networks.put({ ...record, network });
       const item = await workloads.use(owners.network(id), { tenant: plan.tenant, network });
       for (const pool of plan.pools) await this.#claim(pool.id, network);
-      for (const ip of plan.aux) await workloads.takeAddress(owners.aux(id, ip), network, { address: parseIp(ip) });
+      for (const ip of plan.aux)
+        await workloads.takeAddress(owners.aux(id, ip), network, { address: parseIp(ip), lasting: true });
       state.networks.put({ ...record, network, subnets: item.subnets, state: 'made' });
       return {};
     } catch (cause) {
@@ -112,7 +113,8 @@ export class NetworkDriver {
     const { state, workloads } = this.#with;
     const pool = state.pools.get(id);
     if (!pool) throw new HeddleError('NOT_FOUND', { kind: 'address pool', name: id });
-    for (const ip of pool.reserved) await workloads.takeAddress(owners.aux(id, ip), network, { address: ip as Ip });
+    for (const ip of pool.reserved)
+      await workloads.takeAddress(owners.aux(id, ip), network, { address: ip as Ip, lasting: true });
     for (const address of state.addresses.all())
       if (address.pool === id) state.addresses.put({ ...address, reserved: true });
   }

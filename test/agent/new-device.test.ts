@@ -1,4 +1,4 @@
-/** A new pair comes up with its programs on it, and not before. */
+/** A new pair comes up with its programs on it, and not before; while they are, the kernel is not asked again. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { ServerNamespaces } from '../../src/agent/server-namespaces.ts';
 import { WorkloadDevices } from '../../src/agent/workload-devices.ts';
 import { type DeviceWant, deviceName } from '../../src/agent/workload-end.ts';
 import { type BpfProgram, ensureBpffs, openBpf } from '../../src/kernel/bpf.ts';
-import { linkByName } from '../../src/kernel/link.ts';
+import { linkByName, linkDelete } from '../../src/kernel/link.ts';
 import type { Netlink } from '../../src/kernel/netlink.ts';
-import { lastingIdentity } from '../../src/kernel/netns.ts';
+import { inNetns, lastingIdentity } from '../../src/kernel/netns.ts';
 import { listFilters } from '../../src/kernel/tc.ts';
 import { newId, type PortId } from '../../src/model/ids.ts';
 import { scratchNetns } from '../kernel/fixture.ts';
@@ -34,18 +34,25 @@ function world(meddling: (device: string, pins: string) => string[] = () => []) 
   const name = deviceName(id);
   /** After each call of the kernel in which there was the device: whether it was up, and whether the program was on it. */
   const seen: { up: boolean; guarded: boolean }[] = [];
+  const tc = (line: string) =>
+    execFileSync('nsenter', [`--net=${host.path}`, 'tc', ...line.split(' ')], { stdio: 'pipe' });
   const look = (): void => {
     const link = linkByName(host.nl, name);
     if (!link) return;
     const filters = listFilters(host.nl, link.ifindex, 'ingress');
     seen.push({ up: link.up, guarded: filters.some((f) => f.name === 'heddle:from_port') });
     if (seen.length > 1) return;
-    for (const line of meddling(name, join(dir, 'pins')))
-      execFileSync('nsenter', [`--net=${host.path}`, 'tc', ...line.split(' ')], { stdio: 'pipe' });
+    for (const line of meddling(name, join(dir, 'pins'))) tc(line);
   };
+  let asked = 0;
   const nl: Netlink = {
     ...host.nl,
+    request(...question) {
+      asked++;
+      return host.nl.request(...question);
+    },
     batch(requests) {
+      asked++;
       try {
         return host.nl.batch(requests);
       } finally {
@@ -53,8 +60,8 @@ function world(meddling: (device: string, pins: string) => string[] = () => []) 
       }
     },
   };
-  const ensure = (from: BpfProgram = bpf.program('from_port')): void => {
-    const devices = new WorkloadDevices({
+  const open = (from: BpfProgram = bpf.program('from_port')) =>
+    new WorkloadDevices({
       nl,
       programs: { from, toHost: bpf.program('to_host'), fromSegment: bpf.program('from_segment') },
       resetCounters() {},
@@ -63,19 +70,28 @@ function world(meddling: (device: string, pins: string) => string[] = () => []) 
       servers: new ServerNamespaces(),
       log: pino({ enabled: false }),
     });
-    const target = { path: workload.path, identity: lastingIdentity(workload.ns) };
-    devices.ensure({
-      port: { id, mac: '02:00:00:00:00:01', addresses: [] },
-      network: { subnets: [] },
-      attachment: { kind: 'netns', port: id, target, ifname: 'eth0' },
-      mtuBytes: 1_450,
-    } as unknown as DeviceWant);
-  };
+  const target = { path: workload.path, identity: lastingIdentity(workload.ns) };
+  const want = {
+    port: { id, mac: '02:00:00:00:00:01', addresses: [] },
+    network: { subnets: [] },
+    attachment: { kind: 'netns', port: id, target, ifname: 'eth0' },
+    mtuBytes: 1_450,
+  } as unknown as DeviceWant;
   const all = undo.move();
   return {
     bpf,
     seen,
-    ensure,
+    open,
+    want,
+    /** How often rtnetlink is asked by what is done on the host. */
+    asks(work: () => unknown): number {
+      const before = asked;
+      inNetns(host.ns, work);
+      return asked - before;
+    },
+    ensure: (from?: BpfProgram) => void open(from).ensure(want),
+    tc,
+    host,
     device: () => linkByName(host.nl, name),
     [Symbol.dispose]: () => all.dispose(),
   };
@@ -110,4 +126,25 @@ test('nor is its filter replaced: where it has our place the device is refused',
   assert.throws(() => w.ensure(), /taken by filter/);
   assert.ok(w.seen.every(({ up, guarded }) => !up && !guarded));
   assert.equal(w.device(), undefined);
+});
+
+test('one that is whole is asked about no more, until the kernel is read again or it is gone', () => {
+  using w = world();
+  const devices = w.open();
+  const ensure = () => devices.ensure(w.want);
+  assert.ok(w.asks(ensure) > 0);
+  assert.equal(w.asks(ensure), 0);
+  const filters = () => listFilters(w.host.nl, w.device()!.ifindex, 'ingress').map(({ name }) => name);
+  w.tc(`qdisc del dev ${w.device()!.name} clsact`);
+  assert.deepEqual(filters(), []);
+  // As upkeep has it done when the kernel tells of that.
+  w.asks(() => devices.scan(new Map()));
+  assert.ok(w.asks(ensure) > 0);
+  assert.deepEqual(filters(), ['heddle:from_port']);
+  assert.equal(w.asks(ensure), 0);
+  const { ifindex } = w.device()!;
+  linkDelete(w.host.nl, ifindex);
+  w.asks(ensure);
+  assert.notEqual(w.device()?.ifindex, ifindex);
+  assert.deepEqual(filters(), ['heddle:from_port']);
 });
