@@ -67,7 +67,9 @@ export function joinCommand(io: Io): Command {
       if (typed.json) printJson(io, { controller, host, installed: typed.install === true, already });
       else io.out(`${host.name} is a host of ${controller}\n`);
       if (service) return await lookAround(io, service.socket, typed.json);
-      if (!typed.json) io.out(`next: ${rootLauncher()} agent --state-dir ${typed.stateDir}\n`);
+      if (typed.json) return;
+      const [agent, doctor] = [`${rootLauncher()} agent --state-dir ${typed.stateDir}`, `${rootLauncher()} doctor`];
+      io.out(`next: ${agent}\n      and when it runs, for the ways to other hosts: ${doctor}\n`);
     },
   );
 }
