@@ -131,11 +131,12 @@ test('ports behind a port are on its device, told apart by tag and MAC', () => {
   const tagged = port('tagged', 3, { behind: front.id, vlan: 20 });
   const rows = plan({ front: { ...pair, trunk: true } }, front, nested, tagged);
   const flags = portFlags.IP4 | portFlags.TRUNK;
+  const peer = flags | portFlags.PEER;
   assert.deepEqual(stations(rows), [
-    { ifindex: 9, vlan: 0, mac: '02:00:00:00:00:02', slot: 4, flags },
+    { ifindex: 9, vlan: 0, mac: '02:00:00:00:00:02', slot: 4, flags: peer },
     { ifindex: 9, vlan: 20, mac: '02:00:00:00:00:03', slot: 4, flags },
   ]);
-  assert.equal(flagsOf(rows), flags);
+  assert.equal(flagsOf(rows), peer);
   assert.deepEqual(fdbOf(rows), [
     { ...none, ifindex: 9, slot: 4, flags: fdbFlags.PEER },
     { ...none, ifindex: 9, slot: 4, flags: fdbFlags.PEER },
@@ -154,7 +155,7 @@ test('a port behind another may have a slot of its own, and is nowhere while tha
 });
 
 test('a port without ports behind it is no trunk', () => {
-  assert.equal(flagsOf(plan({ web: pair }, port('web', 1))), portFlags.IP4);
+  assert.equal(flagsOf(plan({ web: pair }, port('web', 1))), portFlags.IP4 | portFlags.PEER);
 });
 
 const nic: Device = { ifindex: 7, slot: 6, redirectPeer: false, tap: true, vlan: 30 };

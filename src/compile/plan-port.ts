@@ -168,6 +168,7 @@ export function planDevice(station: Station, network: NetworkItem, device: Devic
     (ip4 && routed?.has(ip4) ? portFlags.ROUTED4 : 0) |
     (ip6 && routed?.has(ip6) ? portFlags.ROUTED6 : 0) |
     (network.mssClamp ? portFlags.CLAMP : 0) |
+    (device.redirectPeer && vlan === 0 ? portFlags.PEER : 0) |
     (extra.flags ?? 0);
   const value = portRow.encode({
     slot: device.slot,

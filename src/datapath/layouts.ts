@@ -104,7 +104,8 @@ export const portRow = layout('hd_port', {
 /**
  * ROUTER: the device leads to a gateway: it may send as any address, with its own MAC. ROUTED4, ROUTED6: `ip4`, `ip6` lies in
  * a subnet that the router joins. TRUNK: other ports are behind the device, too. STANDBY: the port is wired here, and bound to
- * another host. SEGMENT: a physical segment, or a machine on one. CLAMP: TCP from here agrees on segments that fit.
+ * another host. SEGMENT: a physical segment, or a machine on one. CLAMP: TCP from here agrees on segments that fit. PEER: as of
+ * `fdb`.
  */
 export const portFlags = {
   IP4: 1,
@@ -116,6 +117,7 @@ export const portFlags = {
   STANDBY: 64,
   SEGMENT: 128,
   CLAMP: 256,
+  PEER: 512,
 } as const;
 /**
  * Key of `stations`: a port behind a device, by the tag of its frames (0: none) and its MAC. Without a MAC: the segment that

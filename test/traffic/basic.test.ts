@@ -40,6 +40,20 @@ test('ports of one network reach each other by IPv4 and IPv6, on one host and ac
   for (const ip of [b2.ip4, b2.ip6]) await stage.ping(b1, ip);
 });
 
+test('a workload is answered while its device’s queue, which the kernel starts late, takes nothing', async () => {
+  const onHost = (...argv: string[]) => a1.host.exec(argv);
+  const closed = await onHost('tc', 'qdisc', 'replace', 'dev', a1.device, 'root', 'pfifo', 'limit', '0');
+  assert.equal(closed.code, 0, closed.stderr);
+  try {
+    await stage.exec(a1, 'ip', 'neigh', 'flush', 'all');
+    await stage.ping(a1, a2.ip4);
+    await stage.ping(a1, a3.ip6);
+  } finally {
+    const opened = await onHost('tc', 'qdisc', 'del', 'dev', a1.device, 'root');
+    assert.equal(opened.code, 0, opened.stderr);
+  }
+});
+
 test('a TCP transfer arrives unchanged, in both directions', async () => {
   await transfer(stage, a1, a2, a2.ip4, 4 << 20);
   await transfer(stage, a2, a1, a1.ip6, 4 << 20);
