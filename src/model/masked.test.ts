@@ -12,7 +12,10 @@ it('A37: leaves of tokens their ids alone, wherever they are in a text', () => {
   const json = JSON.stringify({ text: `\neyJhbGciOi.${secret}.x` });
   assert.equal(masked(json), String.raw`{"text":"\neyJ…"}`);
   assert.equal(masked(`?next=hdt%255F0123456789abcdef%255f${secret}`), '?next=hdt%255F0123456789abcdef%255f…');
-  for (const before of ['%20', '%3D', '_', '\\f', 'x'])
+  for (const before of ['%20', '%3D', '%2520', '\\f', '?token='])
     assert.equal(masked(`${before}eyJhbGciOi.${secret}.x`), `${before}eyJ…`);
+  const long = `eyJ${'A'.repeat(1500)}.${secret}.x`;
+  assert.equal(masked(JSON.stringify({ text: `\n${long}` })), String.raw`{"text":"\neyJ…"}`);
+  assert.equal(masked('a network called heyJude'), 'a network called heyJude');
   assert.equal(masked('a token (hdt_…) of tenant hdt'), 'a token (hdt_…) of tenant hdt');
 });
