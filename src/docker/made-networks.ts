@@ -109,7 +109,8 @@ export class MadeNetworks implements AsyncDisposable {
       await this.#client.remove('network', id, { tenant, signal });
       return true;
     } catch (e) {
-      if (hasCode(e, 'NOT_FOUND')) return true;
+      // This host itself is not found by one that has joined anew, until it is connected.
+      if (hasCode(e, 'NOT_FOUND') && e.details.kind !== 'host') return true;
       if (hasCode(e, 'IN_USE')) return false;
       throw e;
     }

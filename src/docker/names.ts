@@ -27,7 +27,6 @@ export interface DockerNamesOptions {
   readonly client: Pick<Client, 'update' | 'list'>;
   /** Those that the engine's users may touch. */
   readonly tenants: readonly string[];
-  /** This host's name. */
   readonly thisHost: ThisHost;
   readonly log: Logger;
   /** Between two looks at all that the engine knows; default 10 s. */
