@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Device } from '../compile/facts.ts';
 import { SLOTS_MAX } from '../datapath/layouts.ts';
 import type { BpfProgram } from '../kernel/bpf.ts';
-import { hasErrno, ifNameToIndex } from '../kernel/libc.ts';
+import { hasDevice, hasErrno } from '../kernel/libc.ts';
 import { ensureNoLink, ensureNoLinkBeside, type Link, linkChange, linkList, linkSet } from '../kernel/link.ts';
 import type { Netlink } from '../kernel/netlink.ts';
 import { ensureClsact, ensureFilter, firstFilters } from '../kernel/tc.ts';
@@ -72,7 +72,10 @@ export class WorkloadDevices {
   readonly #devices = new Map<PortId, WorkloadDevice>();
   /** A free slot whose counters are zero already, for the next device: that takes some 400 calls of the kernel, 0.3 ms. */
   #spare: number | undefined;
-  /** Those whose programs are on them, by ifindex: seen since the kernel was last read. It tells of each that is taken off. */
+  /**
+   * Those whose programs are on them, by ifindex: seen since the kernel was last read, which it is when one is taken off. What root
+   * puts in the place of one is found when all is looked at, every half a minute.
+   */
   readonly #equipped = new Set<number>();
   /** Nothing was read yet. */
   #first = true;
@@ -106,6 +109,7 @@ export class WorkloadDevices {
 
   /** Reads the kernel's links. `slots`: by {@link placeKey}, as the maps have them. Returns how many devices came or went unknown to this process. */
   scan(slots: ReadonlyMap<string, number>): number {
+    this.#equipped.clear();
     const recorded = this.#recorded();
     const whole = new Map(recorded.map((a) => [deviceName(a.port), a.kind === 'tap' ? a.ifname : deviceName(a.port)]));
     const before = new Map(recorded.map((a) => [a.port, a.kind === 'tap' ? a.before : undefined]));
@@ -159,7 +163,6 @@ export class WorkloadDevices {
     }
     for (const [port, device] of this.#devices) if (found.get(port)?.ifindex !== device.ifindex) drift++;
     this.#devices.clear();
-    this.#equipped.clear();
     for (const [port, device] of found) this.#devices.set(port, device);
     this.#first = false;
     this.#spare = undefined;
@@ -208,13 +211,14 @@ export class WorkloadDevices {
     const { ifindex } = have;
     try {
       // To ask for its programs is to wait for whoever changes devices: an engine that moves one into a container takes 20 ms.
-      const isWhole = this.#equipped.has(ifindex) && ifNameToIndex(have.name) === ifindex;
+      const isWhole = this.#equipped.has(ifindex) && hasDevice(ifindex);
       if (!isWhole) this.#attachPrograms(ifindex, want);
       this.#equipped.add(ifindex);
       if (!have.up && !have.nic) linkSet(this.#nl, ifindex, { up: true });
     } catch (e) {
       if (!hasErrno(e, 'ENODEV')) throw e;
       this.#devices.delete(want.port.id);
+      this.#equipped.delete(ifindex);
       return undefined;
     }
     if (this.#devices.size < SLOTS_MAX - 1) this.#spare ??= this.#cleared();

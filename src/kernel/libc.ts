@@ -27,7 +27,7 @@ const c = {
   mount: libc.func('int mount(const char *, const char *, const char *, unsigned long, const char *)'),
   umount2: libc.func('int umount2(const char *, int)'),
   unshare: libc.func('int unshare(int)'),
-  ifNameToIndex: libc.func('unsigned int if_nametoindex(const char *)'),
+  ifIndexToName: libc.func('const char *if_indextoname(unsigned int, void *)'),
 };
 
 const names = new Map(Object.entries(constants.errno).map(([name, n]) => [n as number, name]));
@@ -126,5 +126,6 @@ export const mount = (source: string, target: string, type: string, flags: numbe
 export const umount = (target: string, flags: number): void => void check(c.umount2(target, flags), 'umount', target);
 /** Moves the calling thread into a new namespace of the CLONE_NEW… kinds. */
 export const unshare = (flags: number, object: string): void => void check(c.unshare(flags), 'unshare', object);
-/** The index of the device of this name in the thread's namespace; 0: there is none. Waits for nobody, as rtnetlink does for whoever changes devices. */
-export const ifNameToIndex = (name: string): number => c.ifNameToIndex(name);
+const IFNAMSIZ = 16;
+/** Whether the thread's namespace has a device of this index. Waits for nobody, as rtnetlink does for whoever changes devices. */
+export const hasDevice = (ifindex: number): boolean => c.ifIndexToName(ifindex, new Uint8Array(IFNAMSIZ)) !== null;
