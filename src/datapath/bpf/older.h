@@ -64,9 +64,10 @@ inline_always bool udp_flow_of(struct __sk_buff *skb, __u32 at, bool back, struc
 
 inline_always __u64 udp_flow_mix(struct udp_flow *flow)
 {
-	/* Multiplied before an address comes in: of two flows the ports never make up for another address. */
 	__u64 mix = ((__u64)flow->ports[0] << 16 | flow->ports[1]) * 0x9e3779b97f4a7c15ULL;
 
+	/* Before an address comes in, lest other ports make up for another one. */
+	mix ^= mix >> 29;
 	for (int i = 0; i < 4; i++) {
 		mix = (mix ^ ((__u64)flow->inside[i] << 32 | flow->outside[i])) * 0x9e3779b97f4a7c15ULL;
 		mix ^= mix >> 29;
