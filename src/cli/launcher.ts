@@ -34,7 +34,7 @@ export function launcherFile(path = process.env.PATH ?? ''): string {
 export function launcherWarning(path = process.env.PATH ?? ''): string | undefined {
   const [onIt, taken] = [onPath(path), launcherFile(path)];
   if (onIt === undefined || onIt === taken) return undefined;
-  return `${onIt} may be set by others than root, so the service starts ${taken}: with an upgrade, install it again`;
+  return `${onIt} may be set by others than root, or is no whole path, so the service starts ${taken}: with an upgrade, install it again`;
 }
 
 function isRoots(file: string): boolean {
