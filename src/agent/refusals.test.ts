@@ -15,7 +15,7 @@ function rig(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const asked: { path: string; body: HostRefusals }[] = [];
   const logged: string[] = [];
-  const world = { problem: undefined as Error | undefined, held: undefined as Promise<void> | undefined };
+  const world = { problem: undefined as Error | undefined, held: undefined as Promise<void> | undefined, ms: 0 };
   const refusals = new Refusals({
     client: {
       async request(_method, path, options) {
@@ -28,6 +28,7 @@ function rig(t: TestContext) {
     thisHost: { ref: 'id-of-h1' },
     log: { warn: (_: unknown, text?: string) => void logged.push(text ?? '') },
     now: () => new Date('2026-01-31T08:00:00Z'),
+    elapsed: () => world.ms,
   });
   /** After so many milliseconds, and all that comes of it. */
   const after = async (ms: number) => {
@@ -95,6 +96,64 @@ test('who is refused without end hides nothing that others are refused', async (
   assert.equal(refusals.asked[0]?.body.items.at(-1)?.who, 'bob');
 });
 
+test('while the controller is away for 20 minutes nobody hides another’s by his own, by one name or by ten', async (t) => {
+  using refusals = rig(t);
+  const { waiting, each } = refusalBounds;
+  const names = ['mallory', ...Array.from({ length: 10 }, (_, i) => `alias ${i}`)];
+  const bob = { who: 'bob', asked: 'DELETE /x' };
+  refusals.bulk(1, bob);
+  for (let second = 1; second <= 1_200; second++) {
+    refusals.world.ms = second * 1_000;
+    for (const who of names) refusals.bulk(1, { who });
+    if (second % 400 === 0) refusals.bulk(1, bob);
+  }
+  refusals.begin();
+  for (let i = 0; i < 5; i++) await refusals.after(1_000);
+  const items = refusals.asked.flatMap(({ body }) => body.items);
+  assert.equal(items.length, waiting);
+  assert.equal(
+    refusals.told().reduce((sum, [told, more]) => sum + told! + more!, 0),
+    1_200 * names.length + 4,
+  );
+  assert.ok(each.burst + 1_200 * each.perSecond > waiting, 'one of them alone had filled it');
+  const of = (name: string) => items.filter(({ who }) => who === name).length;
+  assert.equal(of('bob'), 4);
+  for (const name of names) assert.ok(Math.abs(of(name) - (waiting - 4) / names.length) <= 1, name);
+});
+
+test('as many names as wait hide what comes after them, and nothing that was before', async (t) => {
+  using refusals = rig(t);
+  refusals.note(refusal);
+  refusals.bulk(2 * refusalBounds.waiting);
+  refusals.note({ ...refusal, who: 'carol' });
+  refusals.begin();
+  for (let i = 0; i < 5; i++) await refusals.after(1_000);
+  const names = refusals.asked.flatMap(({ body }) => body.items.map(({ who }) => who));
+  assert.deepEqual([names.indexOf('bob'), names.indexOf('carol'), names.length], [0, -1, refusalBounds.waiting]);
+});
+
+test('what is being told is not counted instead', async (t) => {
+  using refusals = rig(t);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { waiting } = refusalBounds;
+  refusals.world.held = promise;
+  refusals.begin();
+  const first = refusalLimits.items / 5;
+  for (let i = 0; i < 5; i++) refusals.bulk(first, { who: `user ${i}` });
+  await refusals.after(1_000);
+  refusals.bulk(waiting);
+  resolve();
+  for (let i = 0; i < 5; i++) await refusals.after(1_000);
+  assert.deepEqual(
+    refusals.asked[1]?.body.items.map(({ who }) => who),
+    Array.from({ length: waiting - refusalLimits.items }, (_, i) => `user ${i + 5}`),
+  );
+  assert.deepEqual(refusals.told(), [
+    [refusalLimits.items, 0],
+    [waiting - refusalLimits.items, waiting - refusalLimits.items],
+  ]);
+});
+
 test('what the controller cannot take now is told again, with what has come meanwhile; it is logged once', async (t) => {
   using refusals = rig(t);
   refusals.begin();
@@ -142,6 +201,22 @@ test('what comes while it is told, or while the stream is lost and back, is told
   );
 });
 
+test('of a batch that has an item which is none to the controller it is told how many, once', async (t) => {
+  using refusals = rig(t);
+  refusals.begin();
+  refusals.world.problem = new HeddleError('INVALID', { field: 'items/0/at', problem: 'x' });
+  refusals.bulk(3);
+  refusals.bulk(refusalBounds.each.burst + 1, { who: 'mallory' });
+  await refusals.after(1_000);
+  const items = 3 + refusalBounds.each.burst;
+  const told = [
+    [items, 1],
+    [0, items + 1],
+  ];
+  for (let i = 0; i < 5; i++) await refusals.after(15_000);
+  assert.deepEqual(refusals.told(), told);
+});
+
 test('what it refuses for good is not told again, and a controller without the route is told nothing more', async (t) => {
   using refusals = rig(t);
   refusals.begin();
@@ -154,7 +229,7 @@ test('what it refuses for good is not told again, and a controller without the r
   await refusals.after(100_000);
   assert.deepEqual(refusals.told(), [
     [1, 0],
-    [1, 0],
+    [1, 1],
   ]);
   refusals.world.problem = new HeddleError('ROUTE_UNKNOWN', { method: 'POST', path: '/x' });
   refusals.bulk(refusalBounds.waiting + 1);
