@@ -34,7 +34,7 @@ import { refuseConditions } from './precondition.ts';
 import { parseNothing, type RawQuery } from './query.ts';
 import { registerQuota } from './quota-routes.ts';
 import { RateLimit } from './rate-limit.ts';
-import { type RefusalContext, registerRefusals } from './refusal-routes.ts';
+import { type RefusalContext, registerRefusals, tellingRates } from './refusal-routes.ts';
 import { watchRequests } from './request-log.ts';
 import { type RouteContext, registerKinds } from './routes.ts';
 import { helloRates, type StreamContext, serveStream } from './stream.ts';
@@ -103,7 +103,10 @@ export function buildApp(
     },
   });
   app.register(async (routes) =>
-    registerRoutes(routes, { ...ctx, rateLimit, hellos: new RateLimit(helloRates), log: logger }),
+    registerRoutes(routes, {
+      ...{ ...ctx, rateLimit, log: logger },
+      ...{ hellos: new RateLimit(helloRates), tellings: new RateLimit(tellingRates) },
+    }),
   );
   return app;
 }

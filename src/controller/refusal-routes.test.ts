@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type HostRefusal, refusalLimits } from '../model/refusals.ts';
 import { floodBounds } from './audit-floods.ts';
+import { BURST_MS } from './rate-limit.ts';
+import { tellingRates } from './refusal-routes.ts';
 import { during } from './test-audit.ts';
 import { hostOf, openTwoTenants, users } from './test-principals.ts';
 
@@ -50,8 +52,8 @@ it('are told by the host alone, and by root who speaks for it', async () => {
 
 it('A27: have words that are seen, of some length, and nothing else', async () => {
   await using api = await openTwoTenants();
-  const h1 = api.as(hostOf(api, 'h1'));
-  const refused = (body: unknown) => h1.refused('INVALID', 'POST', path, body);
+  // By root, who may tell as often as it likes.
+  const refused = (body: unknown) => api.refused('INVALID', 'POST', path, body);
   const { items: most, whoChars, askedChars, whyChars, more } = refusalLimits;
   for (const odd of ['', 'a\nb', 'a\u001b[31mb', 'a\u0000', 'a\u202eb', 'a\u2028b', 'a\ud800', 7, null, ['a']])
     for (const field of ['who', 'asked', 'why']) await refused({ items: [{ ...one(), [field]: odd }] });
@@ -63,7 +65,7 @@ it('A27: have words that are seen, of some length, and nothing else', async () =
       ['why', whyChars],
     ] as const) {
       await refused({ items: [{ ...one(), [field]: letter.repeat(chars + 1) }] });
-      await h1.ok('POST', path, { items: [{ ...one(), [field]: letter.repeat(chars) }] });
+      await api.ok('POST', path, { items: [{ ...one(), [field]: letter.repeat(chars) }] });
     }
   for (const code of ['NOT_FOUND', 'x', 'toString', '__proto__', 7]) await refused({ items: [{ ...one(), code }] });
   for (const at of ['now', '2026-01-31', `2026-01-31T08:00:00.${'0'.repeat(99)}Z`, 0])
@@ -77,7 +79,7 @@ it('A27: have words that are seen, of some length, and nothing else', async () =
   await refused({ items: Array.from({ length: most + 1 }, () => one()) });
   for (const count of [0, -1, 0.5, more + 1, '1']) await refused({ items: [], more: count });
   await refused({ more: 1 });
-  await h1.ok('POST', path, { items: [one({ who: '__proto__', asked: 'constructor', why: 'jürgen 中 \u{1f578}' })] });
+  await api.ok('POST', path, { items: [one({ who: '__proto__', asked: 'constructor', why: 'jürgen 中 \u{1f578}' })] });
 });
 
 it('A37: have no secret of a token that was pasted into a path', async () => {
@@ -87,6 +89,21 @@ it('A37: have no secret of a token that was pasted into a path', async () => {
   const records = await during(api, () => api.as(hostOf(api, 'h1')).ok('POST', path, { items }));
   assert.match(JSON.stringify(records), /hdt_0123456789abcdef_…/);
   assert.ok(!JSON.stringify(records).includes(secret));
+});
+
+it('are told so often by one host, whatever it tells, and no less by others', async (t) => {
+  t.mock.method(performance, 'now', () => 1_000_000);
+  await using api = await openTwoTenants();
+  const h1 = api.as(hostOf(api, 'h1'));
+  const most = (BURST_MS / 1000) * tellingRates.write;
+  for (let i = 0; i < most / 2; i++) {
+    await h1.ok('POST', path, { items: [one()] });
+    await h1.refused('INVALID', 'POST', path, {});
+  }
+  for (const body of [{ items: [one()] }, {}]) await h1.refused('RATE_LIMITED', 'POST', path, body);
+  await h1.ok('GET', '/v1/hosts/h1');
+  await api.as(hostOf(api, 'h2')).ok('POST', '/v1/hosts/h2/refusals', { items: [one()] });
+  await api.ok('POST', path, { items: [one()] });
 });
 
 it('fill no more of the log than what the host is refused itself, and hide nobody else', async () => {
