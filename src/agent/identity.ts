@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { type Static, Type } from '#typebox';
 import type { TlsContext } from '../listen/tls-server.ts';
 import { compileCheck } from '../listen/validate.ts';
@@ -13,10 +14,10 @@ const Identity = Type.Object(
     /** Id of the token that it joined by. */
     token: Type.Optional(Type.String()),
     /** PEM, as are the others. */
-    key: Type.String(),
+    key: Type.String({ minLength: 1 }),
     /** And behind it what leads to an older authority, if there was one. */
-    cert: Type.String(),
-    ca: Type.String(),
+    cert: Type.String({ minLength: 1 }),
+    ca: Type.String({ minLength: 1 }),
     /** When the certificate came, by this host's clock; ISO 8601. */
     issuedAt: Type.String(),
   },
@@ -37,11 +38,15 @@ export function readIdentity(stateDir: string): Identity | undefined {
   try {
     const identity: unknown = JSON.parse(text);
     check(identity);
+    requireUsable(identity as Identity);
     return identity as Identity;
   } catch (cause) {
     throw new HeddleError('IDENTITY_BROKEN', { file: identityFile(stateDir) }, cause);
   }
 }
+
+/** @throws whatever OpenSSL says of what is no PEM, or of a key and a certificate of two pairs */
+export const requireUsable = (identity: Identity): void => void createSecureContext(credentialsOf(identity));
 
 /** Replaces it whole: key, certificate and authority belong together. */
 export const writeIdentity = (stateDir: string, identity: Identity): void =>

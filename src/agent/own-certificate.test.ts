@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { makeAuthority } from '../trust/authority-certificate.ts';
+import { issueHost } from '../trust/issue.ts';
 import { hostCertificate, hostId } from '../trust/test-hosts.ts';
 import { type Identity, readIdentity, writeIdentity } from './identity.ts';
 import { OwnCertificate } from './own-certificate.ts';
@@ -36,18 +37,20 @@ async function newState() {
   return { stateDir, joined, [Symbol.dispose]: end };
 }
 
+const issue = (csr: string) => issueHost(authority, csr, { id: hostId, name: 'h1', generation: 0 }, new Date());
+
 /** A controller whose answers to a renewal come when the test says so. */
 function slowController() {
-  const asked = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<string>();
   const answer = Promise.withResolvers<object>();
   const client = {
-    async request() {
-      asked.resolve();
+    async request(_method: string, _path: string, { body }: { body: { csr: string } }) {
+      asked.resolve(body.csr);
       return answer.promise;
     },
   };
   const renewed = async () => {
-    const { certificate } = await hostCertificate(authority);
+    const certificate = await issue(await asked.promise);
     answer.resolve({ certificate, ca: authority.certificate });
     return certificate;
   };
@@ -126,6 +129,29 @@ test('as another host, or elsewhere, only a new process goes on: that is said on
   }
 });
 
+test('a key and a certificate of two pairs are not taken: not from the file, and not from a controller', async () => {
+  using state = await newState();
+  const other = await newIdentity();
+  let warned = Promise.withResolvers<string>();
+  const warn = (_: object, text: string) => warned.resolve(text);
+  await using own = new OwnCertificate(state.stateDir, state.joined, { info: () => undefined, warn: warn as never });
+  const taken = Promise.withResolvers<string>();
+  own.onRenewed(({ cert }) => taken.resolve(cert));
+  const request = async () => ({ certificate: other.cert, ca: other.ca });
+  own.begin({ request } as never, 10);
+  writeIdentity(state.stateDir, { ...other, key: state.joined.key });
+  assert.match(await Promise.race([warned.promise, taken.promise]), /cannot be read; it goes on with what it had/);
+  assert.equal(own.context, own.credentials());
+  assert.equal(own.context.cert, state.joined.cert);
+  writeIdentity(state.stateDir, state.joined);
+  warned = Promise.withResolvers();
+  own.renewNow();
+  assert.match(await Promise.race([warned.promise, taken.promise]), /was not renewed; it is tried again/);
+  assert.deepEqual([own.context.cert, readIdentity(state.stateDir)], [state.joined.cert, state.joined]);
+  writeIdentity(state.stateDir, other);
+  assert.equal(await taken.promise, other.cert);
+});
+
 test('a name that its controller gives it is written down, stays with a renewal, and is no reason to take it for another', async () => {
   using state = await newState();
   const { client, asked, renewed } = slowController();
@@ -168,10 +194,11 @@ test('a renewal that somebody wants, and that fails, is tried again, although it
   using state = await newState();
   const [failed, renewed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const log = { info: () => undefined, warn: () => failed.resolve() };
-  const { certificate } = await hostCertificate(authority);
   let tries = 0;
-  const request = async () => {
+  let certificate: string | undefined;
+  const request = async (_method: string, _path: string, { body }: { body: { csr: string } }) => {
     if (++tries === 1) throw new Error('no route');
+    certificate = await issue(body.csr);
     return { certificate, ca: authority.certificate };
   };
   await using own = new OwnCertificate(state.stateDir, state.joined, log);

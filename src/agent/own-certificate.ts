@@ -6,7 +6,7 @@ import type { ServerTls, TlsContext } from '../listen/tls-server.ts';
 import type { Renewed } from '../model/trust.ts';
 import { makeRequest } from '../trust/request.ts';
 import { LATE_SHARE, shareLeft } from '../trust/validity.ts';
-import { credentialsOf, type Identity, readIdentity, writeIdentity } from './identity.ts';
+import { credentialsOf, type Identity, readIdentity, requireUsable, writeIdentity } from './identity.ts';
 import { Pause } from './pause.ts';
 import { isShutOut, shutOutMs } from './verdict.ts';
 
@@ -181,6 +181,7 @@ export class OwnCertificate implements ServerTls, AsyncDisposable {
     if (this.#identity.cert !== before.cert || (joined && isSame(joined, before)))
       throw new Error('this host has joined again meanwhile');
     const renewed = { ...this.#identity, key, cert: certificate, ca, issuedAt: new Date().toISOString() };
+    requireUsable(renewed);
     // What it has joined with as another host is the next process's.
     if (!joined) writeIdentity(this.#stateDir, renewed);
     this.#identity = renewed;
