@@ -124,6 +124,19 @@ test('a certificate from before hosts served anything is renewed at once; anothe
   assert.match(said[0]!, /it is renewed now/);
 });
 
+test('a controller that gives no certificate with the name is said to be too old, and not asked again at once', async () => {
+  const nameless = await issueServer(authority, [], new Date());
+  const own = ownOf(nameless);
+  const said: string[] = [];
+  const telling = pino({ level: 'warn' }, { write: (line: string) => void said.push(line) });
+  await using _ = await serveMetrics('127.0.0.1:0', observed, own, telling);
+  own.take(nameless);
+  assert.deepEqual([own.asked, said.length], [1, 2]);
+  assert.match(said[1]!, /gives no certificate with the name agent\.heddle\.internal.*: upgrade it/);
+  own.take(h1);
+  assert.deepEqual([own.asked, said.length], [1, 2]);
+});
+
 test('its end is the end of connections too that have not ended their handshake', async () => {
   await using server = await serveMetrics('127.0.0.1:0', observed, ownOf(h1), log);
   const { port } = new URL(server.address);

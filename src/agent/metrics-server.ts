@@ -4,7 +4,7 @@ import Fastify, { LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { type Observed, serveObserved } from '../listen/observed-routes.ts';
 import { endWhole, httpsAddress, listening, parseTcp } from '../listen/tcp.ts';
-import { type ServerTls, tlsServer } from '../listen/tls-server.ts';
+import { type ServerTls, type TlsContext, tlsServer } from '../listen/tls-server.ts';
 import { withoutSchemas } from '../listen/without-schemas.ts';
 import { HeddleError } from '../model/errors.ts';
 import { AGENT_NAME, isAgentServer } from '../trust/identity.ts';
@@ -20,6 +20,10 @@ export const noCertificate = (): HeddleError =>
     problem:
       '--metrics-listen is by TLS with the host’s certificate, and this host has none: heddle agent join <controller> <token> gets it one',
   });
+
+const nameless =
+  `the controller is of a version that gives no certificate with the name ${AGENT_NAME}, which scrapers ask for: upgrade it and ` +
+  'restart the agent, or read the metrics on the agent’s socket';
 
 /** The host's certificate, as this needs it. */
 export interface ServedCertificate extends ServerTls {
@@ -50,15 +54,22 @@ export async function serveMetrics(
   await app.ready();
   const server = tlsServer(own, times, (request, response) => app.routing(request, response));
   server.maxConnections = CONNECTIONS_MAX;
+  server.once('drop', () => log.warn(`${CONNECTIONS_MAX} connections are open for metrics: more are turned away`));
   const end = endWhole(server);
   await listening(server, () => server.listen(where));
-  if (!isAgentServer(new X509Certificate(own.context.cert))) {
+  const named = ({ cert }: TlsContext) => isAgentServer(new X509Certificate(cert));
+  // Not asked for again before it is time: the answer would be the same.
+  const renewed = own.onRenewed((context) => {
+    if (!named(context)) log.warn(nameless);
+  });
+  if (!named(own.context)) {
     log.warn(`the certificate is from before it had the name ${AGENT_NAME}: it is renewed now, and served until then`);
     own.renewNow();
   }
   return {
     address: httpsAddress(server.address() as AddressInfo),
     async [Symbol.asyncDispose]() {
+      renewed[Symbol.dispose]();
       end();
       await app.close();
     },
