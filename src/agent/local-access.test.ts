@@ -52,6 +52,8 @@ async function serve(options: { group?: number } = { group }) {
     attacher: {
       attach: async (...given: [AttachRequest, number?]) => {
         asked.attach.push(given);
+        if (given[0].network === 'not-its')
+          throw new HeddleError('FORBIDDEN', { who: 'host h1', verb: 'write', what: 'ports' });
         return { port: { id: newId() } } as never;
       },
       detach: async (port) => {
@@ -168,6 +170,11 @@ test('A21: what is refused is noted, with who asked for what and why, and nothin
   assert.deepEqual(api.refused, told);
   await attach(alice, tap);
   await attach(alice, { ...tap, queues: 0 });
+  assert.equal(
+    (await attach(alice, { ...tap, network: 'not-its' })).code,
+    'FORBIDDEN',
+    'by the controller, to this host',
+  );
   await ask(api.path, bob, 'GET', '/v1/attachments/none');
   await ask(api.path, root, 'DELETE', '/v1/attachments/none');
   assert.deepEqual(api.refused, told);

@@ -14,6 +14,9 @@ const memberRoutes: ReadonlySet<string> = new Set([
   ...['GET /v1/attachments', 'GET /v1/attachments/:port', 'POST /v1/attachments', 'DELETE /v1/attachments/:port'],
 ]);
 
+/** What is refused by what is here, and not by the controller to this host. */
+export class RefusedHere extends HeddleError<'FORBIDDEN'> {}
+
 /** Somebody who asks. */
 export interface Caller {
   readonly uid: number;
@@ -82,7 +85,7 @@ export class LocalAccess {
         ? 'only root may'
         : `only root may, and who was in group ${this.#group} when it connected`;
     const who = this.nameOf(socket) ?? '';
-    throw new HeddleError('FORBIDDEN', { who, verb: 'ask', what: 'this agent', instead });
+    throw new RefusedHere('FORBIDDEN', { who, verb: 'ask', what: 'this agent', instead });
   }
 
   /** What whoever asks is called, as "user 1000"; undefined: root. */
@@ -98,7 +101,7 @@ const descriptor = (socket: Socket): number =>
   (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
 
 const forbidden = ({ uid }: Caller, verb: string, what: string, instead = 'ask root to') =>
-  new HeddleError('FORBIDDEN', { who: `user ${uid}`, verb, what, instead });
+  new RefusedHere('FORBIDDEN', { who: `user ${uid}`, verb, what, instead });
 
 const kinds = { netns: 'a network namespace', host: 'this host', device: 'a NIC' } as const;
 

@@ -21,7 +21,7 @@ import type { Attacher } from './attach.ts';
 import type { Attachments } from './attachments.ts';
 import type { Dns } from './dns/start.ts';
 import type { Leave } from './leave/leave.ts';
-import { type Caller, LocalAccess, permitted, requireOwn, shownTo } from './local-access.ts';
+import { type Caller, LocalAccess, permitted, RefusedHere, requireOwn, shownTo } from './local-access.ts';
 import type { Refusals } from './refusals.ts';
 
 /** The largest body: user data and keys at their largest, escaped. */
@@ -56,7 +56,7 @@ export async function serveLocalApi(
   const refuse = (e: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const problem = withoutSecrets({ ...toProblem(tell(known(e))), requestId: request.id });
     if (errors[problem.code].family === 'broken') request.log.error({ err: e }, 'a local request failed');
-    if (problem.code === 'FORBIDDEN') {
+    if (e instanceof RefusedHere) {
       request.log.warn({ problem: problem.detail }, 'a local request was refused');
       const { method, url, raw } = request;
       const who = access.nameOf(raw.socket);
