@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasCode } from '../model/errors.ts';
 import { controllerService } from './controller-service.ts';
@@ -30,4 +33,14 @@ test('what is for one start, means another file in a service, or none that it ma
       word,
     );
   assert.doesNotThrow(() => controllerService(['controller', '--db', '/srv/x.db', '--install'], socket));
+});
+
+test('a store is where its folders lead to, also where some of them are not made yet', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-service-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  symlinkSync('/usr/lib', join(dir, 'lib'));
+  symlinkSync('/srv', join(dir, 'usr'));
+  const install = (db: string) => controllerService(['controller', '--db', join(dir, db), '--install'], socket);
+  for (const db of ['lib/x.db', 'lib/none/yet/x.db']) assert.throws(() => install(db), { code: 'USAGE' }, db);
+  for (const db of ['usr/x.db', 'none/x.db']) assert.doesNotThrow(() => install(db), db);
 });

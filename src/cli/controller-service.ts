@@ -1,5 +1,6 @@
 /** The controller as a service of systemd. */
-import { resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openClient } from '../client/client.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
@@ -41,7 +42,7 @@ export function controllerService(words: readonly string[], socket: string): Ser
     });
   requireWholePaths(words, ['socket', 'db', 'oidc-ca']);
   const { db } = parseArgs({ args: [...words], options: { db: { type: 'string' } }, strict: false }).values;
-  if (typeof db === 'string' && readOnly.test(resolve(db)))
+  if (typeof db === 'string' && readOnly.test(placeOf(resolve(db))))
     throw new HeddleError('USAGE', {
       problem: `${db}: its service does not write there; /var/lib and /srv are for that`,
     });
@@ -68,6 +69,15 @@ const confined = [
 
 /** What ProtectSystem=full leaves it to read (systemd.exec(5)). */
 const readOnly = /^\/(usr|boot|efi|etc)\//;
+
+/** Where a file is, or would be: folders on the way may be links, as /lib is to /usr/lib. */
+function placeOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return join(placeOf(dirname(path)), basename(path));
+  }
+}
 
 /** Installs it, or takes it away, and says so. @throws USAGE, SERVICE_FAILED */
 export async function serveAsService(io: Io, words: readonly string[], typed: ServiceTyped): Promise<void> {
