@@ -73,12 +73,12 @@ async function judge(
       ? `there is no tenant of yours called ${e.details.tenant}`
       : e.message;
     const refusal = new HeddleError('ENGINE_FORBIDDEN', { who: who.slice(0, 80), tenants, problem }, e);
-    options.log.info(
-      { user, method, uri: uri.slice(0, 200), problem: refusal.message },
-      'a request to the engine was refused',
-    );
     // Queries may have secrets: build arguments, addresses with a password.
     const asked = `${method} ${uri.split('?', 1)[0]}`;
+    options.log.info(
+      { user, asked: asked.slice(0, 200), problem: refusal.message },
+      'a request to the engine was refused',
+    );
     options.refusals.note({ who: refusal.details.who, asked, code: 'ENGINE_FORBIDDEN', why: problem });
     throw refusal;
   }
