@@ -36,6 +36,7 @@ export function agentService(stateDir: string, options: readonly string[]): Serv
       'Before=docker.service',
     ],
     serviceLines: ['KillMode=process', 'LimitMEMLOCK=infinity'],
+    isOlder: (lines) => unmarkedSocketOf(lines) !== undefined,
   };
 }
 

@@ -25,6 +25,8 @@ export interface Service {
   /** Lines of the unit that this one has besides those of all. */
   readonly unitLines?: readonly string[];
   readonly serviceLines?: readonly string[];
+  /** Whether a unit without a mark was made here all the same, by an earlier program. */
+  readonly isOlder?: (lines: readonly string[]) => boolean;
 }
 
 /** A word of a command line in a unit (systemd.syntax(7)). */
@@ -67,13 +69,19 @@ export function requireWholePaths(words: readonly string[], options: readonly st
 
 /**
  * Says what is in the way of a service before anything is done for it.
- * @throws USAGE for who is not root, where systemd does not run (sd_booted(3)), or somebody answers on its socket who is not it
+ * @throws USAGE for who is not root, where systemd does not run (sd_booted(3)), for a unit that somebody else has written, or if
+ * somebody answers on its socket who is not it
  */
-export async function requireRoom({ unit, socket }: Pick<Service, 'unit' | 'socket'>): Promise<void> {
+export async function requireRoom({ unit, socket, isOlder }: Service): Promise<void> {
   if (process.geteuid!() !== 0)
     throw new HeddleError('USAGE', { problem: 'a service needs root: sudo, with the same words' });
   if (!existsSync('/run/systemd/system'))
     throw new HeddleError('USAGE', { problem: 'there is no systemd here: leave --install out, and start it yourself' });
+  const lines = unitLines(unit);
+  if (lines && socketOf(lines) === undefined && !isOlder?.(lines))
+    throw new HeddleError('USAGE', {
+      problem: `${folder}/${unit} is there, and --install did not make it: what it says would be lost; move it away first`,
+    });
   if (!(await answers(socket)) || (await systemctl('is-active', '--quiet', unit)).code === 0) return;
   throw new HeddleError('USAGE', {
     problem: `somebody answers at ${socket} who is not ${unit}: end that process first`,
