@@ -18,7 +18,7 @@ export interface RefusalContext {
   readonly world: World;
   readonly audit: Pick<Audit, 'refused' | 'refusedMore'>;
   /** How often a host may tell; root for it as often as it likes. */
-  readonly tellings?: Pick<RateLimit, 'take'>;
+  readonly tellings: Pick<RateLimit, 'take'>;
 }
 
 /** Recorded as refusals of the host itself, whoever they were of: of that nobody but the host knows. */
@@ -26,7 +26,7 @@ export function registerRefusals(app: FastifyInstance, { world, audit, tellings 
   const check = compileCheck(HostRefusals);
   app.post(fastifyPath(refusalsPath), async (request, reply) => {
     const { principal } = request;
-    if (principal?.kind === 'host') tellings?.take(`host:${principal.host}`, 'write');
+    if (principal?.kind === 'host') tellings.take(`host:${principal.host}`, 'write');
     parseNothing(request.query as RawQuery);
     check(request.body);
     const { id, name } = must(world, 'host', '-', (request.params as { host: string }).host).record;
