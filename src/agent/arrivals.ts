@@ -4,7 +4,7 @@ import { recv } from '../kernel/libc.ts';
 import { everyEthertype, openPacketSocket } from '../kernel/packet-socket.ts';
 import { watchSocket } from '../kernel/socket-watch.ts';
 import { macBytes } from '../model/address.ts';
-import { type ItemKey, itemKey, type PortItem } from '../model/host-state.ts';
+import { type ItemKey, type PortItem, portKey, portOfKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachments } from './attachments.ts';
 import { hasArrived } from './guest-place.ts';
@@ -56,8 +56,8 @@ export class Arrivals implements Disposable {
   }
 
   #changed(key: ItemKey): void {
-    if (!key.startsWith('port/')) return;
-    const port = key.slice(5) as PortId;
+    const port = portOfKey(key);
+    if (!port) return;
     const ifindex = this.#listensAt(port);
     const ear = this.#ears.get(port);
     if (ear?.ifindex === ifindex) return;
@@ -79,7 +79,7 @@ export class Arrivals implements Disposable {
   }
 
   #told = (port: PortId): PortItem | undefined =>
-    this.#parts.reconciler.state.told.get(itemKey({ kind: 'port', id: port })) as PortItem | undefined;
+    this.#parts.reconciler.state.told.get(portKey(port)) as PortItem | undefined;
 
   #listen(port: PortId, ifindex: number): void {
     const { pauseMs = 1_000 } = this.#parts;

@@ -1,7 +1,7 @@
 import type { Client } from '../client/client.ts';
 import { parseIp } from '../model/address.ts';
 import { fromProblem, HeddleError, hasCode } from '../model/errors.ts';
-import { itemKey } from '../model/host-state.ts';
+import { portKey } from '../model/host-state.ts';
 import { newId, type PortId } from '../model/ids.ts';
 import type { Port, PortInput } from '../model/kinds.ts';
 import {
@@ -227,7 +227,7 @@ export class Attacher {
   #mayStayElsewhere({ port, kind, local }: Attachment): boolean {
     if (kind === 'tap' && local?.confirmed !== undefined && !this.#parts.connected()) return true;
     const { host, state } = this.#reconciler;
-    const told = state.told.get(itemKey({ kind: 'port', id: port }));
+    const told = state.told.get(portKey(port));
     return told?.kind === 'port' && (told.standby !== undefined || told.host !== host?.number);
   }
 

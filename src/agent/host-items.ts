@@ -7,6 +7,7 @@ import {
   type LeaseItem,
   type NetworkItem,
   type PortItem,
+  portKey,
   type RouterItem,
 } from '../model/host-state.ts';
 import type { AddressId, NetworkId, PortId, Vni } from '../model/ids.ts';
@@ -86,7 +87,7 @@ export class HostItems {
   }
   /** This host's own word on a port may have changed. */
   refresh(port: PortId): boolean {
-    const key = itemKey({ kind: 'port', id: port });
+    const key = portKey(port);
     return this.#set(key, this.#portItem(port, this.#told.get(key) as PortItem | undefined));
   }
 

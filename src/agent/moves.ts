@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Client } from '../client/client.ts';
 import type { HeddleError } from '../model/errors.ts';
-import { type ItemKey, itemKey } from '../model/host-state.ts';
+import { type ItemKey, portKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachment, TapAttachment } from '../model/local-api.ts';
 import type { Attachments } from './attachments.ts';
@@ -110,7 +110,7 @@ export class Moves implements Disposable {
   /** As far as this host was told. */
   #isHere(id: PortId): boolean {
     const { state, host } = this.#parts.reconciler;
-    const told = state.told.get(itemKey({ kind: 'port', id }));
+    const told = state.told.get(portKey(id));
     return told?.kind === 'port' && isWiredAt(told, host?.number);
   }
 

@@ -1,5 +1,5 @@
 import type { Device } from '../compile/facts.ts';
-import { type ItemKey, itemKey, type PortItem } from '../model/host-state.ts';
+import { type ItemKey, type PortItem, portKey, portOfKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 
 /** What tells of ports in front of others. */
@@ -20,8 +20,8 @@ export class PortsBehind {
   follow(dirty: Iterable<ItemKey>, fronts: Fronts): ItemKey[] {
     const keys: ItemKey[] = [];
     for (const key of dirty) {
-      if (!key.startsWith('port/')) continue;
-      const id = key.slice(5) as PortId;
+      const id = portOfKey(key);
+      if (!id) continue;
       const behind = fronts.behind(id);
       if (behind.size === 0) {
         this.#planned.delete(id);
@@ -31,7 +31,7 @@ export class PortsBehind {
       const now = [ifindex, slot, vlan, fronts.item(id)?.segment !== undefined].join(' ');
       if (this.#planned.get(id) === now) continue;
       this.#planned.set(id, now);
-      for (const port of behind) keys.push(itemKey({ kind: 'port', id: port }));
+      for (const port of behind) keys.push(portKey(port));
     }
     return keys;
   }

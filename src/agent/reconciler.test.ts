@@ -7,6 +7,7 @@ import { parseIp, parseMac } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import {
   type AddressItem,
+  type Changes,
   type HostItem,
   type ItemKey,
   itemKey,
@@ -345,6 +346,18 @@ test('a change touches only the rows that differ', () => {
   assert.deepEqual(w.reports.at(-1), ['6']);
   w.change([{ ...remote, addresses: [parseIp('10.0.0.3')] }], [], '7');
   assert.deepEqual(w.done(), ['neigh4 row away', 'neigh4 row']);
+});
+
+test('what the controller told is applied also when somebody who hears of it fails', async () => {
+  const w = world();
+  w.reconciler.onTold = () => {
+    throw new Error('no space left on device');
+  };
+  w.reconciler.welcome({ type: 'welcome', host });
+  const told = { type: 'changes', upserts: [network, portOn(2, 2)], deletes: [], revision: '5', synced: true };
+  assert.throws(() => w.reconciler.changes(told as Changes));
+  await new Promise(setImmediate);
+  assert.deepEqual(w.done(), ['config row', 'neigh4 row', 'fdb row']);
 });
 
 test('a revision counts as applied when the devices that went are away', async () => {

@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { type Facts, networkMtu } from '../compile/facts.ts';
 import { planConfig, planItem } from '../compile/plan-rows.ts';
 import type { Gateways } from '../gateway/gateways.ts';
-import type { Ip } from '../model/address.ts';
 import { toProblem } from '../model/errors.ts';
 import {
   type Changes,
@@ -10,26 +9,23 @@ import {
   type ItemKey,
   itemKey,
   type PortItem,
-  type RouterItem,
+  portKey,
+  portOfKey,
   type Welcome,
 } from '../model/host-state.ts';
 import type { NetworkId, PortId } from '../model/ids.ts';
 import type { Attachments } from './attachments.ts';
 import { Conditions, errorReport, notAttached, type PortReport, type Settled } from './conditions.ts';
 import type { DatapathMaps } from './datapath-maps.ts';
+import { DesiredState } from './desired-state.ts';
 import { FloodLists } from './flood-lists.ts';
-import { isServedAt, isWiredAt, placedBehind, placedPort } from './guest-place.ts';
-import { HostItems } from './host-items.ts';
-import { effectivePort } from './local-port.ts';
+import { isServedAt, isWiredAt } from './guest-place.ts';
+import type { HostItems } from './host-items.ts';
 import { type PortDeed, portDeed } from './port-deed.ts';
-import { PortsBehind } from './ports-behind.ts';
 import type { CachedState } from './state-cache.ts';
 import type { Underlay } from './underlay.ts';
 import { Waiters } from './waiters.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
-
-/** Ports without a device of their own here, machines of a segment among them, that one pass looks at: 0.1 s, on a slow core. */
-const ELSEWHERE_MAX = 1_000;
 
 /** What the reconciler works on. */
 export interface Parts {
@@ -42,9 +38,9 @@ export interface Parts {
 }
 
 /**
- * Holds the desired state and makes the kernel have it. One pass is synchronous from beginning to end: all kernel calls
- * are system calls of microseconds, so nothing can come in between, and a crash leaves what a next pass finds and mends.
- * Only the taking away of devices, whose rows are gone by then, goes on beside: the kernel takes 15 to 30 ms for each.
+ * Makes the kernel have the desired state. One pass is synchronous from beginning to end: all kernel calls are system calls
+ * of microseconds, so nothing can come in between, and a crash leaves what a next pass finds and mends. Only the taking away
+ * of devices, whose rows are gone by then, goes on beside: the kernel takes 15 to 30 ms for each.
  *
  * Of many ports elsewhere a pass takes some, and the next ones the rest: who waits for the event loop waits for some
  * hundredths of a second.
@@ -61,23 +57,16 @@ export class Reconciler implements Disposable {
   onTold: () => void = () => undefined;
   readonly #itemListeners = new Set<(key: ItemKey, item: HostItem | undefined) => void>();
   readonly #parts: Parts;
-  readonly #items: HostItems;
+  readonly #desired: DesiredState;
   readonly #conditions = new Conditions();
-  readonly #dirty = new Set<ItemKey>();
   readonly #waiters = new Waiters();
-  readonly #portsBehind = new PortsBehind();
   readonly #floods = new FloodLists();
-  /** Keys that the snapshot under way has not named yet. */
-  #unnamed: Set<ItemKey> | undefined;
-  #host: Welcome['host'] | undefined;
   /** The underlay MTU that local ports were planned with, bytes. */
   #mtuBytes = 0;
-  #revision = '0';
   /** The last revision of which every row is in the kernel, or is named in a port's condition, and nothing is left of what went. */
   #applied = '0';
   /** Other items whose rows the kernel refuses: while there are any, no newer revision counts as applied. */
   #refused = new Set<string>();
-  #synced = false;
   /** The controller has just come (back): the next report names every port. */
   #tellAll = false;
   #reported = '';
@@ -86,39 +75,34 @@ export class Reconciler implements Disposable {
 
   constructor(parts: Parts, cached: CachedState | undefined) {
     this.#parts = parts;
-    this.#items = new HostItems((id, told) => this.#host && this.#effectivePort(id, told));
-    if (!cached) return;
-    this.#host = cached.host;
-    this.#revision = cached.revision;
-    for (const [key, item] of cached.items) this.#set(key, item);
-    this.#refreshLocal();
+    this.#desired = new DesiredState(parts, cached);
   }
 
   /** The state is whole: it came from a controller in this process's life. */
   get synced(): boolean {
-    return this.#synced;
+    return this.#desired.synced;
   }
   /** Items that the kernel refuses, for status. */
   get refused(): string[] {
     return [...this.#refused];
   }
   get revision(): string {
-    return this.#revision;
+    return this.#desired.revision;
   }
   /** The last revision of which all is in the kernel, or named in a port's condition. */
   get applied(): string {
     return this.#applied;
   }
   get host(): Welcome['host'] | undefined {
-    return this.#host;
+    return this.#desired.host;
   }
   /** What is to be done: what the controller told, and what was decided here since. */
   get items(): ReadonlyMap<ItemKey, HostItem> {
-    return this.#items.all;
+    return this.state.all;
   }
   /** The same, by whose word it is, and by network. */
   get state(): HostItems {
-    return this.#items;
+    return this.#desired.items;
   }
   /** Conditions of all local ports, for a first report. */
   get conditions(): PortReport[] {
@@ -126,39 +110,21 @@ export class Reconciler implements Disposable {
   }
 
   /** A stream begins: what it will not name is gone at its "synced". */
-  welcome({ host }: Welcome): void {
-    if (this.#host?.number !== host.number) this.#markAll();
-    this.#host = host;
-    this.#refreshLocal();
-    this.#unnamed = new Set(this.#items.told.keys());
+  welcome(welcome: Welcome): void {
+    this.#desired.welcome(welcome);
     this.#tellAll = true;
   }
 
-  changes({ upserts, deletes, revision, synced }: Changes): void {
-    for (const item of upserts) {
-      const key = itemKey(item);
-      this.#unnamed?.delete(key);
-      // A port that the controller has just learned of, or moved: it has not heard of its condition here either.
-      if (item.kind === 'port' && !isBoundAlike(item, this.#items.told.get(key))) {
-        this.#conditions.forget(item.id);
-        this.#dirty.add(key);
-      }
-      this.#set(key, item);
-    }
-    for (const key of deletes) this.#delete(key);
-    if (synced) {
-      for (const key of this.#unnamed ?? []) this.#delete(key);
-      this.#unnamed = undefined;
-      if (!this.#synced) this.#markLocal();
-      this.#synced = true;
-      this.#revision = revision;
+  changes(changes: Changes): void {
+    this.schedule();
+    // What the controller has just learned of, or bound otherwise: it has not heard of its condition here.
+    for (const port of this.#desired.changes(changes)) this.#conditions.forget(port);
+    if (changes.synced) {
       // A controller with an older store: what was applied of the newer one counts no more.
-      if (BigInt(revision) < BigInt(this.#applied)) this.#applied = '0';
-      this.#refreshLocal();
+      if (BigInt(this.revision) < BigInt(this.#applied)) this.#applied = '0';
       this.onTold();
       this.#waiters.changed();
     }
-    this.schedule();
   }
 
   /** What `look` finds as soon as it finds something in the controller's whole word. @throws the signal's reason */
@@ -174,22 +140,21 @@ export class Reconciler implements Disposable {
 
   /** The attachment of a port changed, or its device did. */
   touchPort(port: PortId): void {
-    if (this.#items.refresh(port)) this.#refreshBehind(port);
-    this.#mark(itemKey({ kind: 'port', id: port }));
+    this.#desired.markPort(port);
+    this.schedule();
   }
 
   /** The way to some VTEPs changed. */
   touchPeers(): void {
-    for (const [key, item] of this.items) if (item.kind === 'peer') this.#dirty.add(key);
+    this.#desired.markPeers();
     this.schedule();
   }
 
   /** Reads the kernel again and mends what differs. Returns the number of rows and devices that did. */
   verify(): number {
-    const { maps, devices, gateways, attachments } = this.#parts;
+    const { maps, devices, gateways } = this.#parts;
     const drift = maps.adopt() + devices.scan(maps.slots()) + gateways.suspect();
-    for (const { port } of attachments.all()) if (this.#items.refresh(port)) this.#refreshBehind(port);
-    this.#markAll();
+    this.#desired.refreshAll();
     this.pass();
     return drift;
   }
@@ -223,8 +188,8 @@ export class Reconciler implements Disposable {
   facts(): Facts | undefined {
     const { underlay, devices, gateways } = this.#parts;
     return (
-      this.#host && {
-        self: this.#host.number,
+      this.host && {
+        self: this.host.number,
         devices: devices.all,
         gateways: gateways.devices,
         ...underlay.facts,
@@ -253,10 +218,10 @@ export class Reconciler implements Disposable {
   #pass(): void {
     const { maps, devices, underlay, gateways } = this.#parts;
     this.#heedMtu(underlay.facts.underlayMtuBytes);
-    if (!this.#host) return;
-    const dirty = this.#take();
-    let rest = this.#dirty.size > 0;
-    if (dirty.some((key) => key.startsWith('peer/'))) underlay.resolve(this.#peers());
+    if (!this.host) return;
+    const { keys: dirty, rest } = this.#desired.take();
+    if (dirty.some((key) => key.startsWith('peer/')))
+      underlay.resolve([...this.items.values()].filter((i) => i.kind === 'peer').map((i) => i.vtep));
     const facts = this.facts()!;
     const reports = new Map<PortId, PortReport>();
     const gone: PortId[] = [];
@@ -265,84 +230,56 @@ export class Reconciler implements Disposable {
     maps.state('self', [planConfig(facts)]);
     // One that is wired elsewhere too, or moved there, is another host's port from now on.
     const left = gone.length === 0 ? facts : { ...facts, devices: without(facts.devices, gone) };
-    const following = this.#following(dirty, left);
-    for (const key of following.splice(ELSEWHERE_MAX)) {
-      this.#dirty.add(key);
-      rest = true;
-    }
-    for (const key of new Set([...dirty, ...following])) {
+    const following = this.#desired.following(dirty, left);
+    const isLast = !rest && !following.rest;
+    for (const key of new Set([...dirty, ...following.keys])) {
       const item = this.items.get(key);
       maps.state(key, item ? planItem(item, this.items, left) : []);
       for (const listener of this.#itemListeners) listener(key, item);
       this.#floods.heed(key, item, facts.self);
     }
-    for (const [network, rows] of this.#floods.take(this.#items.networks, left)) maps.state(`flood/${network}`, rows);
-    this.#heedFailures(maps.apply({ whole: this.#synced && !rest }), reports);
+    for (const [network, rows] of this.#floods.take(this.state.networks, left)) maps.state(`flood/${network}`, rows);
+    this.#heedFailures(maps.apply({ whole: this.synced && isLast }), reports);
     for (const id of gone) devices.remove(id);
     devices.leaveServers();
     for (const key of goneGateways) gateways.remove(networkOf(key));
-    if (rest) this.schedule();
-    else {
-      if (this.#synced) gateways.outside.whole();
+    if (isLast) {
+      if (this.synced) gateways.outside.whole();
       this.#heedRevision();
-    }
+    } else this.schedule();
     this.#publish(reports);
-  }
-
-  /** What a pass looks at: all that is of this host, and as many ports of others as take no long time; what is left waits for the next. */
-  #take(): ItemKey[] {
-    const { attachments, devices } = this.#parts;
-    const isElsewhere = (key: ItemKey): boolean => {
-      const id = key.slice(5) as PortId;
-      return key.startsWith('port/') && !devices.all.has(id) && !attachments.get(id);
-    };
-    let elsewhere = 0;
-    const taken = [...this.#dirty].filter((key) => !isElsewhere(key) || elsewhere++ < ELSEWHERE_MAX);
-    for (const key of taken) this.#dirty.delete(key);
-    return taken;
-  }
-
-  /** What is behind these, and what of several ports' addresses they have. */
-  #following(dirty: readonly ItemKey[], { devices }: Facts): ItemKey[] {
-    const behind = this.#portsBehind.follow(dirty, {
-      behind: (id) => this.#items.behind(id),
-      device: (id) => devices.get(id),
-      item: (id) => this.items.get(portKey(id)) as PortItem | undefined,
-    });
-    const held = dirty.flatMap((key) => (key.startsWith('port/') ? [...this.#items.held(key.slice(5) as PortId)] : []));
-    return [...behind, ...held.map((id) => itemKey({ kind: 'address', id }))];
   }
 
   /** Every local port's MTU follows the underlay's. */
   #heedMtu(mtuBytes: number): void {
     if (this.#mtuBytes === mtuBytes) return;
     this.#mtuBytes = mtuBytes;
-    this.#markAll();
+    this.#desired.markAll();
   }
 
   /** Before rows: makes a network's gateway. True if it is to go after them. */
   #withoutGateway(key: ItemKey, facts: Facts): boolean {
     const item = this.items.get(key);
-    if (item?.kind !== 'network') return this.#synced;
+    if (item?.kind !== 'network') return this.synced;
     // Of a network that a router joins to one of this host's, it knows the ports, and no more.
-    if (!item.member) return this.#synced && this.#parts.gateways.mayHave(item.id);
-    if (!this.#parts.gateways.ensure(item, networkMtu(item, facts), this.#items.routerOf(item))) this.#dirty.add(key);
+    if (!item.member) return this.synced && this.#parts.gateways.mayHave(item.id);
+    if (!this.#parts.gateways.ensure(item, networkMtu(item, facts), this.state.routerOf(item))) this.#desired.mark(key);
     return false;
   }
 
   /** Before rows: makes the device of a local port that has an attachment; notes the one that is to go. */
   #prepare(key: ItemKey, facts: Facts, reports: Map<PortId, PortReport>, gone: PortId[]): void {
-    const [kind, id] = key.split('/') as [string, PortId];
-    if (kind !== 'port') return;
+    const id = portOfKey(key);
+    if (!id) return;
     const { attachments, devices, gateways } = this.#parts;
     const item = this.items.get(key) as PortItem | undefined;
     const attachment = attachments.get(id);
-    const network = item && this.#items.networks.get(item.network);
+    const network = item && this.state.networks.get(item.network);
     const here = item !== undefined && isWiredAt(item, facts.self);
     // It is where the port in front is, and is told of with that.
     if (!here) this.#conditions.forget(id);
     if (item?.behind) return this.#prepareBehind(item, facts, reports);
-    const deed = portDeed({ item, network, attachment, self: facts.self, synced: this.#synced });
+    const deed = portDeed({ item, network, attachment, self: facts.self, synced: this.synced });
     if (deed.kind !== 'ensure') {
       gateways.outside.withdraw(id, goneFrom(item, facts));
       if (deed.kind === 'refuse') return void reports.set(id, errorReport(id, deed.why));
@@ -369,9 +306,9 @@ export class Reconciler implements Disposable {
       const { name, note, problem, listens, contests } = devices.ensure({ port: item, network, attachment, mtuBytes });
       this.#heedMove(item, facts);
       if (item.host !== facts.self) gateways.outside.withdraw(id, goneFrom(item, facts));
-      devices.trunk(id, this.#items.behind(id).size > 0);
+      devices.trunk(id, this.state.behind(id).size > 0);
       const unpublished = item.host === facts.self ? gateways.outside.publish(item) : undefined;
-      if (unpublished) this.#dirty.add(itemKey(item));
+      if (unpublished) this.#desired.mark(itemKey(item));
       // Who attached it waits until it forwards.
       if (listens) return void reports.set(id, { id, condition: 'pending', message: 'listens, and asks who is there' });
       reports.set(id, {
@@ -402,7 +339,7 @@ export class Reconciler implements Disposable {
     const publishes = isServedAt(item, facts.self) && publish.length > 0;
     if (!publishes) outside.withdraw(id, goneFrom(item, facts));
     const unpublished = publishes ? outside.publish(item) : undefined;
-    if (unpublished) this.#dirty.add(itemKey(item));
+    if (unpublished) this.#desired.mark(itemKey(item));
     if (!unpublished && this.#conditions.get(id)?.code === undefined) return;
     const device = devices.all.get(behind!)?.name;
     // Without a device it is for the port in front to say why.
@@ -423,7 +360,7 @@ export class Reconciler implements Disposable {
       this.#parts.log.warn({ err: cause, port: id }, 'port not applied; it is tried again');
     reports.set(id, report);
     this.abandon(id, cause as Error);
-    this.#dirty.add(portKey(id));
+    this.#desired.mark(portKey(id));
   }
 
   /** A local port's failure is its condition; another item's holds back the revision that counts as applied. */
@@ -431,7 +368,7 @@ export class Reconciler implements Disposable {
     const refused = new Set<string>();
     for (const [owner, cause] of failures) {
       const item = this.items.get(owner as ItemKey);
-      if (item?.kind === 'port' && isWiredAt(item, this.#host?.number)) this.#failed(item.id, cause, reports);
+      if (item?.kind === 'port' && isWiredAt(item, this.host?.number)) this.#failed(item.id, cause, reports);
       else refused.add(owner);
       if (refused.has(owner) && !this.#refused.has(owner))
         this.#parts.log.error({ err: cause, item: owner }, 'rows not applied; they are tried again');
@@ -442,13 +379,13 @@ export class Reconciler implements Disposable {
   /** The revision is applied when the kernel has taken every row, and the devices that went before it or with it are away. */
   #heedRevision(): void {
     if (this.#refused.size > 0) return;
-    const revision = this.#revision;
+    const revision = this.revision;
     const left = this.#parts.devices.leaving;
     if (!left) this.#applied = revision;
     else
       void left.then(() => {
         // Not if a controller with an older store has come meanwhile.
-        if (BigInt(revision) <= BigInt(this.#revision)) this.#applied = revision;
+        if (BigInt(revision) <= BigInt(this.revision)) this.#applied = revision;
         this.schedule();
       });
   }
@@ -460,104 +397,16 @@ export class Reconciler implements Disposable {
       (id) => this.#parts.devices.all.get(id),
       (id) => this.items.has(portKey(id)) || this.#parts.attachments.get(id)?.local?.refused !== undefined,
     );
-    if (this.#unnamed || (ports.length === 0 && this.#reported === this.#applied && !this.#tellAll)) return;
+    if (this.#desired.isComing || (ports.length === 0 && this.#reported === this.#applied && !this.#tellAll)) return;
     this.#reported = this.#applied;
     this.onPass({ revision: this.#applied, ports: this.#tellAll ? this.conditions : ports });
     this.#tellAll = false;
-  }
-
-  #set(key: ItemKey, item: HostItem): void {
-    // A snapshot repeats what the agent knows from its cache.
-    if (!this.#items.put(item)) return;
-    this.#dirty.add(key);
-    this.#markFront(item);
-    if (item.kind === 'port') this.#refreshBehind(item.id);
-    if (item.kind === 'router') this.#markRouted(item);
-    if (item.kind !== 'network') return;
-    for (const [other, port] of this.items)
-      if ((port.kind === 'port' || port.kind === 'address') && port.network === item.id) this.#dirty.add(other);
-  }
-
-  #delete(key: ItemKey): void {
-    const item = this.items.get(key);
-    if (!this.#items.remove(key)) return;
-    if (item?.kind === 'router') this.#markRouted(item);
-    this.#markFront(item);
-    this.#mark(key);
-  }
-
-  /** A router's addresses are answered for by the gateways of all networks that it joins; one that it joins no longer has changed too. */
-  #markRouted({ domain }: RouterItem): void {
-    for (const network of this.#items.networks.values())
-      if (network.member && network.domain === domain) this.#dirty.add(itemKey(network));
-  }
-
-  /** A device is a trunk while anything is behind its port. */
-  #markFront(item: HostItem | undefined): void {
-    if (item?.kind === 'port' && item.behind) this.#dirty.add(portKey(item.behind));
-  }
-
-  /** Where the guest of a tap is, those behind its port are. */
-  #refreshBehind(front: PortId): void {
-    if (this.#parts.attachments.get(front)?.kind !== 'tap') return;
-    for (const id of this.#items.behind(front)) if (this.#items.refresh(id)) this.#dirty.add(portKey(id));
-  }
-
-  /** This host's own word counts until the controller's must have come. */
-  #refreshLocal(): void {
-    for (const { port, local, kind } of this.#parts.attachments.all()) {
-      if ((!local && kind !== 'tap') || !this.#items.refresh(port)) continue;
-      this.#dirty.add(portKey(port));
-      this.#refreshBehind(port);
-    }
-  }
-
-  /** What is decided here counts, and where a guest is seen to be. */
-  #effectivePort(id: PortId, told: PortItem | undefined): PortItem | undefined {
-    const { attachments, devices } = this.#parts;
-    if (told?.behind)
-      return attachments.get(told.behind)?.kind === 'tap'
-        ? placedBehind(told, this.items.get(portKey(told.behind)) as PortItem | undefined)
-        : told;
-    const attachment = attachments.get(id);
-    const port = effectivePort(attachment, told, this.#told());
-    return port && placedPort(port, attachment, devices.all.get(id)?.open, this.#told());
-  }
-
-  #told() {
-    return { self: this.#host!.number, revision: this.#revision, synced: this.#synced };
-  }
-
-  #mark(key: ItemKey): void {
-    this.#dirty.add(key);
-    this.schedule();
-  }
-
-  #markAll(): void {
-    for (const key of this.items.keys()) this.#dirty.add(key);
-    this.#markLocal();
-  }
-
-  /** What has, or should have, a device here. */
-  #markLocal(): void {
-    const { devices, attachments, gateways } = this.#parts;
-    for (const id of gateways.present) this.#dirty.add(itemKey({ kind: 'network', id }));
-    for (const id of [...devices.all.keys(), ...attachments.all().map((a) => a.port)]) this.#dirty.add(portKey(id));
-  }
-
-  #peers(): Ip[] {
-    return [...this.items.values()].filter((i) => i.kind === 'peer').map((i) => i.vtep);
   }
 }
 
 /** The port, if it has gone from this host to another. */
 const goneFrom = (item: PortItem | undefined, { self }: Facts): PortItem | undefined =>
   item?.origin === self ? item : undefined;
-
-const isBoundAlike = (port: PortItem, before: HostItem | undefined): boolean =>
-  before?.kind === 'port' && before.host === port.host && before.standby === port.standby;
-
-const portKey = (id: PortId): ItemKey => itemKey({ kind: 'port', id });
 
 const without = <K, V>(all: ReadonlyMap<K, V>, gone: readonly K[]): ReadonlyMap<K, V> => {
   const left = new Map(all);

@@ -1,5 +1,5 @@
 import type { Gateways } from '../gateway/gateways.ts';
-import { itemKey, type PortItem } from '../model/host-state.ts';
+import { type PortItem, portKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Attachments } from './attachments.ts';
 import type { PortReport } from './conditions.ts';
@@ -101,7 +101,7 @@ export type AgentStatus = ReturnType<typeof agentStatus>;
 
 function notUp({ reconciler, attachments, stream }: StatusParts, report: PortReport): PortReport & PortNotUp {
   const id = report.id as PortId;
-  const key = itemKey({ kind: 'port', id });
+  const key = portKey(id);
   const attachment = attachments.get(id);
   const name = attachment
     ? `${attachment.tenant}/${attachment.name}`

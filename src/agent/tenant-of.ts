@@ -1,4 +1,4 @@
-import { itemKey } from '../model/host-state.ts';
+import { portKey } from '../model/host-state.ts';
 import type { Attachment } from '../model/local-api.ts';
 import type { HostItems } from './host-items.ts';
 
@@ -7,7 +7,7 @@ export function tenantOf(
   { port, tenant, local }: Attachment,
   { told, networks }: Pick<HostItems, 'told' | 'networks'>,
 ): string {
-  const item = told.get(itemKey({ kind: 'port', id: port }));
+  const item = told.get(portKey(port));
   const network = local?.network ?? (item?.kind === 'port' ? item.network : undefined);
   return (network && networks.get(network)?.tenant) ?? tenant;
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { Client, Patch } from '../client/client.ts';
 import { type HeddleError, hasCode, toProblem } from '../model/errors.ts';
-import { itemKey } from '../model/host-state.ts';
+import { portKey } from '../model/host-state.ts';
 import type { PortId } from '../model/ids.ts';
 import type { Port, PortInput } from '../model/kinds.ts';
 import { type Attachment, changeable, type LocalPort } from '../model/local-api.ts';
@@ -364,7 +364,7 @@ export class Uploads implements Disposable {
   /** As far as this host was told. */
   #isHere(id: PortId): boolean {
     const { state, host } = this.#parts.reconciler;
-    const told = state.told.get(itemKey({ kind: 'port', id }));
+    const told = state.told.get(portKey(id));
     return told?.kind === 'port' && isWiredAt(told, host?.number);
   }
 

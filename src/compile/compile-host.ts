@@ -3,7 +3,7 @@
  * publisher asks `hostItem` for single items, and tests compare the two.
  */
 import { type Ip, ipFamily, type Mac } from '../model/address.ts';
-import { type HostItem, type ItemKey, itemKey, type ServerItem } from '../model/host-state.ts';
+import { type HostItem, type ItemKey, itemKey, portKey, type ServerItem } from '../model/host-state.ts';
 import type {
   AddressId,
   HostId,
@@ -179,7 +179,7 @@ export function* networkKeys(s: Snapshot, network: string, host: string): Genera
   if (router) yield itemKey({ kind: 'router', id: router as RouterId });
   const lease = s.leaseOf(network, host);
   if (lease) yield itemKey({ kind: 'lease', id: lease as LeaseId });
-  for (const id of s.portsOfNetwork.of(network)) if (isBound(s, id)) yield itemKey({ kind: 'port', id: id as PortId });
+  for (const id of s.portsOfNetwork.of(network)) if (isBound(s, id)) yield portKey(id as PortId);
   for (const id of s.addressesOfNetwork.of(network)) yield itemKey({ kind: 'address', id: id as AddressId });
   for (const id of s.views.hostsOfNetwork.of(network))
     if (id !== host) yield itemKey({ kind: 'peer', id: id as HostId });

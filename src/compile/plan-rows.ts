@@ -7,8 +7,16 @@
 import { configRow, indexKey, peerKey, peerRow, portFlags, vtepFlags, vtepRow } from '../datapath/layouts.ts';
 import { outerIp4Sum } from '../datapath/template.ts';
 import { gatewayMac, type Ip, ipBytes, ipFamily, macBytes } from '../model/address.ts';
-import type { AddressItem, HostItem, HostState, NetworkItem, PeerItem, PortItem } from '../model/host-state.ts';
-import { itemKey } from '../model/host-state.ts';
+import {
+  type AddressItem,
+  type HostItem,
+  type HostState,
+  itemKey,
+  type NetworkItem,
+  type PeerItem,
+  type PortItem,
+  portKey,
+} from '../model/host-state.ts';
 import { metadataAddressesOf } from '../model/metadata.ts';
 import { type Facts, networkMtu, overheadBytes } from './facts.ts';
 import { type MapRow, plain } from './map-row.ts';
@@ -34,13 +42,13 @@ export function planItem(item: HostItem, state: HostState, facts: Facts): MapRow
     const holder = holderOf(item, state);
     return holder ? [planShared(network, item, holder)] : [];
   }
-  const parent = item.behind && state.get(itemKey({ kind: 'port', id: item.behind }));
+  const parent = item.behind && state.get(portKey(item.behind));
   return planPort(item, network, facts, parent?.kind === 'port' && parent.segment !== undefined);
 }
 
 /** Who has a shared address, if it still may: of a peer's network names are not known. */
 export function holderOf({ holder, network, ports }: AddressItem, state: HostState): PortItem | undefined {
-  const port = holder && state.get(itemKey({ kind: 'port', id: holder }));
+  const port = holder && state.get(portKey(holder));
   if (port?.kind !== 'port' || port.network !== network) return undefined;
   return ports.length === 0 || ports.includes(port.name) ? port : undefined;
 }

@@ -165,6 +165,10 @@ export type HostItem = NetworkItem | RouterItem | PortItem | AddressItem | Lease
 /** Identity of an item within a host's state: "port/0192…". */
 export type ItemKey = `${HostItem['kind']}/${string}`;
 export const itemKey = (item: Pick<HostItem, 'kind' | 'id'>): ItemKey => `${item.kind}/${item.id}`;
+export const portKey = (id: PortId): ItemKey => `port/${id}`;
+/** The port that a key names; undefined if it names something else. */
+export const portOfKey = (key: ItemKey): PortId | undefined =>
+  key.startsWith('port/') ? (key.slice(5) as PortId) : undefined;
 /** All that one host must know; iteration order has no meaning. */
 export type HostState = ReadonlyMap<ItemKey, HostItem>;
 

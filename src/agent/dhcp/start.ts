@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { networkMtu } from '../../compile/facts.ts';
 import type { Gateways } from '../../gateway/gateways.ts';
-import { itemKey, type PortItem } from '../../model/host-state.ts';
+import { type PortItem, portKey } from '../../model/host-state.ts';
 import type { Attachment } from '../../model/local-api.ts';
 import type { Attachments } from '../attachments.ts';
 import { isServedAt } from '../guest-place.ts';
@@ -31,7 +31,7 @@ export function startDhcp({ reconciler, attachments, gateways, underlay, log }: 
     const kind = attachments.get(behind)?.kind ?? 'netns';
     if (setUpByOthers.has(kind)) return 'nothing';
     if (kind !== 'device') return 'router';
-    const segment = reconciler.items.get(itemKey({ kind: 'port', id: behind }));
+    const segment = reconciler.items.get(portKey(behind));
     return segment?.kind === 'port' && segment.segment?.router ? 'router' : 'link';
   };
   const service = open.use(

@@ -5,7 +5,7 @@ import { hasErrno } from '../../kernel/libc.ts';
 import { linkGet } from '../../kernel/link.ts';
 import type { Netlink } from '../../kernel/netlink.ts';
 import { toProblem } from '../../model/errors.ts';
-import type { HostItem, ItemKey, PortItem } from '../../model/host-state.ts';
+import { type HostItem, type ItemKey, type PortItem, portOfKey } from '../../model/host-state.ts';
 import type { PortId } from '../../model/ids.ts';
 import type { DatapathMaps } from '../datapath-maps.ts';
 import type { LeaseBook } from '../lease-book.ts';
@@ -75,13 +75,14 @@ export class Segments implements Disposable {
 
   #changed(key: ItemKey, item: HostItem | undefined): void {
     this.#machines.changed(key, item);
-    if (!key.startsWith('port/')) return;
+    const port = portOfKey(key);
+    if (!port) return;
     if (item?.kind === 'port')
       for (const { segment } of this.#segments.values())
         if (segment?.isOf(item.network)) this.#guarded(() => segment.came(item));
-    const { segment } = this.#segments.get(key.slice(5) as PortId) ?? {};
+    const { segment } = this.#segments.get(port) ?? {};
     // In a pass nothing may be asked for: a turn later the rows are there, too.
-    if (segment) setImmediate(() => this.#guarded(() => this.#segments.get(key.slice(5) as PortId)?.segment?.told()));
+    if (segment) setImmediate(() => this.#guarded(() => this.#segments.get(port)?.segment?.told()));
     else if (item?.kind === 'port' && item.segment) setImmediate(() => this.#guarded(() => this.#follow()));
   }
 

@@ -6,7 +6,7 @@ import { close } from '../../kernel/libc.ts';
 import { openSendingSocket, sendBy } from '../../kernel/packet-socket.ts';
 import type { Ip, Mac } from '../../model/address.ts';
 import type { HeddleError } from '../../model/errors.ts';
-import { type AddressItem, type HostItem, type ItemKey, itemKey, type PortItem } from '../../model/host-state.ts';
+import { type AddressItem, type HostItem, type ItemKey, type PortItem, portKey } from '../../model/host-state.ts';
 import type { AddressId, PortId } from '../../model/ids.ts';
 import { isWiredAt } from '../guest-place.ts';
 import type { Reconciler } from '../reconciler.ts';
@@ -95,8 +95,7 @@ export class Sharing implements Disposable {
     return ifindex === undefined ? undefined : { ifindex, mac: port.mac, addresses: addresses.sort() };
   }
 
-  #port = (id: PortId): PortItem | undefined =>
-    this.#parts.reconciler.items.get(itemKey({ kind: 'port', id })) as PortItem | undefined;
+  #port = (id: PortId): PortItem | undefined => this.#parts.reconciler.items.get(portKey(id)) as PortItem | undefined;
 
   #heard(id: PortId, address: Ip): void {
     const port = this.#port(id);

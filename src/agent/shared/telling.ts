@@ -1,8 +1,7 @@
 /** Tells what hangs on this host that a shared address has another MAC, as its holder has said to nobody: that goes no further. */
 import type { Logger } from 'pino';
 import { gatewayMac, type Ip, ipFamily, linkLocal, type Mac } from '../../model/address.ts';
-import type { AddressItem, HostState, PortItem } from '../../model/host-state.ts';
-import { itemKey } from '../../model/host-state.ts';
+import { type AddressItem, type HostState, type PortItem, portKey } from '../../model/host-state.ts';
 import type { AddressId, NetworkId, PortId } from '../../model/ids.ts';
 import type { Reconciler } from '../reconciler.ts';
 import { announcement } from './announcement.ts';
@@ -45,8 +44,7 @@ export function listenersOf(
   return out;
 }
 
-const portOf = (items: HostState, id: PortId): PortItem | undefined =>
-  items.get(itemKey({ kind: 'port', id })) as PortItem | undefined;
+const portOf = (items: HostState, id: PortId): PortItem | undefined => items.get(portKey(id)) as PortItem | undefined;
 
 function addressed({ id, segment, mac, addresses }: PortItem): Pick<Listener, 'mac' | 'ip6' | 'segment'> {
   if (segment) return { ...everybody, segment: id };
