@@ -328,6 +328,16 @@ const out6 = (segment: Bytes): Packet =>
   port(eth(m.gateway, mac(settled), 0x86dd, ip6({ src: 'fd00::46', dst: '2001:db8::7', next: 6 }, segment)), {
     from: placeIndex.settled,
   });
+const outUdp6 = (next: number, ...headers: Bytes[]): Packet =>
+  port(
+    eth(
+      m.gateway,
+      mac(settled),
+      0x86dd,
+      ip6({ src: 'fd00::46', dst: '2001:db8::7', next }, join(...headers, udp(40_000, 4_433))),
+    ),
+    { from: placeIndex.settled },
+  );
 const outUdp = (to: number, dst = '198.51.100.7'): Packet =>
   port(eth(m.gateway, mac(settled), 0x800, ip4({ src: '10.0.0.46', dst }, udp(40_000, to))), {
     from: placeIndex.settled,
@@ -353,6 +363,7 @@ const connections: Case[] = [
   }),
   toOrigin('UDP, when it has just come; but no questions for names', outUdp(4_433), outUdp(53)),
   toOrigin('UDP to the outside; but not to what the network has', outUdp(4_433), outUdp(4_433, '10.0.0.1')),
+  toOrigin('UDP, IPv6; but not behind another header', outUdp6(17), outUdp6(60, Uint8Array.of(17, 0, 1, 4, 0, 0, 0, 0))),
   drop('inner_source', 'from outside, by another host than the port has come from', back(3), back(2)),
   drop(
     'inner_source',

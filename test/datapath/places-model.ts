@@ -83,8 +83,8 @@ export const isOrigin = (w: World, to: StationSpec | undefined, from: string): b
 
 /**
  * A packet of a port for its gateway is of a connection that another host's gateway knows: TCP, and no SYN of it was seen here; or
- * UDP to what the network does not have (`known`), but names. On a host to which the port has just come, and where nothing of it
- * was seen.
+ * UDP right behind the IP header, to what the network does not have (`known`), but names. On a host to which the port has just
+ * come, and where nothing of it was seen.
  */
 export function beganElsewhere(
   port: PortSpec,
@@ -92,9 +92,9 @@ export function beganElsewhere(
   { proto, l4 }: { proto: number; l4: number },
   known: boolean,
 ): boolean {
-  const fragment = read16(b, 12) === 0x800 && (read16(b, 20) & 0x3fff) !== 0;
-  if (!port.origin || fragment) return false;
-  if (proto === 17) return b.length >= l4 + 4 && !known && read16(b, l4 + 2) !== 53;
+  const six = read16(b, 12) === 0x86dd;
+  if (!port.origin || (!six && (read16(b, 20) & 0x3fff) !== 0)) return false;
+  if (proto === 17) return (!six || b[20] === 17) && b.length >= l4 + 4 && !known && read16(b, l4 + 2) !== 53;
   return proto === 6 && b.length >= l4 + 14 && (b[l4 + 13]! & 2) === 0;
 }
 
