@@ -8,9 +8,11 @@ import { benchLab, network as heddleNetwork } from './paths/heddle.ts';
 import type { Ends, Site } from './paths/path.ts';
 import type { Prober } from './ping.ts';
 
-/** What is compared: Heddle as network driver, a user-defined bridge of one host, a Swarm overlay. */
-export const networkNames = ['heddle', 'bridge', 'overlay'] as const;
+/** What is compared: Heddle as network driver, and with `heddle.connect=direct`; a user-defined bridge of one host, a Swarm overlay. */
+export const networkNames = ['heddle', 'direct', 'bridge', 'overlay'] as const;
 export type NetworkName = (typeof networkNames)[number];
+/** Those whose containers reach each other's across hosts. */
+export type Spanning = Exclude<NetworkName, 'bridge'>;
 
 /** The network that the container which is connected and disconnected is always on: none of those that are compared. */
 const home = 'home';
@@ -26,11 +28,11 @@ export interface DockerStage {
   /** Name of a network at the engines. */
   readonly called: (name: NetworkName) => string;
   /** The first host's container on a network that spans both hosts. */
-  readonly probers: Readonly<Record<'heddle' | 'overlay', Prober>>;
+  readonly probers: Readonly<Record<Spanning, Prober>>;
   /** The containers of both hosts on such a network, for traffic. */
   readonly ends: Readonly<Record<'heddle' | 'overlay', Omit<Ends, keyof AsyncDisposable>>>;
   /** An address of such a network that nobody has had. */
-  readonly freshAddress: (name: 'heddle' | 'overlay', index: number) => string;
+  readonly freshAddress: (name: Spanning, index: number) => string;
 }
 
 /** Sets all of it up; the stack removes it. @throws LAB_FAILED */
@@ -51,6 +53,16 @@ export async function dockerStage(stack: AsyncDisposableStack, site: Site): Prom
     await engine.docker('network', 'create', 'bridge0');
     await engine.docker('network', 'create', home);
     await engine.docker('network', 'create', '--driver', 'heddle', ...options, 'heddle');
+    await engine.docker(
+      'network',
+      'create',
+      '--driver',
+      'heddle',
+      ...options,
+      '--opt',
+      'heddle.connect=direct',
+      'direct',
+    );
   }
   const called = (name: NetworkName) => (name === 'bridge' ? 'bridge0' : name);
   await hold(second, subject, home);
@@ -72,10 +84,11 @@ export async function dockerStage(stack: AsyncDisposableStack, site: Site): Prom
   return {
     engines,
     called,
-    probers: { heddle: held.heddle1!, overlay: held.overlay1! },
+    probers: { heddle: held.heddle1!, direct: held.direct1!, overlay: held.overlay1! },
     ends: { heddle: ends('heddle'), overlay: ends('overlay') },
+    // The two of Heddle are one network.
     freshAddress: (name, index) =>
-      `10.${name === 'heddle' ? 99 : 98}.${200 + (Math.floor(index / 250) % 50)}.${1 + (index % 250)}`,
+      `10.${name === 'overlay' ? 98 : 99}.${(name === 'direct' ? 150 : 200) + (Math.floor(index / 250) % 50)}.${1 + (index % 250)}`,
   };
 }
 

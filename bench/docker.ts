@@ -3,14 +3,23 @@ import { release } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectEngine, type Engine } from '../src/docker/engine-api.ts';
 import { labImage } from '../src/lab/image.ts';
-import { type DockerStage, dockerStage, type NetworkName, networkNames, subject } from './docker-networks.ts';
+import {
+  type DockerStage,
+  dockerStage,
+  type NetworkName,
+  networkNames,
+  type Spanning,
+  subject,
+} from './docker-networks.ts';
 import { commonMetrics, type Measuring, measure, metrics, settle } from './metrics.ts';
 import type { Site } from './paths/path.ts';
 import { startPing } from './ping.ts';
 import { type Summary, significant, summarize } from './statistics.ts';
 
-/** Networks that span both hosts. */
+/** Networks between whose containers on both hosts traffic is measured; the direct one is no other one there. */
 const spanning = ['heddle', 'overlay'] as const;
+/** Those that a container joins while another host's waits for it. */
+const reached = ['heddle', 'direct', 'overlay'] as const;
 /** Between two networks: what one has left for later is not to be in the next one's figures. */
 const restMs = 1_000;
 /** Rounds before the first counted one. */
@@ -31,8 +40,9 @@ export interface DockerResult {
   /** `docker run --rm --network none`, ms. */
   readonly none: Figures;
   readonly networks: Readonly<Record<NetworkName, Figures>>;
-  /** "<figure>/<network>": Heddle's median over that network's. */
+  /** "<figure>/<network>": Heddle's median over that network's; and that of the direct network. */
   readonly ratios: Readonly<Record<string, number>>;
+  readonly direct_ratios: Readonly<Record<string, number>>;
 }
 
 /** What is to be measured, and how. */
@@ -109,7 +119,7 @@ async function commands(stage: DockerStage, api: Engine, round: number, samples:
     samples.add(name, 'disconnect_ms', await timed(() => disconnect(api, stage.called(name))));
     await delay(restMs);
   }
-  for (const name of rotated(spanning, round)) samples.add(name, 'reach_ms', await reach(stage, api, name, round));
+  for (const name of rotated(reached, round)) samples.add(name, 'reach_ms', await reach(stage, api, name, round));
 }
 
 /** Milliseconds that something takes. */
@@ -133,7 +143,7 @@ const disconnect = (api: Engine, network: string): Promise<void> =>
   api.post(`/networks/${network}/disconnect`, { Container: subject });
 
 /** A container joins at an address that is already being pinged from the other host; milliseconds until it answers. */
-async function reach(stage: DockerStage, api: Engine, name: 'heddle' | 'overlay', round: number): Promise<number> {
+async function reach(stage: DockerStage, api: Engine, name: Spanning, round: number): Promise<number> {
   const address = stage.freshAddress(name, round);
   using ping = await startPing(stage.probers[name], address);
   const start = process.hrtime.bigint();
@@ -145,19 +155,23 @@ async function reach(stage: DockerStage, api: Engine, name: 'heddle' | 'overlay'
 
 function report({ count, measuring, now }: DockerPlan, engine: string, samples: Samples): DockerResult {
   const of = (name: NetworkName) => samples.of(name);
-  const networks = { heddle: of('heddle'), bridge: of('bridge'), overlay: of('overlay') };
-  const ratios: Record<string, number> = {};
-  for (const other of ['bridge', 'overlay'] as const)
-    for (const [figure, { median }] of Object.entries(networks.heddle)) {
-      const over = networks[other][figure];
-      if (over) ratios[`${figure}/${other}`] = significant(median / over.median);
-    }
+  const networks = { heddle: of('heddle'), direct: of('direct'), bridge: of('bridge'), overlay: of('overlay') };
+  const ratiosOf = (ours: 'heddle' | 'direct') =>
+    Object.fromEntries(
+      (['bridge', 'overlay'] as const).flatMap((other) =>
+        Object.entries(networks[ours]).flatMap(([figure, { median }]) => {
+          const over = networks[other][figure];
+          return over ? [[`${figure}/${other}`, significant(median / over.median)]] : [];
+        }),
+      ),
+    );
   const { core } = measuring;
   return {
     kernel: release(),
     date: now().toISOString(),
     engine,
-    ...{ count, core, none: samples.of('none'), networks, ratios },
+    ...{ count, core, none: samples.of('none'), networks },
+    ...{ ratios: ratiosOf('heddle'), direct_ratios: ratiosOf('direct') },
   };
 }
 

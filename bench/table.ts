@@ -67,21 +67,24 @@ export function applyTable(result: ApplyBench): string {
   return `${table(['', 'median', 'least', 'most'], lines)}\n${notes.join('\n')}\n`;
 }
 
-/** Figures as lines, networks as columns; × is Heddle's over that network's. */
+/** Figures as lines, networks as columns; × is Heddle's over that network's, then that of the direct one. */
 export function dockerTable(result: DockerResult): string {
   const lines = dockerFigures.map(([figure, title]) => [
     title,
     ...networkNames.map((name) => {
       const median = result.networks[name][figure]?.median;
-      const ratio = result.ratios[`${figure}/${name}`];
       if (median === undefined) return '';
-      return `${median.toLocaleString('en')}${ratio === undefined ? '' : ` ×${ratio.toFixed(2)}`}`;
+      const ratios = [result.ratios, result.direct_ratios].map((of) => of[`${figure}/${name}`]);
+      return [
+        median.toLocaleString('en'),
+        ...ratios.flatMap((r) => (r === undefined ? [] : [`×${r.toFixed(2)}`])),
+      ].join(' ');
     }),
   ]);
   const { kernel, date, engine, count, core, none } = result;
   const notes = [
     `Kernel ${kernel}, Docker ${engine}, ${date}. Medians of ${count} rounds; both ends of traffic on core ${core}.`,
-    `× is Heddle's over it. docker run with no network: ${none.run_ms?.median} ms.`,
+    `× is Heddle's over it, the second that of the network with heddle.connect=direct. docker run with no network: ${none.run_ms?.median} ms.`,
   ];
   return `${table(['', ...networkNames], lines)}\n${notes.join('\n')}\n`;
 }

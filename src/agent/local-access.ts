@@ -1,6 +1,6 @@
 /** Who may ask what of the local API: root everything, members of the socket's group what follows. */
 import type { Server, Socket } from 'node:net';
-import { type Peer, peerOf } from '../kernel/peer.ts';
+import { type Peer, peerOfSocket } from '../kernel/peer.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { Attachment, AttachRequest } from '../model/local-api.ts';
 import { InFlight, RateLimit } from './dns/limits.ts';
@@ -53,7 +53,7 @@ export class LocalAccess {
 
   #heed(socket: Socket): void {
     try {
-      const peer = peerOf(descriptor(socket));
+      const peer = peerOfSocket(socket);
       if (isRoot(peer)) return void this.#peers.set(socket, peer);
       const user = `${peer.uid}`;
       if (!this.#connections.enter(user)) return void socket.destroy();
@@ -95,10 +95,6 @@ export class LocalAccess {
     return isRoot(peer) ? undefined : `user ${peer.uid}`;
   }
 }
-
-/** Node gives its number only on the inner handle; it is the same one for as long as the socket is open. */
-const descriptor = (socket: Socket): number =>
-  (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
 
 const forbidden = ({ uid }: Caller, verb: string, what: string, instead = 'ask root to') =>
   new RefusedHere('FORBIDDEN', { who: `user ${uid}`, verb, what, instead });

@@ -1,9 +1,10 @@
 import type { Client } from '../client/client.ts';
 import type { HostPorts } from '../gateway/host-ports.ts';
+import { lastingIdentity, openNetns } from '../kernel/netns.ts';
 import { fromProblem, HeddleError } from '../model/errors.ts';
 import type { NetworkItem } from '../model/host-state.ts';
 import { type NetworkId, newId, type PortId, parseName } from '../model/ids.ts';
-import { changeable, type LocalPort, type PairAttachment } from '../model/local-api.ts';
+import { changeable, type InNetns, type LocalPort, type PairAttachment } from '../model/local-api.ts';
 import { type Allocation, mustKnow, prefixLengthOf } from './allocation.ts';
 import type { Attachments } from './attachments.ts';
 import type { LeaseBook, Reservation } from './lease-book.ts';
@@ -16,6 +17,7 @@ import type { ThisHost } from './this-host.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { peerName } from './workload-end.ts';
+import { freeIfname } from './workload-netns.ts';
 import type {
   NetworkRef,
   PluggedPair,
@@ -131,7 +133,7 @@ export class LocalWorkloads implements Workloads {
           state: 'attached',
           local: { ...local, mac, dnsNames: spec.dnsNames ?? [] },
           // Begun now, while whoever asked makes its own records: it is plugged in soon.
-          ...(hasOwnMac({ leased, mac }) && { plug: { state: 'making' } as const }),
+          ...(hasOwnMac({ leased, mac }) && !spec.placedLater && { plug: { state: 'making' } as const }),
         };
         attachments.put(attachment);
         return attachment;
@@ -159,14 +161,14 @@ export class LocalWorkloads implements Workloads {
       .flatMap((a) => (a.kind === 'pair' && a.state !== 'detaching' ? [shown(a)] : []));
   }
 
-  async plug(owner: string): Promise<PluggedPair> {
+  async plug(owner: string, inside?: string): Promise<PluggedPair> {
     const { attachments, devices, uploads } = this.#parts;
     const pair = this.#must(owner);
     const { port } = pair;
     if (pair.local.refused) throw fromProblem(pair.local.refused);
     // Also one whose device is gone: whoever asks has a new workload for it.
     const begun = pair.plug?.state === 'making' || (pair.plug && devices.all.has(port));
-    if (!begun) attachments.put({ ...pair, plug: { state: 'making' } });
+    if (!begun) attachments.put({ ...pair, plug: { state: 'making', ...(inside && { inside: placeIn(inside) }) } });
     try {
       const told = pair.local.confirmed === undefined ? uploads.tellSoon(port) : undefined;
       const { device, mtuBytes } = await settled(this.#parts.reconciler, port, this.#parts.thisHost);
@@ -174,8 +176,9 @@ export class LocalWorkloads implements Workloads {
       const now = this.#must(owner);
       // Whoever starts a workload is told so before it runs: of a quota, say.
       if (now.local.refused) throw fromProblem(now.local.refused);
-      if (now.port === port) attachments.put({ ...now, plug: { state: 'made', mtuBytes } });
-      return { device, peer: peerName(port), mtuBytes };
+      if (now.port === port) attachments.put({ ...now, plug: { ...now.plug, state: 'made', mtuBytes } });
+      const place = now.plug?.inside;
+      return { device, mtuBytes, ...(place ? { peer: place.ifname, inside: true } : { peer: peerName(port) }) };
     } catch (cause) {
       if (attachments.pairOf(owner)?.plug?.state === 'making') await this.unplug(owner);
       throw cause;
@@ -256,6 +259,12 @@ export class LocalWorkloads implements Workloads {
 
 /** Its MAC is that of an address of the lease; any other is claimed by the port itself. */
 const hasOwnMac = ({ leased, mac }: Pick<LocalPort, 'leased' | 'mac'>): boolean => leased.some((l) => l.mac === mac);
+
+/** Of a workload that runs: not what its engine would call an interface, so that the engine's next one finds its name free. */
+function placeIn(path: string): InNetns {
+  using netns = openNetns(path);
+  return { target: { path, identity: lastingIdentity(netns) }, ifname: freeIfname(netns, 'heddle', new Set()) };
+}
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 

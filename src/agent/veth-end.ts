@@ -14,7 +14,7 @@ import { lastingIdentity, type Netns, openNetns, ownNetns } from '../kernel/netn
 import { macBytes, macText } from '../model/address.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { PortItem } from '../model/host-state.ts';
-import type { Attachment, HostAttachment, NetnsAttachment, PairAttachment } from '../model/local-api.ts';
+import type { Attachment, HostAttachment, InNetns, NetnsAttachment, PairAttachment } from '../model/local-api.ts';
 import { refuseCollision, routesBeyond } from './host-routes.ts';
 import { serverNetnsIfThere } from './server-namespaces.ts';
 import { type DeviceWant, deviceName, type Making, peerName, type WorkloadEnd } from './workload-end.ts';
@@ -81,10 +81,9 @@ export const netnsEnd = vethEnd<NetnsAttachment>({
 });
 
 /** An integration moves the end from our namespace into its workload, and sets it up there. */
-export const pairEnd = vethEnd<PairAttachment>({
-  open({ attachment, port }) {
-    if (attachment.plug?.state === 'made')
-      throw new HeddleError('DEVICE_GONE', { device: deviceName(port.id), owner: attachment.owner });
+const movedEnd = vethEnd<PairAttachment>({
+  open(want) {
+    refuseAnother(want);
     return ownNetns();
   },
   name: ({ port }) => peerName(port.id),
@@ -95,6 +94,35 @@ export const pairEnd = vethEnd<PairAttachment>({
     return setMtuIn(own, peerName(port.id), mtuBytes) ? undefined : 'its workload has the interface';
   },
 });
+
+/** The integration's workload runs already: the end is made there, and set up but for its routes, which are the integration's. */
+const insideEnd = vethEnd<PairAttachment>({
+  open(want) {
+    refuseAnother(want);
+    return openTarget(placeIn(want));
+  },
+  name: (want) => placeIn(want).ifname,
+  isElsewhere: () => true,
+  configure(netns, want, ifindex) {
+    const { port, network } = want;
+    configureWorkload(netns, { ifname: placeIn(want).ifname, ifindex, port, network, routes: [] });
+  },
+  setMtu(want) {
+    using netns = openTargetIfThere(placeIn(want));
+    const { ifname } = placeIn(want);
+    return netns && setMtuIn(netns, ifname, want.mtuBytes) ? undefined : 'its workload has the interface';
+  },
+});
+
+export const pairEndOf = ({ plug }: PairAttachment): WorkloadEnd<PairAttachment> =>
+  plug?.inside ? insideEnd : movedEnd;
+
+const placeIn = ({ attachment }: DeviceWant<PairAttachment>): InNetns => attachment.plug!.inside!;
+
+/** A workload whose pair is gone does not get another behind its integration's back. @throws DEVICE_GONE */
+function refuseAnother({ attachment: { plug, owner }, port }: DeviceWant<PairAttachment>): void {
+  if (plug?.state === 'made') throw new HeddleError('DEVICE_GONE', { device: deviceName(port.id), owner });
+}
 
 /**
  * The host itself: an interface beside its others, which loses no route to it; or in a namespace for the server's programs,
@@ -157,16 +185,16 @@ function setMtuIn(netns: Netns, ifname: string, mtuBytes: number): boolean {
 }
 
 /** The workload's namespace, which must be the one that was attached. @throws NETNS_NOT_FOUND */
-function openTarget({ target }: NetnsAttachment): Netns {
+function openTarget({ target }: Pick<InNetns, 'target'>): Netns {
   const netns = openNetns(target.path);
   if (lastingIdentity(netns) === target.identity) return netns;
   netns[Symbol.dispose]();
   throw new HeddleError('NETNS_NOT_FOUND', { path: `${target.path} (as it was when attached)` });
 }
 
-function openTargetIfThere(attachment: NetnsAttachment): Netns | undefined {
+function openTargetIfThere(place: Pick<InNetns, 'target'>): Netns | undefined {
   try {
-    return openTarget(attachment);
+    return openTarget(place);
   } catch (e) {
     if (hasCode(e, 'NETNS_NOT_FOUND')) return undefined;
     throw e;

@@ -70,11 +70,11 @@ export const defaultRoutes = (port: PortItem, network: NetworkItem): WorkloadCon
   gatewaysOf(port, network).map((gateway) => ({ dst: ipFamily(gateway) === 4 ? '0.0.0.0/0' : '::/0', gateway }));
 
 /**
- * With IPv6: no duplicate address detection (the controller gives an address once), no waiting for router advertisements.
- * Without: none at all. The kernel may lack IPv6 altogether; then there is nothing to set.
+ * With IPv6, also where it is off (as in containers): no duplicate address detection (the controller gives an address once), no
+ * waiting for router advertisements. Without: none at all. The kernel may lack IPv6 altogether; then there is nothing to set.
  */
 function configureIpv6(netns: Netns, ifname: string, wanted: boolean): void {
-  const values = wanted ? { accept_dad: 0, accept_ra: 0 } : { disable_ipv6: 1 };
+  const values = wanted ? { accept_dad: 0, accept_ra: 0, disable_ipv6: 0 } : { disable_ipv6: 1 };
   try {
     for (const [name, value] of Object.entries(values)) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], value);
   } catch (e) {

@@ -40,6 +40,8 @@ export interface WorkloadSpec {
   readonly name: string;
   readonly dnsNames?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  /** Its pair is not begun before {@link Workloads.plug}, which says where its end is to be. */
+  readonly placedLater?: boolean;
 }
 
 /** A port on this host as an integration sees it. */
@@ -55,12 +57,14 @@ export interface WorkloadPort {
   readonly publish: readonly Publish[];
 }
 
-/** Both ends of a pair whose workload end the caller moves into the workload and configures itself. */
+/** Both ends of a pair whose workload end the caller moves into the workload and configures itself, unless it was made there. */
 export interface PluggedPair {
   /** The host-side device. */
   readonly device: string;
   /** The workload's end, in the agent's own network namespace until it is moved. */
   readonly peer: string;
+  /** The workload's end was made in the workload, and is set up but for its routes. */
+  readonly inside?: true;
   /** MTU of the workload's end, bytes. */
   readonly mtuBytes: number;
 }
@@ -99,9 +103,10 @@ export interface Workloads {
   ports(): readonly WorkloadPort[];
   /**
    * Makes the port's pair; resolves when its rows are in the kernel, and the controller has taken the port or does not answer
-   * soon. @throws NOT_FOUND, WAIT_TIMEOUT, what keeps it from being up, what the controller refuses the port with
+   * soon. `inside`: the path of a running workload's network namespace, to make its end in; of no account once a pair is begun.
+   * @throws NOT_FOUND, NETNS_NOT_FOUND, WAIT_TIMEOUT, what keeps it from being up, what the controller refuses the port with
    */
-  plug(owner: string): Promise<PluggedPair>;
+  plug(owner: string, inside?: string): Promise<PluggedPair>;
   /** Removes the pair, wherever its other end is now. */
   unplug(owner: string): Promise<void>;
   /** Changes what may change; the controller learns of it when it answers. A name that is taken gets this host's name appended. @throws HOST_PORT_TAKEN */

@@ -1,4 +1,5 @@
 /** Docker's NetworkDriver: its networks are Heddle's, its endpoints are ports. */
+import { openNetns, ownNetns } from '../kernel/netns.ts';
 import { type Ip, parseIp, parseMac, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { NetworkId } from '../model/ids.ts';
@@ -6,7 +7,7 @@ import { type Context, names } from './context.ts';
 import type { Endings } from './endings.ts';
 import { planNetwork } from './network-plan.ts';
 import { parseDriverOptions, requireTenant } from './options.ts';
-import type { Methods, Reply, Request } from './protocol.ts';
+import type { Caller, Methods, Reply, Request } from './protocol.ts';
 import { choosePorts, parsePortMap } from './publish.ts';
 import { type EndpointState, type NetworkState, owners } from './state.ts';
 
@@ -46,7 +47,7 @@ export class NetworkDriver {
       }),
     'NetworkDriver.EndpointOperInfo': (request) =>
       this.#onEndpoint(request, async () => this.#info(request.EndpointID)),
-    'NetworkDriver.Join': (request) => this.#onEndpoint(request, () => this.#join(request)),
+    'NetworkDriver.Join': (request, caller) => this.#onEndpoint(request, () => this.#join(request, caller)),
     'NetworkDriver.Leave': (request) => this.#onEndpoint(request, async () => this.#leave(request.EndpointID)),
     'NetworkDriver.ProgramExternalConnectivity': (request) => this.#onEndpoint(request, () => this.#publish(request)),
     'NetworkDriver.RevokeExternalConnectivity': (request) =>
@@ -83,6 +84,7 @@ export class NetworkDriver {
       tenant: plan.tenant,
       made: plan.join?.made ?? true,
       internal: plan.internal,
+      direct: choice.direct,
       pools: plan.pools.map((p) => p.id),
       aux: plan.aux,
       subnets: [],
@@ -159,6 +161,7 @@ export class NetworkDriver {
     const name = `docker-${id.slice(0, 12)}`;
     const port = await workloads.addPort({
       ...{ owner: owners.endpoint(id), network: network.network, addresses, name },
+      placedLater: network.direct ?? false,
       ...given,
     });
     try {
@@ -180,15 +183,19 @@ export class NetworkDriver {
     return { Interface: mac === undefined ? { MacAddress: port.mac } : {} };
   }
 
-  async #join({ EndpointID, NetworkID, SandboxKey = '' }: Request<'NetworkDriver.Join'>): Promise<object> {
+  async #join(
+    { EndpointID, NetworkID, SandboxKey = '' }: Request<'NetworkDriver.Join'>,
+    caller: Caller,
+  ): Promise<object> {
     const { state, workloads } = this.#with;
     const network = this.#network(NetworkID);
     const record = this.#endpoint(EndpointID);
     const owner = owners.endpoint(EndpointID);
     // What an earlier sandbox may still have of it is of no use to this one.
     if (record.sandbox !== undefined && record.sandbox !== SandboxKey) await workloads.unplug(owner);
-    const { peer } = await workloads.plug(owner);
-    state.endpoints.put({ ...record, sandbox: SandboxKey });
+    const running = network.direct ? this.#running(EndpointID, SandboxKey, caller) : undefined;
+    const { peer, inside: direct = false } = await workloads.plug(owner, running);
+    state.endpoints.put({ ...record, sandbox: SandboxKey, direct });
     const subnets = workloads.used.get(owners.network(NetworkID))?.subnets ?? network.subnets;
     const gatewayOf = (v6: boolean) => {
       const ip = record.addresses.find((a) => a.includes(':') === v6);
@@ -197,12 +204,28 @@ export class NetworkDriver {
         : (subnets.find((s) => prefixHas(parsePrefix(s.cidr), ip as Ip))?.gateway ?? '');
     };
     return {
-      InterfaceName: { SrcName: peer, DstPrefix: 'eth' },
+      // Without a first name it is not the engine's to move; by the other it finds it when it restarts under a running container.
+      InterfaceName: direct
+        ? { SrcName: '', DstPrefix: peer.replace(/\d+$/, '') }
+        : { SrcName: peer, DstPrefix: 'eth' },
       Gateway: gatewayOf(false),
       GatewayIPv6: gatewayOf(true),
       // Docker would otherwise connect the container to a bridge of its own, around the tenant's network.
       DisableGatewayService: true,
     };
+  }
+
+  /**
+   * The path of a container's namespace, as this process sees it, if the container runs and has no interface so far that was made
+   * there: an engine that restarts under it (live-restore) could not tell two of them apart.
+   */
+  #running(endpoint: string, sandbox: string, caller: Caller): string | undefined {
+    const another = this.#with.state.endpoints
+      .all()
+      .some((e) => e.direct && e.sandbox === sandbox && e.id !== endpoint);
+    // The engine's own mounts: this process may have others. A link like /var/run would lead out of them; both are one place (FHS).
+    const path = `/proc/${caller.pid}/root${sandbox.replace(/^\/var\/run\//, '/run/')}`;
+    return !another && isAnothersNetns(path) ? path : undefined;
   }
 
   /** Docker takes the interface back from the container after this; the pair goes with the endpoint. */
@@ -254,5 +277,17 @@ export class NetworkDriver {
     const owner = owners.endpoint(id);
     if ((workloads.portOf(owner)?.publish.length ?? 0) > 0) await workloads.update(owner, { publish: [] });
     return {};
+  }
+}
+
+/** There is a network namespace at the path, and it is not ours: a container's that does not run yet is made later. */
+function isAnothersNetns(path: string): boolean {
+  using own = ownNetns();
+  try {
+    using netns = openNetns(path);
+    return netns.identity !== own.identity;
+  } catch (e) {
+    if (hasCode(e, 'NETNS_NOT_FOUND')) return false;
+    throw e;
   }
 }

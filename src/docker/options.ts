@@ -16,6 +16,8 @@ export interface NetworkChoice {
 export interface DriverChoice extends NetworkChoice {
   readonly mtuBytes?: number;
   readonly internal: boolean;
+  /** A running container's interface is made in the container, not moved there by the engine. */
+  readonly direct: boolean;
 }
 
 /** Ours, and those of Kuryr that mean the same. */
@@ -31,6 +33,9 @@ const aliases: Readonly<Record<string, 'tenant' | 'network' | 'subnet'>> = {
   'neutron.subnet.v6.uuid': 'subnet',
 };
 const known = Object.keys(aliases);
+/** Who puts the interface into a container that runs. */
+const connectOption = 'heddle.connect';
+const connectWays = ['engine', 'direct'] as const;
 
 /**
  * @param tenants those that this engine may use; the first is the default
@@ -53,21 +58,29 @@ export function parseDriverOptions(
 ): DriverChoice {
   const generic = options[dockerOption.generic];
   const typed = Object.entries(typeof generic === 'object' && generic !== null ? generic : {});
+  const own: readonly string[] = [dockerOption.mtu, connectOption];
   const choice = choose(
-    typed.filter(([key]) => key !== dockerOption.mtu),
+    typed.filter(([key]) => !own.includes(key)),
     tenants,
     '-o',
-    [...known, dockerOption.mtu],
+    [...known, ...own],
   );
-  const mtu = typed.find(([key]) => key === dockerOption.mtu)?.[1];
+  const typedFor = (option: string) => typed.find(([key]) => key === option)?.[1];
+  const mtu = typedFor(dockerOption.mtu);
   if (mtu !== undefined && !/^\d{1,5}$/.test(String(mtu)))
     throw new HeddleError('USAGE', {
       problem: `-o ${dockerOption.mtu}=${String(mtu).slice(0, 40)}: no number of bytes`,
+    });
+  const way = typedFor(connectOption) ?? 'engine';
+  if (!connectWays.some((w) => w === way))
+    throw new HeddleError('USAGE', {
+      problem: `-o ${connectOption}=${String(way).slice(0, 40)}: give ${connectWays.join(' or ')}`,
     });
   return {
     ...choice,
     ...(mtu === undefined ? {} : { mtuBytes: Number(mtu) }),
     internal: options[dockerOption.internal] === true,
+    direct: way === 'direct',
   };
 }
 

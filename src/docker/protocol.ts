@@ -90,8 +90,13 @@ export interface Reply {
   readonly body: object;
   readonly sent?: () => void;
 }
+/** Who calls. */
+export interface Caller {
+  /** Number of the process; asked of the kernel when it is read. @throws KERNEL */
+  readonly pid: number;
+}
 /** What serves each method. */
-export type Methods = { readonly [M in Method]: (request: Request<M>) => Reply | Promise<Reply> };
+export type Methods = { readonly [M in Method]: (request: Request<M>, caller: Caller) => Reply | Promise<Reply> };
 
 /** Options that libnetwork adds to what the user typed. */
 export const dockerOption = {

@@ -2,9 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Compile, type Validator } from '#typebox';
+import { peerOfSocket } from '../kernel/peer.ts';
 import { errors, HeddleError, toProblem } from '../model/errors.ts';
 import { mediaType, readBody, servePluginSocket } from './plugin-socket.ts';
-import { type Methods, type Reply, requests } from './protocol.ts';
+import { type Caller, type Methods, type Reply, requests } from './protocol.ts';
 
 /** Larger than any request of Docker's by far: the longest carry a few hundred published ports. */
 const bodyLimit = 1 << 20;
@@ -51,7 +52,14 @@ async function serve(
       throw new HeddleError('ROUTE_UNKNOWN', { method: request.method ?? '', path: `/${method}` });
     const name = method as keyof Methods;
     const value = parse(checks[name]!, await readBody(request, bodyLimit));
-    const { body, sent } = await (methods[name] as (request: unknown) => Reply | Promise<Reply>)(value);
+    const { body, sent } = await (methods[name] as (request: unknown, caller: Caller) => Reply | Promise<Reply>)(
+      value,
+      {
+        get pid() {
+          return peerOfSocket(request.socket).pid;
+        },
+      },
+    );
     log.debug({ method, request: value, reply: body }, 'Docker called');
     answer(200, body, sent);
   } catch (e) {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Records } from '../agent/records.ts';
 import type { NetworkId } from '../model/ids.ts';
+import type { DriverChoice } from './options.ts';
 
 /** A pool that Docker requested of our IPAM driver. Each request gets its own, also of the same prefix. */
 export interface PoolState {
@@ -56,6 +57,8 @@ export interface NetworkState {
   readonly made: boolean;
   /** Its workloads get no default route. */
   readonly internal: boolean;
+  /** As {@link DriverChoice.direct}. */
+  readonly direct?: boolean;
   readonly pools: readonly string[];
   /** --aux-address of an IPAM driver that is not ours, claimed for it. */
   readonly aux: readonly string[];
@@ -76,6 +79,8 @@ export interface EndpointState {
   readonly state: 'made' | 'removing';
   /** The namespace that it was last joined to. */
   readonly sandbox?: string;
+  /** Its interface was made there, and the engine knows of none. */
+  readonly direct?: boolean;
 }
 
 /** A network that was made for Docker, and is to be deleted at the controller. */

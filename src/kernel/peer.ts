@@ -1,4 +1,5 @@
 /** Who is at the other end of a unix socket's connection (unix(7)): as it was when it connected, and for as long as that lasts. */
+import type { Socket } from 'node:net';
 import { getsockopt, hasErrno } from './libc.ts';
 
 const SOL_SOCKET = 1;
@@ -25,6 +26,13 @@ export function peerOf(fd: number): Peer {
   const [pid, uid, gid] = words(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, 3 * WORD));
   return { pid: pid!, uid: uid!, groups: new Set([gid!, ...further]) };
 }
+
+/** As {@link peerOf}, of a connection that this process has taken. */
+export const peerOfSocket = (socket: Socket): Peer => peerOf(descriptor(socket));
+
+/** Node gives its number only on the inner handle; it is the same one for as long as the socket is open. */
+const descriptor = (socket: Socket): number =>
+  (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
 
 function furtherGroups(fd: number): number[] {
   try {

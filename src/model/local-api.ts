@@ -133,12 +133,16 @@ interface AttachmentBase {
   readonly local?: LocalPort;
 }
 
-/** The agent makes the interface in a network namespace. */
-export interface NetnsAttachment extends AttachmentBase {
-  readonly kind: 'netns';
+/** A network namespace and an interface in it. */
+export interface InNetns {
   /** The namespace's path, and its lasting identity at the time: another namespace under the same path is another workload. */
   readonly target: { readonly path: string; readonly identity: string };
   readonly ifname: string;
+}
+
+/** The agent makes the interface in a network namespace. */
+export interface NetnsAttachment extends AttachmentBase, InNetns {
+  readonly kind: 'netns';
 }
 
 /** What attaching changes of a tap that is there. */
@@ -195,14 +199,17 @@ export interface DeviceAttachment extends AttachmentBase {
   readonly before: NicBefore;
 }
 
-/** An integration gets a pair, and moves its one end into the workload itself. */
+/** An integration gets a pair, and moves its one end into the workload itself; or names a workload that runs already. */
 export interface PairAttachment extends AttachmentBase {
   readonly kind: 'pair';
   /** The integration's own id of the port. */
   readonly owner: string;
   readonly local: LocalPort;
-  /** Absent: no pair is wanted now. making: as for `attaching`. made: one that is gone is not made again by itself. */
-  readonly plug?: { readonly state: 'making' | 'made'; readonly mtuBytes?: number };
+  /**
+   * Absent: no pair is wanted now. making: as for `attaching`. made: one that is gone is not made again by itself. `inside`: where
+   * the agent makes the workload's end; absent: the integration moves it.
+   */
+  readonly plug?: { readonly state: 'making' | 'made'; readonly mtuBytes?: number; readonly inside?: InNetns };
 }
 
 /** Where the workload is, in words. */

@@ -4,7 +4,7 @@ import type { DockerResult } from '../../bench/docker.ts';
 import { run } from '../../src/lab/run.ts';
 import { bench, leftovers } from './bench.ts';
 
-test('the Docker benchmark prints one JSON object with every figure of the three networks, and removes its lab', async () => {
+test('the Docker benchmark prints one JSON object with every figure of each network, and removes its lab', async () => {
   const { code, stdout, stderr } = await run([...bench, 'docker', '--json', '--quick']);
   assert.equal(code, 0, stderr);
   const result = JSON.parse(stdout) as DockerResult;
@@ -13,6 +13,8 @@ test('the Docker benchmark prints one JSON object with every figure of the three
   assert.deepEqual(Object.keys(result.networks.bridge), local);
   for (const name of ['heddle', 'overlay'] as const)
     assert.deepEqual(Object.keys(result.networks[name]), [...local, ...across]);
+  assert.deepEqual(Object.keys(result.networks.direct), [...local, 'reach_ms']);
+  assert.equal(result.direct_ratios['connect_ms/bridge']! > 0, true);
   assert.deepEqual(
     Object.keys(result.ratios).toSorted(),
     [...local.map((f) => `${f}/bridge`), ...[...local, ...across].map((f) => `${f}/overlay`)].toSorted(),

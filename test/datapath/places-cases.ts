@@ -363,7 +363,11 @@ const connections: Case[] = [
   }),
   toOrigin('UDP, when it has just come; but no questions for names', outUdp(4_433), outUdp(53)),
   toOrigin('UDP to the outside; but not to what the network has', outUdp(4_433), outUdp(4_433, '10.0.0.1')),
-  toOrigin('UDP, IPv6; but not behind another header', outUdp6(17), outUdp6(60, Uint8Array.of(17, 0, 1, 4, 0, 0, 0, 0))),
+  toOrigin(
+    'UDP, IPv6; but not behind another header',
+    outUdp6(17),
+    outUdp6(60, Uint8Array.of(17, 0, 1, 4, 0, 0, 0, 0)),
+  ),
   drop('inner_source', 'from outside, by another host than the port has come from', back(3), back(2)),
   drop(
     'inner_source',
