@@ -1,6 +1,7 @@
 /** When an integration's port is begun, and when whoever asked for it is answered. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { lastingIdentity, ownNetns } from '../kernel/netns.ts';
 import { parseIp, parseMac } from '../model/address.ts';
 import { HeddleError, hasCode, toProblem } from '../model/errors.ts';
 import { type NetworkId, newId } from '../model/ids.ts';
@@ -35,7 +36,7 @@ function world() {
       tellSoon: () => word.promise,
     },
     allocation: { these: async (...all: unknown[]) => (all[3] as (l: unknown) => unknown)([{ ip, mac }]) },
-    devices: { all: new Map(), left: async () => {} },
+    devices: { all: { has: () => pair?.plug?.state === 'made' }, left: async () => {} },
     book: { reservations: [] },
     leases: { tend: async () => {} },
     thisHost: { name: 'h1', ref: 'h1' },
@@ -59,6 +60,19 @@ test('a port is begun and told of when it is made, and plugged in when the contr
   w.answer({ confirmed: '7' });
   assert.equal((await plugged).device, 'hd');
   assert.deepEqual(w.pair()?.plug, { state: 'made', mtuBytes: 1450 });
+});
+
+test('a port whose place is told later is not begun before it is plugged in', async () => {
+  const w = world();
+  await w.workloads.addPort({ ...spec, placedLater: true });
+  assert.deepEqual([w.said, w.pair()?.plug], [['told', 'touched'], undefined]);
+  w.answer({ confirmed: '7' });
+  using netns = ownNetns();
+  const { peer, inside } = await w.workloads.plug('o', netns.path);
+  assert.deepEqual([peer.replace(/\d+$/, ''), inside], ['heddle', true]);
+  const at = w.pair()?.plug?.inside;
+  assert.deepEqual([at?.ifname, at?.target], [peer, { path: netns.path, identity: lastingIdentity(netns) }]);
+  assert.equal((await w.workloads.plug('o')).peer, peer, 'asked again it is where it was');
 });
 
 test('who plugs a port in is told that the controller refuses it, though its pair was up before', async () => {

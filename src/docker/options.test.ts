@@ -42,6 +42,18 @@ test('Kuryr names a subnet of each family; each pool takes its own', () => {
   assert.equal(parseIpamOptions(both, tenants, true).subnet, 'six');
 });
 
+test('who puts the interface into a running container is a choice between two, of the network driver alone', () => {
+  const direct = (way: unknown) => parseDriverOptions(generic({ 'heddle.connect': way }), tenants).direct;
+  assert.deepEqual([direct('direct'), direct('engine')], [true, false]);
+  assert.equal(parseDriverOptions({}, tenants).direct, false);
+  for (const way of ['', 'fast', 'Direct', null, true, {}])
+    assert.throws(() => direct(way), /-o heddle\.connect=.*: give engine or direct/);
+  assert.throws(
+    () => parseIpamOptions({ 'heddle.connect': 'direct' }, tenants),
+    (e) => hasCode(e, 'OPTION_UNKNOWN'),
+  );
+});
+
 test('the network driver hears of the MTU and of --internal', () => {
   const options = { ...generic({ 'com.docker.network.driver.mtu': '1400' }), 'com.docker.network.internal': true };
   const { mtuBytes, internal } = parseDriverOptions(options, tenants);

@@ -71,7 +71,8 @@ export function parseDriverOptions(
     throw new HeddleError('USAGE', {
       problem: `-o ${dockerOption.mtu}=${String(mtu).slice(0, 40)}: no number of bytes`,
     });
-  const way = typedFor(connectOption) ?? 'engine';
+  const asked = typedFor(connectOption);
+  const way = asked === undefined ? 'engine' : asked;
   if (!connectWays.some((w) => w === way))
     throw new HeddleError('USAGE', {
       problem: `-o ${connectOption}=${String(way).slice(0, 40)}: give ${connectWays.join(' or ')}`,

@@ -18,6 +18,7 @@ test('the commands of docs/guides/docker.md work when pasted, one after the othe
     assert.match(told.stdout, /3 packets transmitted, 3 packets received, 0% packet loss/);
     assert.match(told.stdout, /default via 10\.8\.0\.254/);
     assert.match(told.stdout, /8080:80\/tcp/);
+    assert.match(told.stdout, /heddle0.*\n.*\n\s+inet 10\.0\.0\./);
     assert.match(told.stderr, /TENANT_FORBIDDEN/);
     assert.deepEqual(traces(name), []);
   } finally {
