@@ -1,10 +1,9 @@
 import type { Client } from '../client/client.ts';
 import type { HostPorts } from '../gateway/host-ports.ts';
-import { lastingIdentity, openNetns } from '../kernel/netns.ts';
 import { fromProblem, HeddleError } from '../model/errors.ts';
 import type { NetworkItem } from '../model/host-state.ts';
 import { type NetworkId, newId, type PortId, parseName } from '../model/ids.ts';
-import { changeable, type InNetns, type LocalPort, type PairAttachment } from '../model/local-api.ts';
+import { changeable, type LocalPort, type PairAttachment } from '../model/local-api.ts';
 import { type Allocation, mustKnow, prefixLengthOf } from './allocation.ts';
 import type { Attachments } from './attachments.ts';
 import type { LeaseBook, Reservation } from './lease-book.ts';
@@ -12,12 +11,13 @@ import type { Leases } from './leases.ts';
 import { newLocalPort } from './local-port.ts';
 import { findNetwork, type NetworkUsers } from './network-users.ts';
 import type { Reconciler } from './reconciler.ts';
+import { roomIn } from './running-workload.ts';
 import { settled } from './settled.ts';
 import type { ThisHost } from './this-host.ts';
 import type { Uploads } from './uploads.ts';
 import type { WorkloadDevices } from './workload-devices.ts';
 import { peerName } from './workload-end.ts';
-import { freeIfname } from './workload-netns.ts';
+import { subnetOf } from './workload-netns.ts';
 import type {
   NetworkRef,
   PluggedPair,
@@ -161,16 +161,21 @@ export class LocalWorkloads implements Workloads {
       .flatMap((a) => (a.kind === 'pair' && a.state !== 'detaching' ? [shown(a)] : []));
   }
 
-  async plug(owner: string, inside?: string): Promise<PluggedPair> {
+  async plug(owner: string, running?: string): Promise<PluggedPair> {
     const { attachments, devices, uploads } = this.#parts;
     const pair = this.#must(owner);
     const { port } = pair;
     if (pair.local.refused) throw fromProblem(pair.local.refused);
     // Also one whose device is gone: whoever asks has a new workload for it.
     const begun = pair.plug?.state === 'making' || (pair.plug && devices.all.has(port));
-    if (!begun) attachments.put({ ...pair, plug: { state: 'making', ...(inside && { inside: placeIn(inside) }) } });
+    const told = pair.local.confirmed === undefined ? uploads.tellSoon(port) : undefined;
+    const inside = begun || running === undefined ? undefined : this.#roomIn(running, pair);
+    // A workload that runs gets nothing that may be refused.
+    if (inside) await told;
+    const asked = this.#must(owner);
+    if (asked.local.refused) throw fromProblem(asked.local.refused);
+    if (!begun) attachments.put({ ...asked, plug: { state: 'making', ...(inside && { inside }) } });
     try {
-      const told = pair.local.confirmed === undefined ? uploads.tellSoon(port) : undefined;
       const { device, mtuBytes } = await settled(this.#parts.reconciler, port, this.#parts.thisHost);
       await told;
       const now = this.#must(owner);
@@ -230,6 +235,14 @@ export class LocalWorkloads implements Workloads {
     void uploads.tell().then(() => leases.tend());
   }
 
+  #roomIn(running: string, { local }: PairAttachment) {
+    const network = mustKnow(this.#parts.reconciler.state.networks, local.network);
+    return roomIn(
+      running,
+      local.addresses.flatMap((ip) => subnetOf(ip, network)?.cidr ?? []),
+    );
+  }
+
   #must(owner: string): PairAttachment {
     const pair = this.#parts.attachments.pairOf(owner);
     if (!pair) throw new HeddleError('NOT_FOUND', { kind: 'workload', name: owner });
@@ -259,12 +272,6 @@ export class LocalWorkloads implements Workloads {
 
 /** Its MAC is that of an address of the lease; any other is claimed by the port itself. */
 const hasOwnMac = ({ leased, mac }: Pick<LocalPort, 'leased' | 'mac'>): boolean => leased.some((l) => l.mac === mac);
-
-/** Of a workload that runs: not what its engine would call an interface, so that the engine's next one finds its name free. */
-function placeIn(path: string): InNetns {
-  using netns = openNetns(path);
-  return { target: { path, identity: lastingIdentity(netns) }, ifname: freeIfname(netns, 'heddle', new Set()) };
-}
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 

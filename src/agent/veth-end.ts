@@ -80,6 +80,8 @@ export const netnsEnd = vethEnd<NetnsAttachment>({
   },
 });
 
+const workloadHasIt = 'its workload has the interface';
+
 /** An integration moves the end from our namespace into its workload, and sets it up there. */
 const movedEnd = vethEnd<PairAttachment>({
   open(want) {
@@ -91,7 +93,7 @@ const movedEnd = vethEnd<PairAttachment>({
   setMtu({ attachment, port, mtuBytes }) {
     if (attachment.plug?.mtuBytes === mtuBytes) return undefined;
     using own = ownNetns();
-    return setMtuIn(own, peerName(port.id), mtuBytes) ? undefined : 'its workload has the interface';
+    return setMtuIn(own, peerName(port.id), mtuBytes) ? undefined : workloadHasIt;
   },
 });
 
@@ -107,13 +109,11 @@ const insideEnd = vethEnd<PairAttachment>({
     const { port, network } = want;
     configureWorkload(netns, { ifname: placeIn(want).ifname, ifindex, port, network, routes: [] });
   },
-  setMtu(want) {
-    using netns = openTargetIfThere(placeIn(want));
-    const { ifname } = placeIn(want);
-    return netns && setMtuIn(netns, ifname, want.mtuBytes) ? undefined : 'its workload has the interface';
-  },
+  // The namespace's path leads through the integration's process, which may be another by now.
+  setMtu: ({ attachment: { plug }, mtuBytes }) => (plug?.mtuBytes === mtuBytes ? undefined : workloadHasIt),
 });
 
+/** Where an integration's pair has its other end. */
 export const pairEndOf = ({ plug }: PairAttachment): WorkloadEnd<PairAttachment> =>
   plug?.inside ? insideEnd : movedEnd;
 

@@ -61,7 +61,7 @@ export interface WorkloadPort {
 export interface PluggedPair {
   /** The host-side device. */
   readonly device: string;
-  /** The workload's end, in the agent's own network namespace until it is moved. */
+  /** The workload's end; in the agent's own network namespace until it is moved, if it is not `inside`. */
   readonly peer: string;
   /** The workload's end was made in the workload, and is set up but for its routes. */
   readonly inside?: true;
@@ -103,10 +103,11 @@ export interface Workloads {
   ports(): readonly WorkloadPort[];
   /**
    * Makes the port's pair; resolves when its rows are in the kernel, and the controller has taken the port or does not answer
-   * soon. `inside`: the path of a running workload's network namespace, to make its end in; of no account once a pair is begun.
-   * @throws NOT_FOUND, NETNS_NOT_FOUND, WAIT_TIMEOUT, what keeps it from being up, what the controller refuses the port with
+   * soon. `running`: the path of the workload's network namespace, if it runs already: its end is made there, unless there is no
+   * such namespace, it has another way to the port's subnets, or a pair is begun. @throws NOT_FOUND, WAIT_TIMEOUT, what keeps it
+   * from being up, what the controller refuses the port with
    */
-  plug(owner: string, inside?: string): Promise<PluggedPair>;
+  plug(owner: string, running?: string): Promise<PluggedPair>;
   /** Removes the pair, wherever its other end is now. */
   unplug(owner: string): Promise<void>;
   /** Changes what may change; the controller learns of it when it answers. A name that is taken gets this host's name appended. @throws HOST_PORT_TAKEN */

@@ -1,5 +1,4 @@
 /** Docker's NetworkDriver: its networks are Heddle's, its endpoints are ports. */
-import { openNetns, ownNetns } from '../kernel/netns.ts';
 import { type Ip, parseIp, parseMac, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { NetworkId } from '../model/ids.ts';
@@ -48,7 +47,7 @@ export class NetworkDriver {
     'NetworkDriver.EndpointOperInfo': (request) =>
       this.#onEndpoint(request, async () => this.#info(request.EndpointID)),
     'NetworkDriver.Join': (request, caller) => this.#onEndpoint(request, () => this.#join(request, caller)),
-    'NetworkDriver.Leave': (request) => this.#onEndpoint(request, async () => this.#leave(request.EndpointID)),
+    'NetworkDriver.Leave': (request) => this.#onEndpoint(request, () => this.#leave(request.EndpointID)),
     'NetworkDriver.ProgramExternalConnectivity': (request) => this.#onEndpoint(request, () => this.#publish(request)),
     'NetworkDriver.RevokeExternalConnectivity': (request) =>
       this.#onEndpoint(request, () => this.#unpublish(request.EndpointID)),
@@ -194,8 +193,12 @@ export class NetworkDriver {
     // What an earlier sandbox may still have of it is of no use to this one.
     if (record.sandbox !== undefined && record.sandbox !== SandboxKey) await workloads.unplug(owner);
     const running = network.direct ? this.#running(EndpointID, SandboxKey, caller) : undefined;
+    state.endpoints.put({ ...record, sandbox: SandboxKey });
     const { peer, inside: direct = false } = await workloads.plug(owner, running);
-    state.endpoints.put({ ...record, sandbox: SandboxKey, direct });
+    if (network.direct) {
+      state.endpoints.put({ ...record, sandbox: SandboxKey, direct });
+      this.#with.log.debug({ EndpointID, SandboxKey, running, direct }, 'who puts the interface into the container');
+    }
     const subnets = workloads.used.get(owners.network(NetworkID))?.subnets ?? network.subnets;
     const gatewayOf = (v6: boolean) => {
       const ip = record.addresses.find((a) => a.includes(':') === v6);
@@ -216,24 +219,26 @@ export class NetworkDriver {
   }
 
   /**
-   * The path of a container's namespace, as this process sees it, if the container runs and has no interface so far that was made
-   * there: an engine that restarts under it (live-restore) could not tell two of them apart.
+   * The path of a container's namespace, as this process sees it; undefined if it has an interface so far that was made there: an
+   * engine that restarts under it (live-restore) could not tell two of them apart.
    */
   #running(endpoint: string, sandbox: string, caller: Caller): string | undefined {
     const another = this.#with.state.endpoints
       .all()
       .some((e) => e.direct && e.sandbox === sandbox && e.id !== endpoint);
+    if (another) return undefined;
     // The engine's own mounts: this process may have others. A link like /var/run would lead out of them; both are one place (FHS).
-    const path = `/proc/${caller.pid}/root${sandbox.replace(/^\/var\/run\//, '/run/')}`;
-    return !another && isAnothersNetns(path) ? path : undefined;
+    return `/proc/${caller.pid}/root${sandbox.replace(/^\/var\/run\//, '/run/')}`;
   }
 
-  /** Docker takes the interface back from the container after this; the pair goes with the endpoint. */
-  #leave(id: string): object {
-    const { state } = this.#with;
+  /** Docker takes the interface that it has moved back from the container after this; its pair goes with the endpoint. */
+  async #leave(id: string): Promise<object> {
+    const { state, workloads } = this.#with;
     const record = state.endpoints.get(id);
+    if (!record) return {};
+    if (record.direct) await workloads.unplug(owners.endpoint(id));
     // None's key: the next one that joins gets a new pair.
-    if (record) state.endpoints.put({ ...record, sandbox: '' });
+    state.endpoints.put({ ...record, sandbox: '', direct: false });
     return {};
   }
 
@@ -277,17 +282,5 @@ export class NetworkDriver {
     const owner = owners.endpoint(id);
     if ((workloads.portOf(owner)?.publish.length ?? 0) > 0) await workloads.update(owner, { publish: [] });
     return {};
-  }
-}
-
-/** There is a network namespace at the path, and it is not ours: a container's that does not run yet is made later. */
-function isAnothersNetns(path: string): boolean {
-  using own = ownNetns();
-  try {
-    using netns = openNetns(path);
-    return netns.identity !== own.identity;
-  } catch (e) {
-    if (hasCode(e, 'NETNS_NOT_FOUND')) return false;
-    throw e;
   }
 }

@@ -1,12 +1,13 @@
 // exclusive: not one ping may be lost, and a flood in another test fills the queues that all namespaces share
 /** Networks with `heddle.connect=direct`: a running container's interface is made in the container, not moved there by the engine. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { linkNames, openNetns } from '../../src/kernel/netns.ts';
 import { until } from '../../src/lab/processes.ts';
 import { PingStream } from '../traffic/ping-stream.ts';
-import { DockerRig, type Left } from './rig.ts';
+import { DockerRig } from './rig.ts';
 
 const direct = ['--opt', 'heddle.connect=direct'];
 let rig: DockerRig;
@@ -80,6 +81,7 @@ test('the engine gives it the default route when it is its turn, and addresses o
   assert.deepEqual(await defaults('home-h1'), ['10.1.0.1']);
   await rig.reached('h1', 'home-h1', await far('aback'));
   await rig.reached('h1', 'home-h1', await far('aback', 'GlobalIPv6Address'));
+  await rig.reached('h1', 'home-h1', 'fd00:1::99');
   await rig.reached('h1', 'home-h1', await far('web'));
   assert.match(await rig.told('h1', 'home-h1', 'ip', '-6', 'route'), /^default via fd00:1::1 dev heddle0/m);
   await disconnect('aback', 'home-h1');
@@ -97,6 +99,28 @@ test('a second such network is moved in as usual, and each goes without the othe
   await disconnect('cellar', 'home-h1');
   await rig.reached('h1', 'home-h1', await far('aback'));
   await disconnect('aback', 'home-h1');
+  await rig.leaves(before);
+});
+
+test('a network that the container reaches already is refused by the engine, as any driver’s is', async () => {
+  await rig.join('h1', 'web-again', 'acme', 'web', ...direct);
+  const before = await rig.left();
+  await rig.run('h1', 'twice', 'web');
+  assert.match(await rig.refused('h1', 'network', 'connect', 'web-again', 'twice'), /conflicts with existing route/);
+  await rig.reached('h1', 'twice', await far('web'));
+  await rig.docker('h1', 'rm', '--force', 'twice');
+  await rig.leaves(before);
+});
+
+test('a port beyond the quota is refused before the container has anything of it', async () => {
+  const before = await rig.left();
+  const limit = (limits: object) => rig.client.request('PATCH', '/v1/tenants/acme/quota', { body: { limits } });
+  await rig.run('h1', 'poor', 'web');
+  await limit({ ports: (await rig.ports('acme')).length });
+  assert.match(await rig.refused('h1', 'network', 'connect', 'cellar', 'poor'), /QUOTA_EXCEEDED/);
+  assert.equal(await interfaceOf('poor', '10.2.'), undefined);
+  await limit({ ports: null });
+  await rig.docker('h1', 'rm', '--force', 'poor');
   await rig.leaves(before);
 });
 
@@ -136,21 +160,27 @@ test('an agent that is killed costs it nothing, and what was connected before go
   await rig.leaves(before);
 });
 
-/** Resolves as soon as a host has a link or file more than it had. */
-async function another(before: Left, kind: 'links' | 'files'): Promise<void> {
-  while ((await rig.left())[kind].length === before[kind].length);
-}
-
-for (const kind of ['links', 'files'] as const)
-  test(`an agent killed in the middle of a connect, at the first of its ${kind}, leaves nothing that stays`, async () => {
-    const before = await rig.left();
+test('an agent killed in the middle of a connect leaves nothing that stays', async () => {
+  const before = await rig.left();
+  const records = `${rig.lab.plan.dir}/h1/state/attachments`;
+  using host = openNetns(rig.lab.host('h1').netns);
+  /** What there is more of when its port is on record, and when its pair is there. */
+  const begun = [() => readdirSync(records).length, () => linkNames(host).size];
+  let cut = 0;
+  for (const count of begun)
     for (let i = 0; i < 4; i++) {
+      const idle = count();
       const connecting = rig.lab.engine('h1').try('network', 'connect', 'cellar', 'home-h1');
-      await another(before, kind);
+      await new Promise<void>((resolve) => {
+        const look = () => (count() > idle ? resolve() : setImmediate(look));
+        look();
+        // Should it fail before.
+        void connecting.then(() => resolve());
+      });
       await rig.lab.kill('h1');
       await rig.lab.start('h1');
-      const { code } = await connecting;
-      if (code !== 0) {
+      if ((await connecting).code !== 0) {
+        cut++;
         // The engine could not tell the agent that it has given up, and keeps what it has of it.
         await rig.lab.engine('h1').try('network', 'disconnect', '--force', 'cellar', 'home-h1');
         await connect('cellar', 'home-h1');
@@ -159,7 +189,8 @@ for (const kind of ['links', 'files'] as const)
       await disconnect('cellar', 'home-h1');
       await rig.leaves(before);
     }
-  });
+  assert.ok(cut > 0, 'not one was killed in the middle');
+});
 
 test('an engine that is killed leaves nothing of it', async () => {
   await rig.docker('h1', 'stop', 'home-h1');

@@ -28,6 +28,8 @@ export class MemoryWorkloads {
   readonly #taken = new Map<string, { network: NetworkId; ip: Ip }>();
   readonly #ports = new Map<string, WorkloadPort>();
   readonly #pairs = new Set<string>();
+  /** Those whose other end was made in their workloads. */
+  readonly #inside = new Set<string>();
   /** Host ports of other programs. */
   readonly foreignPorts = new Set<number>();
 
@@ -60,8 +62,8 @@ export class MemoryWorkloads {
       addPort: (spec) => step(() => this.#addPort(spec)),
       portOf: (owner) => this.#ports.get(owner),
       ports: () => [...this.#ports.values()],
-      plug: (owner) => step(() => this.#plug(owner)),
-      unplug: (owner) => step(() => void this.#pairs.delete(owner)),
+      plug: (owner, running) => step(() => this.#plug(owner, running)),
+      unplug: (owner) => step(() => this.#unplug(owner)),
       update: (owner, change) =>
         step(() => {
           for (const p of change.publish ?? [])
@@ -80,7 +82,7 @@ export class MemoryWorkloads {
       removePort: (owner) =>
         step(() => {
           this.#ports.delete(owner);
-          this.#pairs.delete(owner);
+          this.#unplug(owner);
         }),
     };
   }
@@ -173,16 +175,24 @@ export class MemoryWorkloads {
     return port;
   }
 
+  #unplug(owner: string): void {
+    this.#pairs.delete(owner);
+    this.#inside.delete(owner);
+  }
   #must(owner: string): WorkloadPort {
     const port = this.#ports.get(owner);
     if (!port) throw new HeddleError('NOT_FOUND', { kind: 'workload', name: owner });
     return port;
   }
-  #plug(owner: string): PluggedPair {
+  /** What is below /running has a namespace. */
+  #plug(owner: string, running = ''): PluggedPair {
     const { port } = this.#must(owner);
+    const isNew = !this.#pairs.has(owner);
     this.#pairs.add(owner);
+    if (isNew && running.includes('/running/')) this.#inside.add(owner);
     const digits = port.replaceAll('-', '').slice(-13);
-    return { device: `hd${digits}`, peer: `hp${digits}`, mtuBytes: 1450 };
+    const end = this.#inside.has(owner) ? ({ peer: 'heddle0', inside: true } as const) : { peer: `hp${digits}` };
+    return { device: `hd${digits}`, ...end, mtuBytes: 1450 };
   }
 }
 

@@ -74,6 +74,28 @@ test('nobody chose a prefix: two networks do not overlap; an internal one gets n
   assert.deepEqual([joined.Gateway, joined.GatewayIPv6, joined.DisableGatewayService], ['', '', true]);
 });
 
+test('with heddle.connect=direct the engine moves nothing into a container that runs, but for what it cannot tell apart', async () => {
+  await using stage = await Stage.open();
+  const net = await network(stage, 1, { ipam: { 'heddle.network': 'web' }, driver: { 'heddle.connect': 'direct' } });
+  assert.equal(net.problem, undefined);
+  const [one, two] = [await endpoint(stage, net, 1), await endpoint(stage, net, 2)];
+  const join = async ({ NetworkID, EndpointID }: typeof one, SandboxKey: string) =>
+    (await stage.ok('NetworkDriver.Join', { NetworkID, EndpointID, SandboxKey, Options: {} })).InterfaceName;
+  const [inside, moved] = [{ SrcName: '', DstPrefix: 'heddle' }, /^hp/];
+  assert.match((await join(one, '/starting/a')).SrcName, moved);
+  assert.deepEqual(await join(one, '/running/a'), inside, 'in a new namespace');
+  assert.deepEqual(await join(one, '/running/a'), inside, 'asked again');
+  await stage.restart();
+  assert.deepEqual(await join(one, '/running/a'), inside, 'after a restart');
+  assert.match((await join(two, '/running/a')).SrcName, moved, 'a second one there');
+  const leave = ({ NetworkID, EndpointID }: typeof one) => stage.ok('NetworkDriver.Leave', { NetworkID, EndpointID });
+  assert.equal((await stage.traces()).pairs.length, 2);
+  await leave(one);
+  assert.equal((await stage.traces()).pairs.length, 1, 'nobody else takes it out of the container');
+  await leave(two);
+  assert.deepEqual(await join(two, '/running/a'), inside, 'when there is none');
+});
+
 test('without a controller containers come and go, networks go, and only new ones are refused', async () => {
   await using stage = await Stage.open();
   const made = await network(stage, 1);
