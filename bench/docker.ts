@@ -17,9 +17,9 @@ import { startPing } from './ping.ts';
 import { type Summary, significant, summarize } from './statistics.ts';
 
 /** Networks between whose containers on both hosts traffic is measured; the direct one is no other one there. */
-const spanning = ['heddle', 'overlay'] as const;
+const carriers = ['heddle', 'overlay'] as const;
 /** Those that a container joins while another host's waits for it. */
-const reached = ['heddle', 'direct', 'overlay'] as const;
+const spanning: readonly Spanning[] = ['heddle', 'direct', 'overlay'];
 /** Between two networks: what one has left for later is not to be in the next one's figures. */
 const restMs = 1_000;
 /** Rounds before the first counted one. */
@@ -68,11 +68,11 @@ export async function measureDocker(plan: DockerPlan): Promise<DockerResult> {
     await commands(stage, api, round + warmUp, round < 0 ? new Samples() : samples);
   }
   await plan.reserve();
-  for (const name of spanning) await settle(withoutEnd(stage, name), measuring);
+  for (const name of carriers) await settle(withoutEnd(stage, name), measuring);
   for (let round = 0; round < count; round++) {
     site.progress(`traffic, round ${round + 1} of ${count}`);
     for (const metric of commonMetrics)
-      for (const name of rotated(spanning, round))
+      for (const name of rotated(carriers, round))
         samples.add(name, metric, await measure(metric, withoutEnd(stage, name), measuring));
   }
   site.progress('removing what was set up');
@@ -119,7 +119,7 @@ async function commands(stage: DockerStage, api: Engine, round: number, samples:
     samples.add(name, 'disconnect_ms', await timed(() => disconnect(api, stage.called(name))));
     await delay(restMs);
   }
-  for (const name of rotated(reached, round)) samples.add(name, 'reach_ms', await reach(stage, api, name, round));
+  for (const name of rotated(spanning, round)) samples.add(name, 'reach_ms', await reach(stage, api, name, round));
 }
 
 /** Milliseconds that something takes. */

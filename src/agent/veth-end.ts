@@ -11,7 +11,8 @@ import {
 } from '../kernel/link.ts';
 import { type Netlink, openNetlink } from '../kernel/netlink.ts';
 import { lastingIdentity, type Netns, openNetns, ownNetns } from '../kernel/netns.ts';
-import { macBytes, macText } from '../model/address.ts';
+import { sysctlWrite } from '../kernel/sysctl.ts';
+import { ipFamily, macBytes, macText } from '../model/address.ts';
 import { HeddleError, hasCode } from '../model/errors.ts';
 import type { PortItem } from '../model/host-state.ts';
 import type { Attachment, HostAttachment, InNetns, NetnsAttachment, PairAttachment } from '../model/local-api.ts';
@@ -108,6 +109,9 @@ const insideEnd = vethEnd<PairAttachment>({
   configure(netns, want, ifindex) {
     const { port, network } = want;
     configureWorkload(netns, { ifname: placeIn(want).ifname, ifindex, port, network, routes: [] });
+    // By it the workload reaches itself. Elsewhere the namespace is somebody's who has set it as they want it; a container's is its
+    // engine's, which turns IPv6 off in it, and on with the first interface that it moves there.
+    if (port.addresses.some((ip) => ipFamily(ip) === 6)) sysctlWrite(netns, ['ipv6', 'conf', 'lo', 'disable_ipv6'], 0);
   },
   // The namespace's path leads through the integration's process, which may be another by now.
   setMtu: ({ attachment: { plug }, mtuBytes }) => (plug?.mtuBytes === mtuBytes ? undefined : workloadHasIt),

@@ -77,8 +77,6 @@ function configureIpv6(netns: Netns, ifname: string, wanted: boolean): void {
   const values = wanted ? { accept_dad: 0, accept_ra: 0, disable_ipv6: 0 } : { disable_ipv6: 1 };
   try {
     for (const [name, value] of Object.entries(values)) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], value);
-    // By it the workload reaches itself.
-    if (wanted) sysctlWrite(netns, ['ipv6', 'conf', 'lo', 'disable_ipv6'], 0);
   } catch (e) {
     if (wanted || !hasErrno(e, 'ENOENT')) throw e;
   }

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { Records } from '../agent/records.ts';
 import type { NetworkId } from '../model/ids.ts';
-import type { DriverChoice } from './options.ts';
 
 /** A pool that Docker requested of our IPAM driver. Each request gets its own, also of the same prefix. */
 export interface PoolState {
@@ -57,7 +56,7 @@ export interface NetworkState {
   readonly made: boolean;
   /** Its workloads get no default route. */
   readonly internal: boolean;
-  /** As {@link DriverChoice.direct}. */
+  /** A running container's interface is made in the container. */
   readonly direct?: boolean;
   readonly pools: readonly string[];
   /** --aux-address of an IPAM driver that is not ours, claimed for it. */

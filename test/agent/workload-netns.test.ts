@@ -9,7 +9,7 @@ import type { NetworkItem, PortItem } from '../../src/model/host-state.ts';
 import { scratchNetns } from '../kernel/fixture.ts';
 
 /** Sets the one end of a pair up in a namespace where IPv6 is off, as in containers; the addresses that it has then. */
-function configured(...addresses: string[]): { addresses: string; off: string } {
+function configured(...addresses: string[]): { addresses: string; off: string; loopbackOff: string } {
   using workload = scratchNetns();
   const ip = (...argv: string[]) =>
     execFileSync('nsenter', [`--net=${workload.path}`, 'ip', ...argv], { encoding: 'utf8' });
@@ -28,6 +28,7 @@ function configured(...addresses: string[]): { addresses: string; off: string } 
   return {
     addresses: ip('-o', 'address', 'show', 'w0'),
     off: sysctlRead(workload.ns, ['ipv6', 'conf', 'w0', 'disable_ipv6']),
+    loopbackOff: sysctlRead(workload.ns, ['ipv6', 'conf', 'lo', 'disable_ipv6']),
   };
 }
 
@@ -36,6 +37,7 @@ test('a port with IPv6 has it where IPv6 is off, and one without does not', () =
   assert.match(both.addresses, /inet 10\.0\.0\.2\/24/);
   assert.match(both.addresses, /inet6 fd00::2\/64/);
   assert.equal(both.off, '0');
+  assert.equal(both.loopbackOff, '1', 'what else is there is left as it is: it may be the machine’s own');
   const one = configured('10.0.0.2');
   assert.doesNotMatch(one.addresses, /inet6/);
   assert.equal(one.off, '1');
