@@ -1,10 +1,9 @@
 import { newAddress } from '../kernel/address.ts';
-import { hasErrno } from '../kernel/libc.ts';
 import { changeToOperational, linkChange } from '../kernel/link.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { linkNames, type Netns } from '../kernel/netns.ts';
 import { leadsByMain, newRoute, routeList } from '../kernel/route.ts';
-import { sysctlWrite } from '../kernel/sysctl.ts';
+import { setIpv6, sysctlWrite } from '../kernel/sysctl.ts';
 import { type Ip, ipFamily, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { NetworkItem, PortItem } from '../model/host-state.ts';
@@ -71,15 +70,11 @@ export const defaultRoutes = (port: PortItem, network: NetworkItem): WorkloadCon
 
 /**
  * With IPv6, also where it is off (as in containers): no duplicate address detection (the controller gives an address once), no
- * waiting for router advertisements. Without: none at all. The kernel may lack IPv6 altogether; then there is nothing to set.
+ * waiting for router advertisements. Without: none at all.
  */
 function configureIpv6(netns: Netns, ifname: string, wanted: boolean): void {
-  const values = wanted ? { accept_dad: 0, accept_ra: 0, disable_ipv6: 0 } : { disable_ipv6: 1 };
-  try {
-    for (const [name, value] of Object.entries(values)) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], value);
-  } catch (e) {
-    if (wanted || !hasErrno(e, 'ENOENT')) throw e;
-  }
+  if (!wanted) return setIpv6(netns, ifname, false);
+  for (const name of ['accept_dad', 'accept_ra', 'disable_ipv6']) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], 0);
 }
 
 /** The subnet that one of a port's addresses is in. */

@@ -1,6 +1,7 @@
 /** Values under /proc/sys/net, which shows the namespace of the thread that looks: so it works inside inNetns. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { HeddleError } from '../model/errors.ts';
+import { hasErrno } from './libc.ts';
 import { inNetns, type Netns } from './netns.ts';
 
 /** A value's place below /proc/sys/net in segments, because interface names may have dots: ['ipv6','conf','eth0.1','disable_ipv6']. */
@@ -20,6 +21,26 @@ export function sysctlWrite(ns: Netns | undefined, path: SysctlPath, value: stri
 /** The value without its line end. @throws KERNEL as {@link sysctlWrite} */
 export const sysctlRead = (ns: Netns | undefined, path: SysctlPath): string =>
   access(ns, path, 'read', (target) => readFileSync(target, 'utf8').trim());
+
+/** Whether IPv6 is on on a link; false of a kernel without it. @throws KERNEL */
+export function hasIpv6(ns: Netns | undefined, ifname: string): boolean {
+  try {
+    return sysctlRead(ns, ipv6Off(ifname)) === '0';
+  } catch (e) {
+    if (hasErrno(e, 'ENOENT')) return false;
+    throw e;
+  }
+}
+
+/** Turns IPv6 on or off on a link: where it is off, the kernel says nothing by it, and takes nothing. A kernel without it stays so. @throws KERNEL */
+export function setIpv6(ns: Netns | undefined, ifname: string, on: boolean): void {
+  try {
+    sysctlWrite(ns, ipv6Off(ifname), on ? 0 : 1);
+  } catch (e) {
+    if (!hasErrno(e, 'ENOENT')) throw e;
+  }
+}
+const ipv6Off = (ifname: string): SysctlPath => ['ipv6', 'conf', ifname, 'disable_ipv6'];
 
 function access<T>(ns: Netns | undefined, path: SysctlPath, operation: string, run: (target: string) => T): T {
   const target = file(path);

@@ -24,6 +24,7 @@ test('an attach gives the namespace an interface with the port’s MAC, addresse
   assert.deepEqual(defaults.sort(), ['10.0.0.1 eth0', 'fd00:1::1 eth0']);
   const host = rig.links('h1').find((l) => l.name === device);
   assert.deepEqual([host?.alias, host?.up, status.device], [`heddle:${port.id}`, true, device]);
+  assert.ok(!rig.hasIpv6('h1', device), 'a host that forwards would report its groups to the workload');
   await rig.detach('h1', port.id);
 });
 

@@ -47,7 +47,7 @@ const messageIs = (port: string, want: string | undefined) =>
 /** What its owner gave it: the rest is who has it open, and follows by a moment. */
 function settings(name: string): object {
   const { up, mtuBytes, alias, addrGenMode, master } = tap(name)!;
-  return { up, mtuBytes, alias, addrGenMode, master };
+  return { up, mtuBytes, alias, addrGenMode, master, ipv6: rig.hasIpv6('h1', name) };
 }
 const inHost = (...argv: string[]) => must(rig.lab.host('h1').argv(argv));
 async function reason(port: Attached['port'], name: string): Promise<number> {
@@ -65,6 +65,7 @@ test('an attach makes a persistent tap with owner and queues, up, marked, and wi
     [link?.alias, link?.up, link?.carrier, link?.mtuBytes, link?.tap],
     [`heddle:${port.id}`, true, false, mtuBytes, { multiQueue: true, owner: 65534 }],
   );
+  assert.ok(!rig.hasIpv6('h1', 'tap-vm1'), 'a host that forwards would report its groups to the guest');
   const details = await inHost('ip', '-d', 'link', 'show', 'dev', 'tap-vm1');
   assert.match(details, /tun type tap pi off vnet_hdr on .*persist on user nobody/);
   assert.match(await inHost('tc', 'filter', 'show', 'dev', 'tap-vm1', 'ingress'), /heddle:from_port/);
@@ -237,6 +238,7 @@ test('a tap that was there is taken, and left as it was: down or up, also after 
     const made = await rig.attach('h1', { kind: 'tap', ifname: 'tap-own' });
     assert.equal(tap('tap-own')?.alias, `heddle-taken:${made.port.id}`);
     assert.equal(tap('tap-own')?.mtuBytes, made.mtuBytes);
+    assert.ok(!rig.hasIpv6('h1', 'tap-own'));
     await between();
     {
       await using guest = await TapGuest.start(rig, 'h1', made);
