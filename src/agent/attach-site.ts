@@ -3,7 +3,6 @@ import { present } from '../kernel/attributes.ts';
 import { type Link, linkByName, linkList } from '../kernel/link.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { lastingIdentity, type Netns, openNetns, ownNetns } from '../kernel/netns.ts';
-import { hasIpv6 } from '../kernel/sysctl.ts';
 import { parseDestination } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortId } from '../model/ids.ts';
@@ -139,7 +138,7 @@ function tapBefore(name: string, request: Request<'tap'>): TapBefore | undefined
   refuseMaster(link);
   refuseUnlike(name, link.tap, request);
   const { up, mtuBytes, alias, addrGenMode } = link;
-  return { up, mtuBytes, ...present({ alias, addrGenMode }), ipv6: hasIpv6(undefined, name) };
+  return { up, mtuBytes, ...present({ alias, addrGenMode }) };
 }
 
 /** What a tap was made with stays as it is. @throws INVALID */

@@ -3,7 +3,7 @@ import { present } from '../kernel/attributes.ts';
 import { hasErrno } from '../kernel/libc.ts';
 import { ensureNoLink, type Link, linkByName, linkSet } from '../kernel/link.ts';
 import type { Netlink } from '../kernel/netlink.ts';
-import { setIpv6 } from '../kernel/sysctl.ts';
+import { disableIpv6 } from '../kernel/sysctl.ts';
 import { makeTap } from '../kernel/tap.ts';
 import { removeFilter } from '../kernel/tc.ts';
 import { HeddleError } from '../model/errors.ts';
@@ -32,9 +32,9 @@ function make(nl: Netlink, { attachment, port, mtuBytes }: DeviceWant<TapAttachm
   const undo = () => ensureNoLink(nl, link.ifindex);
   const complete = () => {
     linkSet(nl, link.ifindex, { mtuBytes });
+    nl.within(() => disableIpv6(undefined, name)); // or a host that forwards reports its groups (MLD) to the guest
     linkSet(nl, link.ifindex, { alias });
     if (ifname !== name) rename(nl, link.ifindex, ifname);
-    setIpv6(undefined, ifname, false); // as of a pair's end
     linkSet(nl, link.ifindex, { up: true });
   };
   return { link: { ...link, name: ifname }, redirectPeer: false, complete, undo, [Symbol.dispose]: () => undefined };
@@ -64,11 +64,8 @@ function take(nl: Netlink, { attachment, port, mtuBytes }: DeviceWant<TapAttachm
   return {
     link,
     redirectPeer: false,
-    complete() {
-      setIpv6(undefined, ifname, false);
-      linkSet(nl, link.ifindex, { mtuBytes, up: true });
-    },
-    undo: () => leaveTap(nl, link, before),
+    complete: () => linkSet(nl, link.ifindex, { mtuBytes, up: true }),
+    undo: () => leaveTap(nl, link.ifindex, before),
     [Symbol.dispose]: () => undefined,
   };
 }
@@ -87,16 +84,11 @@ export function refuseMaster({ name, master }: Link): void {
  * and so is one of which nothing is known (the record is lost). The mark goes last: should we die before, it is done again.
  * @throws KERNEL
  */
-export function leaveTap(
-  nl: Netlink,
-  { ifindex, name }: Pick<Link, 'ifindex' | 'name'>,
-  before: TapBefore | undefined,
-): void {
-  const { up = false, mtuBytes, alias = '', addrGenMode, ipv6 } = before ?? {};
+export function leaveTap(nl: Netlink, ifindex: number, before: TapBefore | undefined): void {
+  const { up = false, mtuBytes, alias = '', addrGenMode } = before ?? {};
   try {
     if (!up) linkSet(nl, ifindex, { up });
     linkSet(nl, ifindex, present({ mtuBytes, addrGenMode }));
-    if (ipv6) setIpv6(undefined, name, true);
     removeFilter(nl, ifindex, 'ingress');
     linkSet(nl, ifindex, { alias });
   } catch (e) {

@@ -6,7 +6,7 @@ import type { BpfProgram } from '../kernel/bpf.ts';
 import { hasDevice, hasErrno } from '../kernel/libc.ts';
 import { ensureNoLink, ensureNoLinkBeside, type Link, linkChange, linkList, linkSet } from '../kernel/link.ts';
 import type { Netlink } from '../kernel/netlink.ts';
-import { setIpv6 } from '../kernel/sysctl.ts';
+import { disableIpv6 } from '../kernel/sysctl.ts';
 import { ensureClsact, ensureFilter, firstFilters } from '../kernel/tc.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { PortId } from '../model/ids.ts';
@@ -285,7 +285,7 @@ export class WorkloadDevices {
     const { ifindex } = device;
     this.#devices.delete(port);
     this.#equipped.delete(ifindex);
-    if (device.taken) return leaveTap(this.#nl, device, device.before);
+    if (device.taken) return leaveTap(this.#nl, ifindex, device.before);
     if (device.nic) {
       if (!this.isNic(ifindex)) leaveNic(this.#nl, ifindex, device.nic);
       return;
@@ -339,7 +339,7 @@ export class WorkloadDevices {
       this.#attachPrograms(ifindex, want);
     }
     // A host that forwards would report its groups (MLD) to the workload.
-    setIpv6(undefined, deviceName(want.port.id), false);
+    this.#nl.within(() => disableIpv6(undefined, deviceName(want.port.id)));
     // Not sent with the rest: the kernel runs what is behind a refused request, too.
     linkSet(this.#nl, ifindex, { up: true });
   }

@@ -3,7 +3,7 @@ import { changeToOperational, linkChange } from '../kernel/link.ts';
 import { openNetlink } from '../kernel/netlink.ts';
 import { linkNames, type Netns } from '../kernel/netns.ts';
 import { leadsByMain, newRoute, routeList } from '../kernel/route.ts';
-import { setIpv6, sysctlWrite } from '../kernel/sysctl.ts';
+import { disableIpv6, sysctlWrite } from '../kernel/sysctl.ts';
 import { type Ip, ipFamily, parsePrefix, prefixHas } from '../model/address.ts';
 import { HeddleError } from '../model/errors.ts';
 import type { NetworkItem, PortItem } from '../model/host-state.ts';
@@ -73,7 +73,7 @@ export const defaultRoutes = (port: PortItem, network: NetworkItem): WorkloadCon
  * waiting for router advertisements. Without: none at all.
  */
 function configureIpv6(netns: Netns, ifname: string, wanted: boolean): void {
-  if (!wanted) return setIpv6(netns, ifname, false);
+  if (!wanted) return disableIpv6(netns, ifname);
   for (const name of ['accept_dad', 'accept_ra', 'disable_ipv6']) sysctlWrite(netns, ['ipv6', 'conf', ifname, name], 0);
 }
 

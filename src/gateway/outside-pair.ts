@@ -7,7 +7,7 @@ import { neighbourUse } from '../kernel/neighbour.ts';
 import { type Netlink, openNetlink } from '../kernel/netlink.ts';
 import type { Netns } from '../kernel/netns.ts';
 import { routeAdd } from '../kernel/route.ts';
-import { type SysctlPath, setIpv6, sysctlWrite } from '../kernel/sysctl.ts';
+import { disableIpv6, type SysctlPath, sysctlWrite } from '../kernel/sysctl.ts';
 import type { Ip } from '../model/address.ts';
 import type { NetworkId } from '../model/ids.ts';
 import { isKept, linkAddresses, linkIndexOf, linksMax } from './link-addresses.ts';
@@ -70,7 +70,7 @@ export function ensureOutsidePair(
   using inside = openNetlink(netns);
   const name = hostEnd('outside', network);
   const { outer, inner } = ensurePair(nl, inside, { name, mtuBytes, peer: { name: outsideDevice, mtuBytes, netns } });
-  if (!outer.up) setIpv6(undefined, name, false); // until the rules are there
+  if (!outer.up) disableIpv6(undefined, name); // until the rules are there
   const alias = aliasOf('outside', network);
   if (outer.alias !== alias) linkSet(nl, outer.ifindex, { alias });
   if (outer.mtuBytes !== mtuBytes || !outer.up) linkSet(nl, outer.ifindex, { mtuBytes, up: true });

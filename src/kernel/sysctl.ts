@@ -22,25 +22,14 @@ export function sysctlWrite(ns: Netns | undefined, path: SysctlPath, value: stri
 export const sysctlRead = (ns: Netns | undefined, path: SysctlPath): string =>
   access(ns, path, 'read', (target) => readFileSync(target, 'utf8').trim());
 
-/** Whether IPv6 is on on a link; false of a kernel without it. @throws KERNEL */
-export function hasIpv6(ns: Netns | undefined, ifname: string): boolean {
+/** Turns IPv6 off on a link: the kernel itself then says nothing by it, and takes nothing. Where there is no IPv6, or no such link, nothing is to be done. @throws KERNEL */
+export function disableIpv6(ns: Netns | undefined, ifname: string): void {
   try {
-    return sysctlRead(ns, ipv6Off(ifname)) === '0';
-  } catch (e) {
-    if (hasErrno(e, 'ENOENT')) return false;
-    throw e;
-  }
-}
-
-/** Turns IPv6 on or off on a link: where it is off, the kernel says nothing by it, and takes nothing. A kernel without it stays so. @throws KERNEL */
-export function setIpv6(ns: Netns | undefined, ifname: string, on: boolean): void {
-  try {
-    sysctlWrite(ns, ipv6Off(ifname), on ? 0 : 1);
+    sysctlWrite(ns, ['ipv6', 'conf', ifname, 'disable_ipv6'], 1);
   } catch (e) {
     if (!hasErrno(e, 'ENOENT')) throw e;
   }
 }
-const ipv6Off = (ifname: string): SysctlPath => ['ipv6', 'conf', ifname, 'disable_ipv6'];
 
 function access<T>(ns: Netns | undefined, path: SysctlPath, operation: string, run: (target: string) => T): T {
   const target = file(path);

@@ -151,8 +151,6 @@ export interface TapBefore {
   readonly mtuBytes: number;
   readonly alias?: string;
   readonly addrGenMode?: 'eui64' | 'none' | 'stable-privacy' | 'random';
-  /** IPv6 was on; absent in records of earlier agents, which left it as it was. */
-  readonly ipv6?: boolean;
 }
 
 /** A tap in the host's own namespace: whoever opens it, a virtual machine say, is the workload. */

@@ -1,4 +1,4 @@
-/** A new pair comes up with its programs on it, and not before; while they are, the kernel is not asked again. */
+/** A new pair comes up with its programs on it and IPv6 off, and not before; while they are, the kernel is not asked again. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { type BpfProgram, ensureBpffs, openBpf } from '../../src/kernel/bpf.ts';
 import { linkByName, linkDelete } from '../../src/kernel/link.ts';
 import type { Netlink } from '../../src/kernel/netlink.ts';
 import { inNetns, lastingIdentity } from '../../src/kernel/netns.ts';
+import { sysctlRead } from '../../src/kernel/sysctl.ts';
 import { listFilters } from '../../src/kernel/tc.ts';
 import { newId, type PortId } from '../../src/model/ids.ts';
 import { scratchNetns } from '../kernel/fixture.ts';
@@ -32,15 +33,16 @@ function world(meddling: (device: string, pins: string) => string[] = () => []) 
   const bpf = undo.use(openBpf({ object, pinDir: join(dir, 'pins') }));
   const id = newId<PortId>() as PortId;
   const name = deviceName(id);
-  /** After each call of the kernel in which there was the device: whether it was up, and whether the program was on it. */
-  const seen: { up: boolean; guarded: boolean }[] = [];
+  /** After each call of the kernel in which there was the device: whether it was up, whether the program was on it, and IPv6 off. */
+  const seen: { up: boolean; guarded: boolean; silent: boolean }[] = [];
   const tc = (line: string) =>
     execFileSync('nsenter', [`--net=${host.path}`, 'tc', ...line.split(' ')], { stdio: 'pipe' });
   const look = (): void => {
     const link = linkByName(host.nl, name);
     if (!link) return;
     const filters = listFilters(host.nl, link.ifindex, 'ingress');
-    seen.push({ up: link.up, guarded: filters.some((f) => f.name === 'heddle:from_port') });
+    const silent = sysctlRead(host.ns, ['ipv6', 'conf', name, 'disable_ipv6']) === '1';
+    seen.push({ up: link.up, guarded: filters.some((f) => f.name === 'heddle:from_port'), silent });
     if (seen.length > 1) return;
     for (const line of meddling(name, join(dir, 'pins'))) tc(line);
   };
@@ -106,7 +108,7 @@ test('a pair comes up when its program is on it, and never if that is refused', 
   assert.equal(w.device(), undefined);
   w.seen.length = 0;
   w.ensure();
-  assert.ok(w.seen.every(({ up, guarded }) => guarded || !up));
+  assert.ok(w.seen.every(({ up, guarded, silent }) => (guarded && silent) || !up));
   assert.ok(w.device()?.up);
 });
 
@@ -115,7 +117,7 @@ test('another agent that is faster on a new device is no obstacle', () => {
   w.ensure();
   assert.ok(w.device()?.up);
   assert.ok(w.seen.at(-1)!.guarded);
-  assert.ok(w.seen.every(({ up, guarded }) => guarded || !up));
+  assert.ok(w.seen.every(({ up, guarded, silent }) => (guarded && silent) || !up));
 });
 
 test('nor is its filter replaced: where it has our place the device is refused', () => {

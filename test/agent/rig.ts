@@ -7,7 +7,7 @@ import { type BpfMap, openPinnedMap } from '../../src/kernel/bpf.ts';
 import { type Link, linkList } from '../../src/kernel/link.ts';
 import { type Netlink, openNetlink } from '../../src/kernel/netlink.ts';
 import { openNetns } from '../../src/kernel/netns.ts';
-import { hasIpv6 } from '../../src/kernel/sysctl.ts';
+import { sysctlRead } from '../../src/kernel/sysctl.ts';
 import { listFilters } from '../../src/kernel/tc.ts';
 import { listTcx } from '../../src/kernel/tcx.ts';
 import { type CreateLab, createLab, type Lab } from '../../src/lab/lab.ts';
@@ -142,7 +142,7 @@ export class Rig implements AsyncDisposable {
   /** Whether a host's kernel itself speaks IPv6 by one of its links. */
   hasIpv6(host: string, link: string): boolean {
     using ns = openNetns(this.lab.host(host).netns);
-    return hasIpv6(ns, link);
+    return sysctlRead(ns, ['ipv6', 'conf', link, 'disable_ipv6']) === '0';
   }
   /** A pinned map of a host. */
   map(host: string, name: MapName): BpfMap {

@@ -26,11 +26,10 @@ export function sweepLinks(nl: Netlink, recorded: readonly Attachment[]): void {
     }
 }
 
-function sweepLink(nl: Netlink, link: Link, recorded: readonly Attachment[]): void {
-  const { ifindex, name, alias } = link;
+function sweepLink(nl: Netlink, { ifindex, name, alias }: Link, recorded: readonly Attachment[]): void {
   const port = portOfAlias(alias);
   const taken = recorded.find((a) => a.kind === 'tap' && a.port === port);
-  if (isTaken(alias)) return leaveTap(nl, link, taken?.kind === 'tap' ? taken.before : undefined);
+  if (isTaken(alias)) return leaveTap(nl, ifindex, taken?.kind === 'tap' ? taken.before : undefined);
   if (alias?.startsWith('heddle:')) return ensureNoLink(nl, ifindex);
   const segment = recorded.find((a) => a.kind === 'device' && a.ifname === name);
   if (isTakenNic(nl, ifindex)) leaveNic(nl, ifindex, segment?.kind === 'device' ? segment.before : undefined);
